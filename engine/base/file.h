@@ -1,0 +1,36 @@
+/* Files as read-only memory, and a cursor over bytes that nobody trusts. */
+#ifndef ENG_BASE_FILE_H
+#define ENG_BASE_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+
+typedef struct {
+    const uint8_t *data; /* NULL for an empty file */
+    uint64_t size;       /* bytes */
+    bool owned;          /* mapped by eng_map_open, unmapped by eng_map_close */
+} EngMap;
+
+/* Maps a whole file read-only. The path is UTF-8. A directory or device is refused. */
+bool eng_map_open(EngMap *ret_map, const char *path, EngError *err);
+void eng_map_close(EngMap *map);
+
+/* Asks the system to read [offset, offset + n) and touches every page of it. */
+void eng_map_touch(const EngMap *map, uint64_t offset, uint64_t n);
+
+/* Little-endian reads from an untrusted buffer. After a read past the end every further read gives
+ * 0 and `short_by` is true: check once at the end of a record. */
+typedef struct {
+    const uint8_t *data;
+    uint64_t size, pos;
+    bool short_by;
+} EngCursor;
+
+const uint8_t *eng_cursor_bytes(EngCursor *c, uint64_t n); /* borrowed; NULL past the end */
+uint8_t eng_cursor_u8(EngCursor *c);
+uint16_t eng_cursor_u16(EngCursor *c);
+uint32_t eng_cursor_u32(EngCursor *c);
+uint64_t eng_cursor_u64(EngCursor *c);
+
+#endif

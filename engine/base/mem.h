@@ -1,0 +1,57 @@
+/* Memory in three sizes. Bookkeeping: eng_alloc0 & co. abort when the machine has none left, as
+ * GLib's do. Sized by a model, a context or a file: eng_try_alloc returns an error that names
+ * bytes and purpose. Many small things with one lifetime: an arena.
+ *
+ * The allocation guard proves that a decode step allocates nothing: between eng_guard_begin and
+ * eng_guard_end every call below aborts in debug builds; tests count libc's malloc besides. */
+#ifndef ENG_BASE_MEM_H
+#define ENG_BASE_MEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+
+void *eng_alloc0(size_t n);                /* zeroed; abort on failure; free() */
+void *eng_realloc(void *p, size_t n);      /* abort on failure; free() */
+char *eng_strndup(const char *s, size_t n); /* NUL-terminated copy; free() */
+
+/* 64-byte aligned, zeroed, huge pages where the system gives them. `what` completes "cannot get
+ * 12.3 GiB for …". NULL with ENG_ERR_MEMORY. Release with eng_big_free and the same n. */
+void *eng_try_alloc(size_t n, const char *what, EngError *err);
+void eng_big_free(void *p, size_t n);
+
+/* Bump allocator. Zero-initialised is empty and valid. */
+typedef struct EngArenaBlock EngArenaBlock;
+typedef struct {
+    EngArenaBlock *head;
+} EngArena;
+
+void *eng_arena_alloc(EngArena *arena, size_t n); /* zeroed, 16-byte aligned; abort on failure */
+char *eng_arena_strndup(EngArena *arena, const char *s, size_t n);
+void eng_arena_clear(EngArena *arena); /* frees all; the arena may be used again */
+
+void eng_guard_begin(void);
+void eng_guard_end(void);
+
+/* Growing array: `EngVec(int32_t) v = {0}; eng_vec_push(&v, x);` free(v.data). */
+#define EngVec(T)                                                                                  \
+    struct {                                                                                       \
+        T *data;                                                                                   \
+        size_t n, cap;                                                                             \
+    }
+#define eng_vec_reserve(v, need)                                                                   \
+    do {                                                                                           \
+        size_t need_ = (need);                                                                     \
+        if (need_ > (v)->cap) {                                                                    \
+            (v)->cap = need_ > 2 * (v)->cap ? need_ : 2 * (v)->cap;                                \
+            if ((v)->cap < 16) (v)->cap = 16;                                                      \
+            (v)->data = eng_realloc((v)->data, (v)->cap * sizeof *(v)->data);                      \
+        }                                                                                          \
+    } while (0)
+#define eng_vec_push(v, x)                                                                         \
+    do {                                                                                           \
+        eng_vec_reserve(v, (v)->n + 1);                                                            \
+        (v)->data[(v)->n++] = (x);                                                                 \
+    } while (0)
+
+#endif

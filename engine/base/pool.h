@@ -1,0 +1,32 @@
+/* Persistent worker threads that run one function together (SPMD): every thread, the caller's
+ * included, enters `fn`, and they meet at barriers. Between runs the workers sleep.
+ *
+ * Barriers spin for a few microseconds, then park: on a machine whose cores are shared, a thread
+ * that was preempted must not cost the others their time slices. Work inside a phase is handed out
+ * by eng_pool_next in small pieces for the same reason. Results must not depend on which thread
+ * takes which piece: a piece writes only its own outputs. */
+#ifndef ENG_BASE_POOL_H
+#define ENG_BASE_POOL_H
+
+#include <stdint.h>
+#include "base/err.h"
+
+typedef struct EngPool EngPool;
+typedef void EngPoolFn(void *arg, int thread, int n_threads);
+
+/* n_threads includes the calling thread, 1 … 512. cpus[i] is the CPU for worker i, or NULL. */
+EngPool *eng_pool_new(int n_threads, const int *cpus, EngError *err);
+void eng_pool_free(EngPool *pool);
+int eng_pool_threads(const EngPool *pool);
+
+/* Runs fn on all threads and returns when all have left it. One caller at a time. */
+void eng_pool_run(EngPool *pool, EngPoolFn *fn, void *arg);
+
+/* All threads of the running fn meet here. Writes before it are visible after it. The counter of
+ * eng_pool_next starts again at 0. */
+void eng_pool_barrier(EngPool *pool, int thread);
+
+/* Next piece of [0, n), from 0 upward, each handed to exactly one thread; -1 when none is left. */
+int64_t eng_pool_next(EngPool *pool, int64_t n);
+
+#endif

@@ -1,0 +1,264 @@
+/* The Hearth inference engine: the only header that app/ and the tests of whole models see.
+ *
+ * A *model* is a GGUF file mapped and bound: immutable, shared, owning the worker pool and the
+ * compute buffers. A *session* is one conversation's timeline: its KV cache, its sampler, its text
+ * stream. The caller always hands over the whole history; the session finds the longest prefix
+ * that its KV cache already holds and computes only what is new.
+ *
+ * Pull API: nothing here calls back. eng_step() does one bounded piece of work (one prefill chunk
+ * or one token) and says what it was; to stop is to stop calling. A session belongs to one thread
+ * at a time; sessions of one model may live on different threads (the model's compute lock
+ * serialises their steps).
+ *
+ * Conventions: `bool` or NULL with `EngError *err` last (NULL allowed); outputs are `ret_…` and
+ * untouched on failure; `const T *` is borrowed for the call; `T *` returned is the caller's, to be
+ * released with the matching free. All strings are UTF-8. The engine prints nothing and never
+ * exits. */
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+typedef enum {
+    ENG_OK = 0,
+    ENG_ERR_IO,       /* the operating system refused: open, read, map */
+    ENG_ERR_REFUSED,  /* the input is not acceptable: damaged file, unknown family, bad template */
+    ENG_ERR_MORE,     /* eng_peek_bytes only: the header is longer than the bytes given */
+    ENG_ERR_MEMORY,   /* an allocation sized by a model or a context failed */
+    ENG_ERR_CONTEXT,  /* the prompt does not fit the context */
+    ENG_ERR_USAGE     /* a setting is out of its range */
+} EngErrorCode;
+
+/* One plain sentence with the cause and the next step, ready to be shown. */
+typedef struct {
+    EngErrorCode code;
+    char message[256];
+} EngError;
+
+/* ---- the machine ----------------------------------------------------------------------------- */
+
+#define ENG_MAX_NODES 16
+
+typedef struct {
+    char cpu_name[96];
+    char isa[96];        /* instruction sets in use, space separated: "avx2 fma f16c" */
+    char isa_limit[16];  /* value of HEARTH_CPU_MASK, or "" */
+    int cores;           /* physical cores this process may use */
+    int threads;         /* hardware threads this process may use */
+    uint64_t l1d_bytes, l2_bytes, l3_bytes; /* of one cache; 0 = unknown */
+    int nodes;                              /* NUMA nodes, at least 1 */
+    uint64_t node_bytes[ENG_MAX_NODES];
+    uint64_t dram_total, dram_available; /* bytes */
+    char gpu_name[96];                   /* "" = none */
+    char gpu_reason[160];                /* why no GPU is used, when gpu_name is "" */
+    uint64_t vram_total, vram_available; /* bytes */
+} EngHost;
+
+/* Describes the machine. Fails (ENG_ERR_USAGE) when HEARTH_CPU_MASK names no known set. */
+bool eng_probe(EngHost *ret_host, EngError *err);
+
+typedef struct {
+    uint64_t process_bytes;              /* resident bytes of this process */
+    uint64_t dram_total, dram_available; /* bytes, now */
+} EngUsage;
+
+/* Cheap enough for 5 Hz. */
+bool eng_host_usage(EngUsage *ret_usage, EngError *err);
+
+/* ---- looking into a file --------------------------------------------------------------------- */
+
+typedef struct {
+    char *name;       /* owned by the peek */
+    const char *type; /* "Q4_K", … ; static */
+    int n_dims;
+    uint64_t shape[4]; /* elements, innermost (contiguous) first, as in the file */
+    uint64_t bytes;
+} EngPeekTensor;
+
+typedef struct {
+    char arch[64];
+    char name[128];             /* general.name, or "" */
+    char quant[32];             /* the file type's name, else the type holding most bytes: "Q4_K_M" */
+    uint64_t parameters;        /* all elements of all tensors */
+    uint64_t active_parameters; /* touched per token: experts count by used/total */
+    uint64_t context;           /* trained context, tokens; 0 = not stated */
+    uint64_t tensor_bytes;
+    int n_layers, n_experts, n_experts_used;
+    int part, n_parts;          /* of a split file: from 1; 1 of 1 otherwise */
+    bool supported;             /* this engine runs it; otherwise `reason` says why not */
+    char reason[200];
+    size_t n_tensors;
+    EngPeekTensor *tensors;
+} EngPeek;
+
+/* Reads the header of a GGUF file and, for a split one, of all its parts. */
+EngPeek *eng_peek(const char *path, EngError *err);
+
+/* The same over the first `size` bytes of one part whose whole length is `file_size`. When the
+ * header is longer than that: ENG_ERR_MORE, and the caller fetches more and asks again. */
+EngPeek *eng_peek_bytes(const void *data, size_t size, uint64_t file_size, EngError *err);
+void eng_peek_free(EngPeek *peek);
+
+/* ---- models ---------------------------------------------------------------------------------- */
+
+typedef struct EngModel EngModel;
+
+typedef struct {
+    int threads;     /* worker threads; 0 = one per physical core */
+    int batch;       /* most tokens per prefill chunk, 1 … 4096 */
+    bool vocab_only; /* tokenizer and template only: no weights bound, no sessions */
+} EngModelSettings;
+
+EngModelSettings eng_model_defaults(void);
+
+/* Maps the file (the first part of a split one), checks every count, offset, shape and type, and
+ * binds the weights. Nothing of the weights is read yet. `settings` NULL = defaults. */
+EngModel *eng_model_open(const char *path, const EngModelSettings *settings, EngError *err);
+
+/* The same over a whole GGUF file in memory, which must outlive the model. */
+EngModel *eng_model_open_memory(const void *data, size_t size, const EngModelSettings *settings,
+                                EngError *err);
+
+/* Brings the weights into memory, at most about 64 MiB per call; call until *ret_done == *ret_total
+ * (bytes). Optional: an unloaded model works, its first tokens wait for the disk instead. */
+bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, EngError *err);
+
+void eng_model_free(EngModel *model);
+
+typedef struct {
+    char arch[64], name[128];
+    int n_vocab, n_layers, n_embd, n_experts, n_experts_used;
+    int context_trained;          /* tokens; 0 = not stated */
+    uint64_t weight_bytes;        /* mapped */
+    uint64_t compute_bytes;       /* activation buffers */
+    uint64_t kv_bytes_per_token;  /* at f16 */
+    int threads;
+    bool has_template;
+} EngModelInfo;
+
+EngModelInfo eng_model_info(const EngModel *model);
+
+/* ---- text ------------------------------------------------------------------------------------ */
+
+typedef struct {
+    bool add_bos;       /* put BOS first when the vocabulary asks for it */
+    bool parse_special; /* text such as <|im_end|> becomes its control token */
+} EngTokenizeOptions;
+
+/* Whole text at once; *ret_tokens is malloc'ed (free()). Invalid UTF-8 is encoded byte by byte. */
+bool eng_tokenize(const EngModel *model, const char *text, size_t len, EngTokenizeOptions options,
+                  int32_t **ret_tokens, size_t *ret_n, EngError *err);
+
+/* Control tokens are written as their text when `special`. Not NUL-free: use *ret_len. free(). */
+bool eng_detokenize(const EngModel *model, const int32_t *tokens, size_t n, bool special,
+                    char **ret_text, size_t *ret_len, EngError *err);
+
+/* Renders the model's chat template. `request` is a JSON object with the template's variables
+ * ("messages", "tools", "add_generation_prompt", …); bos_token, eos_token … come from the model
+ * unless the request has them; `now` is ISO 8601 local time for strftime_now, NULL = the clock. */
+bool eng_chat_render(const EngModel *model, const char *request, const char *now, char **ret_text,
+                     EngError *err);
+
+/* The same for a template of the caller's, with no model. A template that raises or fails:
+ * ENG_ERR_REFUSED with exactly the template's message (cut at the end of `message` if longer;
+ * *ret_text then carries it whole when ret_text is not NULL: the one exception to "untouched"). */
+bool eng_chat_render_template(const char *tmpl, const char *request, const char *now,
+                              char **ret_text, EngError *err);
+
+/* ---- sessions -------------------------------------------------------------------------------- */
+
+typedef struct EngSession EngSession;
+
+typedef enum { ENG_KV_F16, ENG_KV_F32 } EngKvType;
+
+typedef struct {
+    int context;  /* tokens of KV cache; 0 = min(trained context, 4096) */
+    EngKvType kv; /* ENG_KV_F32 only for exact comparisons: twice the memory */
+} EngSessionSettings;
+
+EngSessionSettings eng_session_defaults(void);
+
+/* Allocates the KV cache: an error names its bytes. The model must outlive the session. */
+EngSession *eng_session_new(EngModel *model, const EngSessionSettings *settings, EngError *err);
+void eng_session_free(EngSession *session);
+
+/* Sampler chain, in this order: repetition / presence / frequency penalties, DRY, top-k, typical,
+ * top-p, min-p, temperature, draw. A step at its neutral value is skipped. temperature <= 0 takes
+ * the most probable token. Same seed and history, same text, at any thread count. */
+typedef struct {
+    float temperature;                      /* 0 = greedy */
+    int top_k;                              /* 0 = off */
+    float top_p, min_p, typical_p;          /* 1, 0, 1 = off */
+    float repeat_penalty;                   /* 1 = off */
+    float presence_penalty, frequency_penalty; /* 0 = off */
+    int penalty_last_n;                     /* tokens looked back at; -1 = whole context */
+    float dry_multiplier;                   /* 0 = off */
+    float dry_base;
+    int dry_allowed_length, dry_last_n;     /* -1 = whole context */
+    uint64_t seed;                          /* ENG_SEED_RANDOM = a new one per prompt */
+    int max_tokens;                         /* of the answer; 0 = as many as the context holds */
+} EngSampling;
+
+#define ENG_SEED_RANDOM UINT64_MAX
+
+EngSampling eng_sampling_defaults(void);
+
+/* Takes effect at the next prompt. Fails (ENG_ERR_USAGE) on a value out of range. */
+bool eng_session_sampler(EngSession *session, const EngSampling *sampling, EngError *err);
+
+typedef struct {
+    const char *role;    /* "system", "user", "assistant", "tool" */
+    const char *content; /* may be NULL when `extra` carries it */
+    const char *extra;   /* JSON object merged into the message (tool_calls, name, …), or NULL */
+} EngMessage;
+
+/* Starts an answer to the whole history. `variables` is a JSON object merged into the template's
+ * variables (tools, enable_thinking, …), or NULL. Computes nothing yet. A model without a template
+ * gets the plain "role: content" form. ENG_ERR_CONTEXT when the prompt leaves no room. */
+bool eng_session_prompt(EngSession *session, const EngMessage *messages, size_t n,
+                        const char *variables, EngError *err);
+
+typedef enum { ENG_IDLE, ENG_PREFILL, ENG_TEXT, ENG_DONE } EngStepKind;
+typedef enum { ENG_PART_ANSWER, ENG_PART_THINKING, ENG_PART_TOOL_CALL } EngPart;
+typedef enum { ENG_STOP_END, ENG_STOP_LENGTH, ENG_STOP_CONTEXT } EngStopReason;
+
+typedef struct {
+    EngStepKind kind;     /* ENG_IDLE: nothing was asked of this session */
+    int done, total;      /* ENG_PREFILL: tokens of the prompt in the cache, of all */
+    EngPart part;         /* ENG_TEXT */
+    const char *text;     /* ENG_TEXT: valid UTF-8, NUL-terminated, borrowed until the next call */
+    size_t len;           /* ENG_TEXT: bytes; 0 while a character or a tag is incomplete */
+    EngStopReason reason; /* ENG_DONE */
+} EngStep;
+
+/* One bounded piece of work for each of n sessions of one model: a prefill chunk (which may also
+ * yield the first token's text at the next call), or one token. ret_steps has n entries. */
+bool eng_step(EngSession *const *sessions, size_t n, EngStep *ret_steps, EngError *err);
+
+/* Appends tokens to the timeline with no sampling. ret_logits is [n][n_vocab], or NULL. */
+bool eng_session_eval(EngSession *session, const int32_t *tokens, size_t n, float *ret_logits,
+                      EngError *err);
+
+/* Logits of the last position computed, [n_vocab], borrowed until the next call; NULL if none. */
+const float *eng_session_logits(const EngSession *session);
+
+/* Forgets all but the first n tokens of the timeline. */
+void eng_session_rewind(EngSession *session, size_t n);
+
+typedef struct {
+    int context, used;             /* tokens */
+    int prompt_tokens;             /* of the last prompt */
+    int reused_tokens;             /* of those, found in the cache */
+    int tokens;                    /* generated since the last prompt */
+    double prefill_s, decode_s;    /* engine time since the last prompt */
+    double first_token_s;          /* prompt call to first token */
+    uint64_t kv_bytes;
+} EngStats;
+
+EngStats eng_session_stats(const EngSession *session);
+
+#endif
