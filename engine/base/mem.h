@@ -15,8 +15,10 @@ void *eng_alloc0(size_t n);                /* zeroed; abort on failure; free() *
 void *eng_realloc(void *p, size_t n);      /* abort on failure; free() */
 char *eng_strndup(const char *s, size_t n); /* NUL-terminated copy; free() */
 
-/* 64-byte aligned, zeroed, huge pages where the system gives them. `what` completes "cannot get
- * 12.3 GiB for …". NULL with ENG_ERR_MEMORY. Release with eng_big_free and the same n. */
+void eng_bytes_text(uint64_t n, char ret_text[32]); /* "12.3 GiB" */
+
+/* Page aligned, zeroed, huge pages where the system gives them. `what` completes "Cannot get
+ * 12.3 GiB of DRAM for …". NULL with ENG_ERR_MEMORY. Release with eng_big_free and the same n. */
 void *eng_try_alloc(size_t n, const char *what, EngError *err);
 void eng_big_free(void *p, size_t n);
 

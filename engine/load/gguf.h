@@ -43,6 +43,7 @@ typedef struct {
 
 typedef struct {
     EngArena arena;
+    char arch[65];         /* general.architecture, or "" */
     EngMap *parts;
     int n_parts;
     int part, part_count;  /* of the file given: split.no + 1, split.count (1 of 1 when not split) */
@@ -79,9 +80,6 @@ bool eng_gguf_array(const EngGguf *gguf, const char *key, EngGgufKind kind,
 /* Walks an array of strings: *pos starts at its first byte and moves on. The array was checked at
  * open, so count calls are safe. */
 EngGgufString eng_gguf_next_string(const uint8_t **pos);
-
-/* The architecture as a NUL-terminated string, owned by gguf; "" when missing. */
-const char *eng_gguf_arch(const EngGguf *gguf);
 
 EngTensor *eng_gguf_tensor(const EngGguf *gguf, const char *name); /* NULL when missing */
 

@@ -1,0 +1,81 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/num.h"
+
+static bool map_fd(EngMap *ret_map, int fd, const char *path, EngError *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return eng_fail(err, ENG_ERR_IO, "Cannot read \"%s\": %s.", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return eng_fail(err, ENG_ERR_IO, "\"%s\" is not a file: give the path of a GGUF file.", path);
+    EngMap map = {.size = (uint64_t)st.st_size, .owned = true};
+    if (map.size > SIZE_MAX)
+        return eng_fail(err, ENG_ERR_IO, "\"%s\" is too large for this system to map.", path);
+    if (map.size > 0) {
+        void *p = mmap(NULL, (size_t)map.size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED)
+            return eng_fail(err, ENG_ERR_IO, "Cannot map \"%s\" into memory: %s.", path,
+                            strerror(errno));
+        map.data = p;
+    }
+    *ret_map = map;
+    return true;
+}
+
+bool eng_map_open(EngMap *ret_map, const char *path, EngError *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return eng_fail(err, ENG_ERR_IO, "Cannot open \"%s\": %s.", path, strerror(errno));
+    bool ok = map_fd(ret_map, fd, path, err);
+    close(fd);
+    return ok;
+}
+
+void eng_map_close(EngMap *map)
+{
+    if (map->owned && map->data) munmap((void *)map->data, (size_t)map->size);
+    *map = (EngMap){0};
+}
+
+void eng_map_touch(const EngMap *map, uint64_t offset, uint64_t n)
+{
+    enum { PAGE = 4096 };
+    if (offset >= map->size) return;
+    n = ENG_MIN(n, map->size - offset);
+    uint64_t begin = offset / PAGE * PAGE, end = offset + n;
+    if (map->owned) madvise((void *)(map->data + begin), (size_t)(end - begin), MADV_WILLNEED);
+    for (uint64_t at = begin; at < end; at += PAGE) *(const volatile uint8_t *)(map->data + at);
+}
+
+const uint8_t *eng_cursor_bytes(EngCursor *c, uint64_t n)
+{
+    if (c->short_by || n > c->size - c->pos) {
+        c->short_by = true;
+        return NULL;
+    }
+    const uint8_t *p = c->data + c->pos;
+    c->pos += n;
+    return p;
+}
+
+static uint64_t cursor_le(EngCursor *c, int n)
+{
+    const uint8_t *p = eng_cursor_bytes(c, (uint64_t)n);
+    uint64_t x = 0;
+    for (int i = 0; p && i < n; i++) x |= (uint64_t)p[i] << 8 * i;
+    return x;
+}
+
+uint8_t eng_cursor_u8(EngCursor *c) { return (uint8_t)cursor_le(c, 1); }
+uint16_t eng_cursor_u16(EngCursor *c) { return (uint16_t)cursor_le(c, 2); }
+uint32_t eng_cursor_u32(EngCursor *c) { return (uint32_t)cursor_le(c, 4); }
+uint64_t eng_cursor_u64(EngCursor *c) { return cursor_le(c, 8); }

@@ -1,0 +1,186 @@
+#include "base/pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* Rounds of the spin before a thread parks: some tens of microseconds. Threads that share a core make each
+ * other's spins useless, so the pool spins only while every thread can have a core of its own. */
+enum { SPINS = 2000, MAX_THREADS = 512 };
+
+typedef struct {
+    EngPool *pool;
+    pthread_t id;
+    int index, cpu; /* cpu -1: not pinned */
+} Worker;
+
+struct EngPool {
+    int n_threads, n_started;
+    Worker *workers;
+    int spins;
+
+    /* A job is announced by `job`; threads meet at `phase`. Both only ever grow. */
+    _Alignas(64) atomic_uint job;
+    _Alignas(64) atomic_uint phase;
+    _Alignas(64) atomic_int arrived;
+    _Alignas(64) atomic_llong next;
+    _Alignas(64) pthread_mutex_t lock;
+    pthread_cond_t wake;
+    atomic_int parked;
+    atomic_bool quit;
+    EngPoolFn *fn;
+    void *arg;
+};
+
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#else
+    atomic_signal_fence(memory_order_seq_cst);
+#endif
+}
+
+/* Returns once *counter != seen: spins, then sleeps. */
+static void wait_change(EngPool *pool, atomic_uint *counter, unsigned seen, int spins)
+{
+    for (int i = 0; i < spins; i++) {
+        if (atomic_load_explicit(counter, memory_order_acquire) != seen) return;
+        cpu_relax();
+    }
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->parked, 1);
+    while (atomic_load(counter) == seen) pthread_cond_wait(&pool->wake, &pool->lock);
+    atomic_fetch_sub(&pool->parked, 1);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* Moves a counter on and wakes whoever parked on it. The increment and the look at `parked` are
+ * both sequentially consistent, as are park's two accesses: one of the two sees the other. */
+static void announce(EngPool *pool, atomic_uint *counter)
+{
+    atomic_fetch_add(counter, 1);
+    if (atomic_load(&pool->parked) == 0) return;
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void eng_pool_barrier(EngPool *pool, int thread)
+{
+    (void)thread;
+    if (pool->n_threads == 1) {
+        atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+        return;
+    }
+    unsigned phase = atomic_load_explicit(&pool->phase, memory_order_acquire);
+    if (atomic_fetch_add_explicit(&pool->arrived, 1, memory_order_acq_rel) == pool->n_threads - 1) {
+        atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
+        atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+        announce(pool, &pool->phase);
+    } else {
+        wait_change(pool, &pool->phase, phase, pool->spins);
+    }
+}
+
+int64_t eng_pool_next(EngPool *pool, int64_t n)
+{
+    long long i = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
+    return i < n ? i : -1;
+}
+
+static void pin(int cpu)
+{
+#ifdef __linux__
+    cpu_set_t set;
+    if (cpu < 0 || cpu >= CPU_SETSIZE) return;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+#else
+    (void)cpu;
+#endif
+}
+
+static void *worker_main(void *arg)
+{
+    Worker *w = arg;
+    EngPool *pool = w->pool;
+    pin(w->cpu);
+    for (unsigned seen = 0;; seen++) {
+        wait_change(pool, &pool->job, seen, pool->spins);
+        if (atomic_load(&pool->quit)) return NULL;
+        pool->fn(pool->arg, w->index, pool->n_threads);
+        eng_pool_barrier(pool, w->index);
+    }
+}
+
+void eng_pool_run(EngPool *pool, EngPoolFn *fn, void *arg)
+{
+    pool->fn = fn;
+    pool->arg = arg;
+    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    if (pool->n_threads > 1) announce(pool, &pool->job);
+    fn(arg, 0, pool->n_threads);
+    eng_pool_barrier(pool, 0);
+}
+
+int eng_pool_threads(const EngPool *pool) { return pool->n_threads; }
+
+static int cpus_allowed(void)
+{
+#ifdef __linux__
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+    return MAX_THREADS;
+}
+
+EngPool *eng_pool_new(int n_threads, const int *cpus, EngError *err)
+{
+    if (n_threads < 1 || n_threads > MAX_THREADS) {
+        eng_fail(err, ENG_ERR_USAGE, "%d threads cannot be used: choose 1 to %d.", n_threads,
+                 MAX_THREADS);
+        return NULL;
+    }
+    EngPool *pool = aligned_alloc(64, (sizeof *pool + 63) / 64 * 64);
+    if (!pool) {
+        eng_fail(err, ENG_ERR_MEMORY, "Cannot get memory for the worker threads.");
+        return NULL;
+    }
+    memset(pool, 0, sizeof *pool);
+    pool->n_threads = n_threads;
+    pool->spins = n_threads <= cpus_allowed() ? SPINS : 0;
+    pool->workers = eng_alloc0((size_t)n_threads * sizeof *pool->workers);
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    for (int i = 1; i < n_threads; i++) {
+        Worker *w = &pool->workers[i];
+        *w = (Worker){.pool = pool, .index = i, .cpu = cpus ? cpus[i] : -1};
+        int rc = pthread_create(&w->id, NULL, worker_main, w);
+        if (rc != 0) {
+            eng_fail(err, ENG_ERR_IO, "Cannot start worker thread %d of %d: %s. Use fewer threads.",
+                     i + 1, n_threads, strerror(rc));
+            eng_pool_free(pool);
+            return NULL;
+        }
+        pool->n_started++;
+    }
+    return pool;
+}
+
+void eng_pool_free(EngPool *pool)
+{
+    if (!pool) return;
+    atomic_store(&pool->quit, true);
+    announce(pool, &pool->job);
+    for (int i = 1; i <= pool->n_started; i++) pthread_join(pool->workers[i].id, NULL);
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool->workers);
+    free(pool);
+}
