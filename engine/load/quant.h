@@ -23,7 +23,7 @@ typedef enum { /* values are ggml's type numbers in the file */
     ENG_TYPE_Q5_K = 13,
     ENG_TYPE_Q6_K = 14,
     ENG_TYPE_BF16 = 30,
-    ENG_TYPE_COUNT = 40 /* one past the largest number any known file uses */
+    ENG_TYPE_COUNT = 42 /* one past the largest number any known file uses */
 } EngType;
 
 /* Form in which activations meet weights of a type. */

@@ -1,0 +1,94 @@
+/* cpuid says what the processor can do, XCR0 what the system saves on a context switch: an
+ * instruction set counts only when both agree. */
+#include "cpu/features.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/num.h"
+
+const char *const eng_cpu_level_names[ENG_CPU_COUNT] = {"c", "avx2", "avx512", "vnni", "amx"};
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+typedef struct {
+    unsigned a, b, c, d;
+} Leaf;
+
+static Leaf leaf(unsigned number, unsigned sub)
+{
+    Leaf l = {0, 0, 0, 0};
+    __get_cpuid_count(number, sub, &l.a, &l.b, &l.c, &l.d);
+    return l;
+}
+
+static bool has(unsigned reg, unsigned mask) { return (reg & mask) == mask; }
+
+static unsigned saved_state(void) /* XCR0: valid only when the system has set OSXSAVE */
+{
+    unsigned low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+EngCpuLevel eng_cpu_level_machine(void)
+{
+    enum { YMM = 0x6, ZMM = 0xe6, TILES = 0x60000 };
+    Leaf one = leaf(1, 0), seven = leaf(7, 0);
+    if (!has(one.c, bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C)) return ENG_CPU_C;
+    unsigned saved = saved_state();
+    if (!has(saved, YMM) || !has(seven.b, bit_AVX2 | bit_BMI2)) return ENG_CPU_C;
+    if (!has(saved, ZMM) || !has(seven.b, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL))
+        return ENG_CPU_AVX2;
+    if (!has(seven.c, bit_AVX512VNNI)) return ENG_CPU_AVX512;
+    if (!has(saved, TILES) || !has(seven.d, bit_AMX_TILE | bit_AMX_INT8)) return ENG_CPU_VNNI;
+    return ENG_CPU_AMX;
+}
+
+void eng_cpu_name(char *ret_name, size_t size)
+{
+    unsigned words[13] = {0};
+    for (unsigned i = 0; i < 3; i++) {
+        Leaf l = leaf(0x80000002 + i, 0);
+        memcpy(words + 4 * i, &l, sizeof l);
+    }
+    const char *name = (const char *)words; /* the last word stays 0: terminated */
+    while (*name == ' ') name++;
+    snprintf(ret_name, size, "%s", *name ? name : "x86-64");
+    for (size_t n = strlen(ret_name); n > 0 && ret_name[n - 1] == ' '; n--) ret_name[n - 1] = 0;
+}
+
+#else
+
+EngCpuLevel eng_cpu_level_machine(void) { return ENG_CPU_C; }
+
+void eng_cpu_name(char *ret_name, size_t size)
+{
+#if defined(__aarch64__)
+    snprintf(ret_name, size, "AArch64");
+#else
+    snprintf(ret_name, size, "unknown processor");
+#endif
+}
+
+#endif
+
+bool eng_cpu_level(EngCpuLevel *ret_level, EngError *err)
+{
+    EngCpuLevel machine = eng_cpu_level_machine();
+    const char *mask = getenv("HEARTH_CPU_MASK");
+    if (!mask || !*mask) {
+        *ret_level = machine;
+        return true;
+    }
+    for (int i = 0; i < ENG_CPU_COUNT; i++)
+        if (strcmp(mask, eng_cpu_level_names[i]) == 0) {
+            *ret_level = ENG_MIN((EngCpuLevel)i, machine);
+            return true;
+        }
+    return eng_fail(err, ENG_ERR_USAGE,
+                    "HEARTH_CPU_MASK is \"%.40s\", which names no instruction set; use c, avx2, "
+                    "avx512, vnni or amx, or unset it",
+                    mask);
+}
