@@ -189,7 +189,7 @@ K_DEEPSEEK = {"hidden_size": 256, "intermediate_size": 256, "moe_intermediate_si
               "q_lora_rank": None, "qk_nope_head_dim": 32, "v_head_dim": 128}
 K_QWEN = {**QWEN, "hidden_size": 256, "intermediate_size": 256, "head_dim": 64,
           "num_key_value_heads": 1, "num_hidden_layers": 1}
-SMALL_DEEPSEEK = {"hidden_size": 64, "intermediate_size": 96, "moe_intermediate_size": 32,
+SMALL_DEEPSEEK = {"hidden_size": 32, "intermediate_size": 64, "moe_intermediate_size": 32,
                   "num_hidden_layers": 1, "first_k_dense_replace": 0, "n_routed_experts": 6,
                   "num_experts_per_tok": 2, "n_group": 2, "topk_group": 1, "kv_lora_rank": 32,
                   "q_lora_rank": 32, "qk_nope_head_dim": 32, "v_head_dim": 32}
@@ -207,7 +207,7 @@ QUANT_GROUPS = {
     "qwen3moe_small": {
         "model": "Qwen3Moe", "arch": "qwen3moe", "seed": 21, "margin": 0.3,
         "gain": CALM,
-        "config": dense(**{**QWEN_MOE, "hidden_size": 64, "moe_intermediate_size": 32,
+        "config": dense(**{**QWEN_MOE, "hidden_size": 32, "moe_intermediate_size": 32,
                            "num_experts": 6, "num_experts_per_tok": 2, "num_hidden_layers": 1}),
         "variants": half_variants("qwen3moe"),
     },

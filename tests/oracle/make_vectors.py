@@ -51,6 +51,7 @@ DeepSeek published; both agree unless noted):
 
 import argparse
 import math
+from importlib.metadata import version
 from pathlib import Path
 
 import gguf
@@ -340,7 +341,7 @@ def main():
         old.unlink()
     lines = [INDEX_HEAD.rstrip("\n"),
              f"# torch {torch.__version__.split('+')[0]}, transformers {transformers.__version__}, "
-             f"gguf 0.19.0"]
+             f"gguf {version('gguf')}"]
     for title, group in GROUPS.items():
         lines += make_group(title, group)
     (VECTORS / "index.txt").write_text("\n".join(lines) + "\n")
