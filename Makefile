@@ -1,0 +1,39 @@
+# A thin task runner over meson.
+#
+#   make run [ARGS="…"]   installs what is missing, builds, and starts the conversation
+#   make check            every test suite; ends with "N passed, N failed, N skipped"
+#   make fuzz [SECONDS=N] each libFuzzer program for N seconds (600), from the committed corpus
+#   make bench            speed beside llama.cpp's, and the share of this machine's limits
+#   make clean            removes the build folders
+#
+# HEARTH_SHARED names a folder with vocab/ and chat-templates/; when it is unset, ../shared is
+# taken if it is there, and else the tests that need it are skipped and counted.
+
+BUILD := build
+SECONDS := 600
+ARGS :=
+
+.PHONY: run build check fuzz bench clean
+
+run: build
+	@exec $(BUILD)/app/cli/hearth-cli chat $(ARGS)
+
+build:
+	@packaging/linux/install-deps build
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dcuda=auto >&2
+	@ninja -C $(BUILD) >&2
+
+check:
+	@packaging/linux/install-deps build test
+	@tests/run
+
+fuzz:
+	@packaging/linux/install-deps build fuzz
+	@tests/fuzz/run $(SECONDS)
+
+bench: build
+	@packaging/linux/install-deps bench
+	@tests/bench/run $(BUILD)/app/cli/hearth-cli
+
+clean:
+	rm -rf $(BUILD) build-*

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""The layering and size check: the rules of rules.py over the tree, each header compiled alone,
+each library's exported names. TAP on standard output. Python's standard library alone.
+
+Usage: check.py TOP [--nm LIBRARY:PREFIX]… [--cc COMMAND]
+"""
+import argparse
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import rules
+import selftest
+
+ISA_FLAGS = ["-mavx2", "-mfma", "-mf16c"]
+
+
+def report(number, name, complaints):
+    complaints = list(complaints)
+    print(f"{'not ok' if complaints else 'ok'} {number} - {name}")
+    for said in complaints:
+        print(f"#   {said}")
+    sys.stdout.flush()
+    return not complaints
+
+
+def app_flags():
+    packages = "glib-2.0 gio-2.0 json-glib-1.0 libcurl".split()
+    return subprocess.run(["pkg-config", "--cflags"] + packages, check=True, text=True,
+                          capture_output=True).stdout.split()
+
+
+def header_complaint(cc, top, path, more):
+    """Compiles a header alone; None when it stands on its own."""
+    roots = ["engine", "engine/include"] if path.startswith("engine/") else ["app", "engine/include"]
+    flags = [f"-I{Path(top) / root}" for root in roots] + more
+    if path.startswith("engine/cpu/x86/"):
+        flags += ISA_FLAGS
+    done = subprocess.run(cc + ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror",
+                                "-Wno-unused-function", "-fsyntax-only", "-x", "c", "-include",
+                                str(Path(top) / path), "/dev/null"] + flags,
+                          capture_output=True, text=True)
+    if done.returncode == 0:
+        return None
+    first = next((line for line in done.stderr.splitlines() if "error:" in line), done.stderr)
+    return f"{path} does not compile alone: {first.strip()}"
+
+
+def headers(cc, top, tree):
+    paths = sorted(path for path in tree if path.endswith(".h")
+                   and path.split("/")[0] in ("engine", "app"))
+    more = app_flags() if any(path.startswith("app/") for path in paths) else []
+    with ThreadPoolExecutor() as pool:
+        said = pool.map(lambda path: header_complaint(
+            cc, top, path, more if path.startswith("app/") else []), paths)
+        return [one for one in said if one]
+
+
+def header_selftest(cc):
+    """The header rule sees a header that leans on another one, and passes one that does not."""
+    with tempfile.TemporaryDirectory() as top:
+        (Path(top) / "engine").mkdir()
+        (Path(top) / "engine/bad.h").write_text("static inline size_t f(void) { return 1; }\n")
+        (Path(top) / "engine/good.h").write_text("#include <stddef.h>\nsize_t f(void);\n")
+        said = headers(cc, top, {"engine/bad.h": "", "engine/good.h": ""})
+        if not any("bad.h" in one for one in said):
+            yield "a header that needs another one passes"
+        yield from (one for one in said if "good.h" in one)
+
+
+def symbols(library):
+    """Names that the library's objects export."""
+    listed = subprocess.run(["nm", "-g", "--defined-only", "-P", library], check=True, text=True,
+                            capture_output=True).stdout
+    return sorted({line.split()[0] for line in listed.splitlines() if len(line.split()) >= 3})
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("top")
+    parser.add_argument("--nm", action="append", default=[])
+    parser.add_argument("--cc", default="cc")
+    options = parser.parse_args()
+    tree, cc = rules.read_tree(options.top), options.cc.split()
+    checks = [("self-test of the rules", selftest.failures()),
+              ("self-test of headers", header_selftest(cc))]
+    checks += [(rule.__name__, rule(tree)) for rule in rules.TREE_RULES]
+    checks.append(("headers compile alone", headers(cc, options.top, tree)))
+    for pair in options.nm:
+        library, prefix = pair.rsplit(":", 1)
+        names = symbols(library)
+        said = list(rules.exported(names, prefix)) if names else [f"{library} exports nothing"]
+        checks.append((f"{Path(library).name} exports {prefix} alone", said))
+    print(f"TAP version 13\n1..{len(checks)}")
+    good = [report(i, name, said) for i, (name, said) in enumerate(checks, 1)]
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
