@@ -1,0 +1,228 @@
+/* The machine's description: this machine's against the system's own count, invented machines
+ * through hwloc's HWLOC_SYNTHETIC and HWLOC_XMLFILE, and control groups in a folder. */
+#include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "plan/host.h"
+#include "plan/quota.h"
+#include "test.h"
+
+static char folder[] = "/tmp/test-host-XXXXXX";
+
+static void write_file(const char *name, const char *text)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    for (char *p = path + strlen(folder) + 1; (p = strchr(p, '/')); p++) {
+        *p = '\0';
+        mkdir(path, 0700);
+        *p = '/';
+    }
+    FILE *f = fopen(path, "w");
+    CHECK(f);
+    if (!f) return;
+    fputs(text, f);
+    fclose(f);
+}
+
+/* ---- this machine ---------------------------------------------------------------------------- */
+
+static void this_machine_is_described(void)
+{
+    cpu_set_t allowed;
+    EngHost host = {0};
+    CHECK(sched_getaffinity(0, sizeof allowed, &allowed) == 0);
+    CHECK(eng_host_probe(&host, NULL));
+    CHECK(host.threads >= 1 && host.threads <= CPU_COUNT(&allowed));
+    if (eng_quota_cpus("") == 0) CHECK_INT(host.threads, CPU_COUNT(&allowed));
+    CHECK(host.cores >= 1 && host.cores <= host.threads);
+    CHECK(host.nodes >= 1 && host.nodes <= ENG_MAX_NODES);
+    CHECK(host.dram_available > 0 && host.dram_available <= host.dram_total);
+    uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    CHECK_INT(host.dram_total, bytes);
+    CHECK_STR(host.cpu_name, "");
+
+    int *cpus = NULL, n = 0;
+    CHECK(eng_host_cores(&cpus, &n, NULL));
+    CHECK_INT(n, host.cores);
+    for (int i = 0; cpus && i < n; i++) CHECK(CPU_ISSET(cpus[i], &allowed));
+    free(cpus);
+}
+
+static void affinity_is_respected(void)
+{
+    cpu_set_t before, one;
+    CHECK(sched_getaffinity(0, sizeof before, &before) == 0);
+    int last = CPU_SETSIZE - 1;
+    while (!CPU_ISSET(last, &before)) last--;
+    CPU_ZERO(&one);
+    CPU_SET(last, &one);
+    CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+    EngHost host = {0};
+    int *cpus = NULL, n = 0;
+    CHECK(eng_host_probe(&host, NULL));
+    CHECK_INT(host.cores, 1);
+    CHECK_INT(host.threads, 1);
+    CHECK(eng_host_cores(&cpus, &n, NULL));
+    CHECK_INT(n, 1);
+    if (cpus) CHECK_INT(cpus[0], last);
+    free(cpus);
+    sched_setaffinity(0, sizeof before, &before);
+}
+
+/* ---- invented machines ----------------------------------------------------------------------- */
+
+static void check_cores(const char *topology, int n_want, const int *want)
+{
+    int *cpus = NULL, n = 0;
+    CHECK(eng_host_cores(&cpus, &n, NULL));
+    CHECK_MSG(n == n_want, "%s: %d cores, not %d", topology, n, n_want);
+    for (int i = 0; cpus && i < n && i < n_want; i++)
+        CHECK_MSG(cpus[i] == want[i], "%s: CPU %d is %d, not %d", topology, i, cpus[i], want[i]);
+    free(cpus);
+}
+
+static void synthetic_machines(void)
+{
+    if (eng_quota_cpus("") > 0) {
+        test_skip("this container's processor time is limited");
+        return;
+    }
+    /* Two sockets with a node each; hyperthreads are not cores. */
+    const char *numa = "pack:2 [numa(memory=8000000000)] l3:1(size=33554432) l2:4(size=1048576) "
+                       "l1d:1(size=49152) core:1 pu:2";
+    setenv("HWLOC_SYNTHETIC", numa, 1);
+    EngHost host = {0};
+    CHECK(eng_host_probe(&host, NULL));
+    CHECK_INT(host.cores, 8);
+    CHECK_INT(host.threads, 16);
+    CHECK_INT(host.nodes, 2);
+    CHECK_INT(host.node_bytes[0], 8000000000ll);
+    CHECK_INT(host.node_bytes[1], 8000000000ll);
+    CHECK_INT(host.l1d_bytes, 49152);
+    CHECK_INT(host.l2_bytes, 1048576);
+    CHECK_INT(host.l3_bytes, 33554432);
+    check_cores(numa, 8, (int[]){0, 2, 4, 6, 8, 10, 12, 14});
+
+    /* CPU numbers that go round the nodes are still grouped by node. */
+    const char *round = "pack:2 [numa] core:2 pu:1(indexes=0,2,1,3)";
+    setenv("HWLOC_SYNTHETIC", round, 1);
+    check_cores(round, 4, (int[]){0, 2, 1, 3});
+
+    /* A container that shows CPUs and nothing else. */
+    setenv("HWLOC_SYNTHETIC", "numa:1 pu:6", 1);
+    check_cores("hidden", 6, (int[]){0, 1, 2, 3, 4, 5});
+    memset(&host, 0, sizeof host);
+    CHECK(eng_host_probe(&host, NULL));
+    CHECK_INT(host.cores, 6);
+    CHECK_INT(host.threads, 6);
+    CHECK_INT(host.l2_bytes, 0);
+    CHECK_INT(host.nodes, 1);
+    CHECK_INT(host.node_bytes[0], host.dram_total);
+    unsetenv("HWLOC_SYNTHETIC");
+}
+
+/* Two slow cores (CPUs 0, 1) before two fast ones with two threads each (2-3, 4-5). */
+static const char HYBRID[] =
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+    "<!DOCTYPE topology SYSTEM \"hwloc2.dtd\">\n"
+    "<topology version=\"2.0\">\n"
+    "<object type=\"Machine\" os_index=\"0\" cpuset=\"0x3f\" complete_cpuset=\"0x3f\" "
+    "allowed_cpuset=\"0x3f\" nodeset=\"0x1\" complete_nodeset=\"0x1\" allowed_nodeset=\"0x1\" "
+    "gp_index=\"1\">\n"
+    "<object type=\"NUMANode\" os_index=\"0\" cpuset=\"0x3f\" complete_cpuset=\"0x3f\" "
+    "nodeset=\"0x1\" complete_nodeset=\"0x1\" gp_index=\"2\" local_memory=\"1073741824\"/>\n"
+    "%s"
+    "</object>\n"
+    "<cpukind cpuset=\"0x3\" forced_efficiency=\"0\"/>\n"
+    "<cpukind cpuset=\"0x3c\" forced_efficiency=\"1\"/>\n"
+    "</topology>\n";
+
+static void hybrid_machines(void)
+{
+    if (eng_quota_cpus("") > 0) {
+        test_skip("this container's processor time is limited");
+        return;
+    }
+    char cores[4096] = "", xml[8192], path[512];
+    const struct {
+        unsigned first, n;
+    } core[] = {{0, 1}, {1, 1}, {2, 2}, {4, 2}};
+    unsigned id = 10;
+    for (size_t i = 0; i < TEST_COUNT(core); i++) {
+        unsigned set = ((1u << core[i].n) - 1) << core[i].first;
+        size_t at = strlen(cores);
+        at += (size_t)snprintf(cores + at, sizeof cores - at,
+                               "<object type=\"Core\" os_index=\"%zu\" cpuset=\"0x%x\" "
+                               "complete_cpuset=\"0x%x\" nodeset=\"0x1\" complete_nodeset=\"0x1\" "
+                               "gp_index=\"%u\">\n",
+                               i, set, set, id++);
+        for (unsigned p = core[i].first; p < core[i].first + core[i].n; p++)
+            at += (size_t)snprintf(cores + at, sizeof cores - at,
+                                   "<object type=\"PU\" os_index=\"%u\" cpuset=\"0x%x\" "
+                                   "complete_cpuset=\"0x%x\" nodeset=\"0x1\" "
+                                   "complete_nodeset=\"0x1\" gp_index=\"%u\"/>\n",
+                                   p, 1u << p, 1u << p, id++);
+        snprintf(cores + at, sizeof cores - at, "</object>\n");
+    }
+    snprintf(xml, sizeof xml, HYBRID, cores);
+    write_file("hybrid.xml", xml);
+    snprintf(path, sizeof path, "%s/hybrid.xml", folder);
+    setenv("HWLOC_XMLFILE", path, 1);
+    check_cores("hybrid", 4, (int[]){2, 4, 0, 1});
+    unsetenv("HWLOC_XMLFILE");
+}
+
+/* ---- control groups -------------------------------------------------------------------------- */
+
+static double quota_of(const char *cgroup)
+{
+    write_file("proc/self/cgroup", cgroup);
+    return eng_quota_cpus(folder);
+}
+
+static void control_groups_limit(void)
+{
+    CHECK(eng_quota_cpus("/nowhere") == 0);
+    write_file("sys/fs/cgroup/cpu.max", "max 100000\n");
+    write_file("sys/fs/cgroup/a/cpu.max", "350000 100000\n");
+    write_file("sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
+    write_file("sys/fs/cgroup/a/b/c/cpu.max", "400000 100000\n");
+    CHECK(quota_of("") == 0);
+    CHECK(quota_of("nonsense\n1:2\n:\n") == 0);
+    CHECK(quota_of("0::/\n") == 0);
+    CHECK(quota_of("0::/a\n") == 3.5);
+    CHECK(quota_of("0::/a/b\n") == 3.5); /* the tightest above */
+    CHECK(quota_of("0::/a/b/c\n") == 3.5);
+    CHECK(quota_of("0::/of/the/host\n") == 0); /* not to be seen from inside */
+    write_file("sys/fs/cgroup/cpu.max", "150000 100000\n");
+    CHECK(quota_of("0::/of/the/host\n") == 1.5);
+
+    write_file("sys/fs/cgroup/cpu.max", "max 100000\n");
+    write_file("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
+    write_file("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+    write_file("sys/fs/cgroup/cpu/x/cpu.cfs_quota_us", "50000\n");
+    write_file("sys/fs/cgroup/cpu/x/cpu.cfs_period_us", "100000\n");
+    CHECK(quota_of("4:cpuset:/x\n3:cpu,cpuacct:/\n0::/\n") == 0);
+    CHECK(quota_of("4:cpuset:/\n3:cpuacct,cpu:/x\n0::/\n") == 0.5);
+    CHECK(quota_of("4:cpuset:/x\n3:cpuacct:/x\n0::/\n") == 0);
+    write_file("sys/fs/cgroup/cpu/x/cpu.cfs_period_us", "0\n");
+    CHECK(quota_of("3:cpu:/x\n") == 0);
+}
+
+int main(int argc, char **argv)
+{
+    static const Test tests[] = {
+        {"this_machine_is_described", this_machine_is_described},
+        {"affinity_is_respected", affinity_is_respected},
+        {"synthetic_machines", synthetic_machines},
+        {"hybrid_machines", hybrid_machines},
+        {"control_groups_limit", control_groups_limit},
+    };
+    if (!mkdtemp(folder)) return 1;
+    int rc = test_main(argc, argv, tests, TEST_COUNT(tests));
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command) ? 1 : rc;
+}
