@@ -4,10 +4,24 @@
 
 #include "cpu/kernels.h"
 
+#if defined(__x86_64__)
+
+void eng_kernels_dot_k_avx2(EngKernels *k);
+
+static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
+{
+    if (level < ENG_CPU_AVX2) return;
+    eng_kernels_dot_k_avx2(k);
+}
+
+#else
+
 static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
 {
     (void)k;
     (void)level;
 }
+
+#endif
 
 #endif

@@ -1,0 +1,138 @@
+#include "cpu/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/num.h"
+
+static EngCpuOp *const ops[ENG_OP_COUNT] = {
+    [ENG_OP_EMBED] = eng_cpu_op_embed,   [ENG_OP_ROPE_TABLE] = eng_cpu_op_rope_table,
+    [ENG_OP_NORM] = eng_cpu_op_norm,     [ENG_OP_LINEAR] = eng_cpu_op_linear,
+    [ENG_OP_HEADS] = eng_cpu_op_heads,   [ENG_OP_ROPE] = eng_cpu_op_rope,
+    [ENG_OP_KV] = eng_cpu_op_kv,         [ENG_OP_ATTN] = eng_cpu_op_attn,
+    [ENG_OP_GLU] = eng_cpu_op_glu,       [ENG_OP_ADD] = eng_cpu_op_add,
+    [ENG_OP_ROUTE] = eng_cpu_op_route,   [ENG_OP_EXPERTS] = eng_cpu_op_experts,
+    [ENG_OP_SELECT] = eng_cpu_op_select,
+};
+
+static void walk(void *arg, int thread, int n_threads)
+{
+    EngCpu *cpu = arg;
+    (void)n_threads;
+    for (int i = cpu->first; i < cpu->first + cpu->count; i++) {
+        const EngOp *op = &cpu->graph->ops.data[i];
+        ops[op->kind](cpu, op, thread);
+        eng_pool_barrier(cpu->pool, thread);
+        if (op->kind == ENG_OP_SELECT) { /* between two barriers: nobody reads it now */
+            if (thread == 0) cpu->rows = cpu->batch->n_out;
+            eng_pool_barrier(cpu->pool, thread);
+        }
+    }
+}
+
+static void cpu_run(EngBackend *backend, int first, int n, const EngBatch *batch)
+{
+    EngCpu *cpu = (EngCpu *)backend;
+    cpu->batch = batch;
+    cpu->first = first;
+    cpu->count = n;
+    cpu->rows = batch->n;
+    eng_pool_run(cpu->pool, walk, cpu);
+}
+
+static const float *cpu_logits(const EngBackend *backend)
+{
+    const EngCpu *cpu = (const EngCpu *)backend;
+    return cpu->buffers[cpu->graph->logits];
+}
+
+static void cpu_free(EngBackend *backend)
+{
+    EngCpu *cpu = (EngCpu *)backend;
+    eng_pool_free(cpu->pool);
+    if (cpu->memory) eng_big_free(cpu->memory, cpu->base.bytes);
+    free(cpu->buffers);
+    free(cpu);
+}
+
+static EngCpuNeeds needs_of(const EngGraph *graph, int max_tokens)
+{
+    EngCpuNeeds needs = {0};
+    for (size_t i = 0; i < graph->ops.n; i++) {
+        const EngOp *op = &graph->ops.data[i];
+        if (op->kind == ENG_OP_LINEAR || op->kind == ENG_OP_HEADS)
+            eng_cpu_needs_linear(op, max_tokens, &needs);
+        else if (op->kind == ENG_OP_ATTN)
+            eng_cpu_needs_attn(op, &needs);
+        else if (op->kind == ENG_OP_EXPERTS)
+            eng_cpu_needs_experts(op, max_tokens, &needs);
+    }
+    return needs;
+}
+
+/* Cuts the block into pieces; called once with base NULL to learn the size. */
+typedef struct {
+    uint8_t *base;
+    size_t at;
+} Cutter;
+
+static void *cut(Cutter *c, size_t bytes)
+{
+    void *p = c->base ? c->base + c->at : NULL;
+    c->at += (size_t)eng_align_up(bytes, 64);
+    return p;
+}
+
+static size_t layout(EngCpu *cpu, uint8_t *base, const EngCpuNeeds *needs)
+{
+    Cutter c = {base, 0};
+    const EngGraph *g = cpu->graph;
+    size_t tokens = (size_t)cpu->base.max_tokens, slots = tokens * (size_t)needs->n_used;
+    bool selected = false;
+    size_t first_out = g->widths.n;
+    for (size_t i = 0; i < g->ops.n && !selected; i++)
+        if (g->ops.data[i].kind == ENG_OP_SELECT) {
+            selected = true;
+            first_out = (size_t)g->ops.data[i].dst.buf; /* buffers from here on hold wanted rows */
+        }
+    for (size_t i = 0; i < g->widths.n; i++) {
+        size_t rows = i >= first_out ? (size_t)cpu->base.max_out : tokens;
+        cpu->buffers[i] = cut(&c, rows * (size_t)g->widths.data[i] * sizeof(float));
+    }
+    cpu->act = cut(&c, needs->act);
+    cpu->act_bytes = needs->act;
+    cpu->scratch_bytes = (size_t)eng_align_up(needs->scratch, 64);
+    cpu->scratch = cut(&c, cpu->scratch_bytes * (size_t)cpu->base.threads);
+    cpu->slot_act = cut(&c, needs->slot_act);
+    cpu->hidden_act = cut(&c, needs->hidden_act);
+    cpu->hidden = cut(&c, needs->hidden);
+    cpu->partial = cut(&c, needs->partial);
+    cpu->slots.first = cut(&c, ((size_t)needs->n_experts + 1) * sizeof(int32_t));
+    cpu->slots.active = cut(&c, (size_t)needs->n_experts * sizeof(int32_t));
+    cpu->slots.token = cut(&c, slots * sizeof(int32_t));
+    cpu->slots.weight = cut(&c, slots * sizeof(float));
+    cpu->slots.slot = cut(&c, slots * sizeof(int32_t));
+    return c.at;
+}
+
+EngBackend *eng_cpu_new(const EngGraph *graph, const EngCpuSettings *settings, EngError *err)
+{
+    EngCpu *cpu = eng_alloc0(sizeof *cpu);
+    cpu->base = (EngBackend){.run = cpu_run, .logits = cpu_logits, .free = cpu_free,
+                             .max_tokens = settings->max_tokens, .max_out = settings->max_out,
+                             .threads = settings->threads};
+    cpu->graph = graph;
+    cpu->k = eng_kernels(settings->level);
+    cpu->buffers = eng_alloc0((graph->widths.n + 1) * sizeof *cpu->buffers);
+    EngCpuNeeds needs = needs_of(graph, settings->max_tokens);
+    cpu->base.bytes = layout(cpu, NULL, &needs);
+    cpu->memory = eng_try_alloc(cpu->base.bytes, "the compute buffers", err);
+    if (cpu->memory) {
+        layout(cpu, cpu->memory, &needs);
+        cpu->pool = eng_pool_new(settings->threads, settings->cpus, err);
+    }
+    if (cpu->memory && cpu->pool) return &cpu->base;
+    cpu_free(&cpu->base);
+    return NULL;
+}

@@ -1,0 +1,65 @@
+/* AVX2, FMA and F16C in plain words, and what the AVX2 kernels share. Included only by files that
+ * are compiled with those flags. */
+#ifndef ENG_CPU_X86_AVX2_H
+#define ENG_CPU_X86_AVX2_H
+
+#include <immintrin.h>
+#include "base/num.h"
+#include "cpu/kernels.h"
+
+typedef __m256i Ints; /* 32 x 8, 16 x 16 or 8 x 32 bits */
+typedef __m256 Floats;
+
+#define INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+INLINE Ints load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+INLINE __m128i load16(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
+INLINE void store(void *p, Ints a) { _mm256_storeu_si256((__m256i *)p, a); }
+INLINE Floats loadf(const float *p) { return _mm256_loadu_ps(p); }
+INLINE void storef(float *p, Floats a) { _mm256_storeu_ps(p, a); }
+INLINE Ints and(Ints a, Ints b) { return _mm256_and_si256(a, b); }
+INLINE Ints or(Ints a, Ints b) { return _mm256_or_si256(a, b); }
+INLINE Ints bytes(int a) { return _mm256_set1_epi8((char)a); }
+INLINE Ints add16(Ints a, Ints b) { return _mm256_add_epi16(a, b); }
+INLINE Ints add32(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+INLINE Ints sub32(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
+/* Bytes have no shifts of their own: bits that cross into a neighbour must be masked off. */
+INLINE Ints right(Ints a, int n) { return _mm256_srli_epi32(a, n); }
+INLINE Ints left(Ints a, int n) { return _mm256_slli_epi32(a, n); }
+/* a unsigned, b signed bytes: 16 sums of two products, *saturated* to 16 bits. */
+INLINE Ints pairs_u8(Ints a, Ints b) { return _mm256_maddubs_epi16(a, b); }
+/* 8 sums of two products of 16 bits. */
+INLINE Ints pairs_16(Ints a, Ints b) { return _mm256_madd_epi16(a, b); }
+INLINE Ints lookup(Ints table, Ints index) { return _mm256_shuffle_epi8(table, index); }
+INLINE Ints join(__m128i low, __m128i high) { return _mm256_set_m128i(high, low); }
+INLINE Floats floats(Ints a) { return _mm256_cvtepi32_ps(a); }
+INLINE Floats all(float a) { return _mm256_set1_ps(a); }
+INLINE Floats mul_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+
+INLINE float sum4(__m128 a)
+{
+    a = _mm_add_ps(a, _mm_movehl_ps(a, a));
+    return _mm_cvtss_f32(_mm_add_ss(a, _mm_movehdup_ps(a)));
+}
+
+INLINE float sum8(Floats a)
+{
+    return sum4(_mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)));
+}
+
+INLINE float half(uint16_t h) { return _cvtsh_ss(h); }
+
+/* Four bytes of any alignment. */
+INLINE uint32_t word(const void *p)
+{
+    uint32_t w;
+    __builtin_memcpy(&w, p, sizeof w);
+    return w;
+}
+
+#endif

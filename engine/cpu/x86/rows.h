@@ -1,0 +1,89 @@
+/* The walk of the row kernels, for every instruction set: whole rows of weights meet 1 to 4 tokens,
+ * block by block. It serves few tokens and the rows that fill no tile. A file that includes this
+ * has defined INLINE, UNROLL, Floats, sum8 and a step function per type. */
+#ifndef ENG_CPU_X86_ROWS_H
+#define ENG_CPU_X86_ROWS_H
+
+/* Adds the products of one weight block with the activation blocks at x, x + x_stride, … of
+ * `tokens` (1 … 4, a constant) tokens to acc[tokens]. */
+typedef void StepFn(const char *w, const char *x, size_t x_stride, int tokens, Floats *acc);
+
+typedef struct {
+    StepFn *step;
+    int64_t n;            /* numbers per block */
+    size_t w_size, x_size; /* bytes per block */
+} RowKind;
+
+/* How far ahead of a stream the next bytes are asked for. The processor's own prefetchers stop at
+ * every 4 KiB page; asking further ahead hides the memory's latency there too. */
+enum { ROW_STREAMS = 4, ROW_AHEAD = 1536 };
+
+INLINE void rows_prefetch(const char *w, size_t size)
+{
+    for (size_t at = 0; at < size; at += 64) _mm_prefetch(w + ROW_AHEAD + at, _MM_HINT_T0);
+}
+
+/* One token: memory is the limit, so four rows far apart are read at once. A core keeps more cache
+ * lines in flight over four streams than over one. */
+INLINE void rows_one_token(RowKind kind, int64_t blocks, int n_rows, const char *w, size_t w_stride,
+                           const char *x, float *y)
+{
+    int quarter = n_rows / ROW_STREAMS;
+    for (int r = 0; r < quarter; r++) {
+        const char *row = w + (size_t)r * w_stride;
+        size_t apart = (size_t)quarter * w_stride;
+        Floats acc[ROW_STREAMS] = {{0}};
+        for (int64_t i = 0; i < blocks; i++) {
+            UNROLL for (int s = 0; s < ROW_STREAMS; s++)
+            {
+                const char *at = row + (size_t)s * apart + (size_t)i * kind.w_size;
+                rows_prefetch(at, kind.w_size);
+                kind.step(at, x + (size_t)i * kind.x_size, 0, 1, acc + s);
+            }
+        }
+        UNROLL for (int s = 0; s < ROW_STREAMS; s++) y[r + s * quarter] = sum8(acc[s]);
+    }
+    for (int r = quarter * ROW_STREAMS; r < n_rows; r++) {
+        const char *row = w + (size_t)r * w_stride;
+        Floats acc[1] = {{0}};
+        for (int64_t i = 0; i < blocks; i++)
+            kind.step(row + (size_t)i * kind.w_size, x + (size_t)i * kind.x_size, 0, 1, acc);
+        y[r] = sum8(acc[0]);
+    }
+}
+
+INLINE void rows_tokens(RowKind kind, int64_t blocks, int tokens, const char *row, const char *x,
+                        size_t x_stride, float *y, size_t y_stride)
+{
+    Floats acc[4] = {{0}};
+    for (int64_t i = 0; i < blocks; i++)
+        kind.step(row + (size_t)i * kind.w_size, x + (size_t)i * kind.x_size, x_stride, tokens, acc);
+    UNROLL for (int t = 0; t < tokens; t++) y[(size_t)t * y_stride] = sum8(acc[t]);
+}
+
+INLINE void rows_matmul(RowKind kind, int64_t n, int n_rows, int n_tokens, const void *w,
+                        size_t w_stride, const void *x, size_t x_stride, float *y, size_t y_stride)
+{
+    int64_t blocks = n / kind.n;
+    if (n_tokens == 1) {
+        rows_one_token(kind, blocks, n_rows, w, w_stride, x, y);
+        return;
+    }
+    for (int r = 0; r < n_rows; r++) {
+        const char *row = (const char *)w + (size_t)r * w_stride;
+        int t = 0;
+        for (; t + 4 <= n_tokens; t += 4)
+            rows_tokens(kind, blocks, 4, row, (const char *)x + (size_t)t * x_stride, x_stride,
+                        y + (size_t)t * y_stride + r, y_stride);
+        if (n_tokens - t >= 2) {
+            rows_tokens(kind, blocks, 2, row, (const char *)x + (size_t)t * x_stride, x_stride,
+                        y + (size_t)t * y_stride + r, y_stride);
+            t += 2;
+        }
+        if (t < n_tokens)
+            rows_tokens(kind, blocks, 1, row, (const char *)x + (size_t)t * x_stride, x_stride,
+                        y + (size_t)t * y_stride + r, y_stride);
+    }
+}
+
+#endif

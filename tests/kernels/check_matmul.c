@@ -1,0 +1,232 @@
+/* Matrix products of every weight type, and the activations' quantizers. */
+#include "check.h"
+
+/* One random problem: weights and activations of a type. */
+typedef struct {
+    EngType type;
+    int64_t n;
+    int n_rows, n_tokens;
+    Rows w, x;
+    size_t y_stride;
+} Problem;
+
+static Problem problem_new(const EngKernels *c, EngType type, int max_rows, int max_tokens)
+{
+    const EngTypeInfo *info = eng_type_info(type);
+    Problem p = {.type = type,
+                 .n_rows = test_range(1, max_rows),
+                 .n_tokens = test_range(1, max_tokens)};
+    p.n = info->block == 256 ? 256 * test_range(1, 5) : info->block * test_range(1, 30);
+    if (info->block == 1) p.n = test_range(1, 700);
+    size_t w_unit = type == ENG_TYPE_F32 ? 4 : 2;
+    p.w = rows_new(p.n_rows, eng_row_bytes(type, (uint64_t)p.n), w_unit * (size_t)test_range(0, 9));
+    p.x = rows_new(p.n_tokens, eng_act_row_bytes(info->act, p.n), 4 * (size_t)test_range(0, 9));
+    p.y_stride = (size_t)(p.n_rows + test_range(0, 5));
+    fill_weights(type, (WeightKind)test_range(0, WEIGHTS_KINDS - 1), p.w, p.n_rows, p.n);
+    float *row = malloc((size_t)p.n * sizeof *row);
+    for (int t = 0; t < p.n_tokens; t++) {
+        fill_floats((ActKind)test_range(0, ACT_KINDS - 1), row, p.n);
+        c->quantize[info->act](row, p.x.base + (size_t)t * p.x.stride, p.n);
+    }
+    free(row);
+    return p;
+}
+
+static void problem_free(Problem *p)
+{
+    free(p->w.base);
+    free(p->x.base);
+}
+
+static float *problem_run(const Problem *p, EngMatmulFn *matmul)
+{
+    size_t n = p->y_stride * (size_t)p->n_tokens;
+    float *y = malloc(n * sizeof *y);
+    for (size_t i = 0; i < n; i++) y[i] = 12345.0f;
+    matmul(p->n, p->n_rows, p->n_tokens, p->w.base, p->w.stride, p->x.base, p->x.stride, y,
+           p->y_stride);
+    return y;
+}
+
+static void decode_act(EngAct act, const void *row, float *ret, int64_t n)
+{
+    const EngBlockQ8_0A *a = row;
+    const EngBlockQ8_KA *b = row;
+    for (int64_t i = 0; i < n; i++)
+        ret[i] = act == ENG_ACT_Q8_0   ? a[i / 32].d * (float)a[i / 32].q[i % 32]
+                 : act == ENG_ACT_Q8_K ? b[i / 256].d * (float)b[i / 256].q[i % 256]
+                                       : ((const float *)row)[i];
+}
+
+/* Size of the terms of one dot product, on which rounding errors are measured. A weight with a
+ * minimum or a zero point is the difference of two parts, each rounded: both count. */
+static double weight_size(EngType type, const float *w, int64_t i, int64_t n)
+{
+    int block = eng_type_info(type)->block;
+    double size = fabs((double)w[i]);
+    if (block == 1) return size;
+    int64_t at = i / block * block;
+    for (int64_t j = at; j < at + block && j < n; j++) size = fmax(size, fabs((double)w[j]));
+    return 2 * size;
+}
+
+/* Bound: 2^-21 of the terms' size. float has 2^-24 per rounding; a block adds about three of them,
+ * and blocks add up in partial sums. 1e-38: results below the normal range. */
+static void compare(const Problem *p, const float *got, const float *ref, const char *what)
+{
+    const EngTypeInfo *info = eng_type_info(p->type);
+    float *w = malloc((size_t)p->n * sizeof *w), *x = malloc((size_t)p->n * sizeof *x);
+    for (int r = 0; r < p->n_rows; r++) {
+        info->to_f32(p->w.base + (size_t)r * p->w.stride, w, p->n);
+        double *size = calloc((size_t)p->n, sizeof *size);
+        for (int64_t i = 0; i < p->n; i += 1)
+            size[i] = i % info->block == 0 || info->block == 1 ? weight_size(p->type, w, i, p->n)
+                                                               : size[i - 1];
+        for (int t = 0; t < p->n_tokens && test_failures_ < 5; t++) {
+            decode_act(info->act, p->x.base + (size_t)t * p->x.stride, x, p->n);
+            double want = 0, terms = 0;
+            for (int64_t i = 0; i < p->n; i++) {
+                want += (double)w[i] * x[i];
+                terms += size[i] * fabs((double)x[i]);
+            }
+            size_t at = (size_t)t * p->y_stride + (size_t)r;
+            if (ref) want = ref[at];
+            CHECK_MSG(fabs(got[at] - want) <= 0x1p-21 * terms + 1e-38,
+                      "%s %s: row %d of %d, token %d of %d, n %lld: %.9g, not %.9g (size %g)", what,
+                      info->name, r, p->n_rows, t, p->n_tokens, (long long)p->n, (double)got[at],
+                      want, terms);
+        }
+        free(size);
+    }
+    for (int t = 0; t < p->n_tokens; t++)
+        for (size_t r = (size_t)p->n_rows; r < p->y_stride; r++)
+            CHECK_MSG(got[(size_t)t * p->y_stride + r] == 12345.0f,
+                      "%s %s writes past its rows: %d rows, %d tokens", what, info->name, p->n_rows,
+                      p->n_tokens);
+    free(w);
+    free(x);
+}
+
+void check_matmul_c(void) /* the twins against double precision */
+{
+    const EngKernels *c = eng_kernels(ENG_CPU_C);
+    for (uint32_t type = 0; type < ENG_TYPE_COUNT; type++) {
+        CHECK(!c->matmul[type] == !eng_type_info(type)->to_f32);
+        for (int i = 0; i < 12 && c->matmul[type]; i++) {
+            kernel_name("matmul", eng_type_info(type)->name, ENG_CPU_C);
+            Problem p = problem_new(c, (EngType)type, 12, 6);
+            float *y = problem_run(&p, c->matmul[type]);
+            compare(&p, y, NULL, "c");
+            free(y);
+            problem_free(&p);
+        }
+    }
+}
+
+static void matmul_of_level(EngCpuLevel level, const EngKernels *k, const EngKernels *below)
+{
+    const EngKernels *c = eng_kernels(ENG_CPU_C);
+    for (uint32_t type = 0; type < ENG_TYPE_COUNT; type++) {
+        if (k->matmul[type] == below->matmul[type]) continue;
+        kernel_name("matmul", eng_type_info(type)->name, level);
+        for (int i = 0; i < 24; i++) {
+            Problem p = problem_new(c, (EngType)type, i % 3 ? 70 : 9, i % 4 ? 70 : 1);
+            float *ref = problem_run(&p, c->matmul[type]), *y = problem_run(&p, k->matmul[type]);
+            compare(&p, y, ref, kernel_now);
+            free(ref);
+            free(y);
+            problem_free(&p);
+        }
+    }
+}
+
+void check_matmul(void) { each_level(matmul_of_level); }
+
+static void one_token_of_level(EngCpuLevel level, const EngKernels *k, const EngKernels *below)
+{
+    for (uint32_t type = 0; type < ENG_TYPE_COUNT; type++) {
+        if (k->matmul[type] == below->matmul[type]) continue;
+        kernel_name("matmul", eng_type_info(type)->name, level);
+        Problem p = problem_new(eng_kernels(ENG_CPU_C), (EngType)type, 70, 1);
+        float *y = problem_run(&p, k->matmul[type]);
+        for (int r = 0; r < p.n_rows; r++) {
+            float alone;
+            k->matmul[type](p.n, 1, 1, p.w.base + (size_t)r * p.w.stride, p.w.stride, p.x.base,
+                            p.x.stride, &alone, 1);
+            CHECK_MSG(memcmp(&alone, y + r, sizeof alone) == 0,
+                      "%s: row %d of %d alone gives %a, among the others %a", kernel_now, r,
+                      p.n_rows, (double)alone, (double)y[r]);
+        }
+        free(y);
+        problem_free(&p);
+    }
+}
+
+/* Rows are dealt to threads in any grouping: a decode step must not depend on it by a bit. */
+void check_matmul_one_token(void) { each_level(one_token_of_level); }
+
+static void nan_of_level(EngCpuLevel level, const EngKernels *k, const EngKernels *below)
+{
+    const EngKernels *c = eng_kernels(ENG_CPU_C);
+    for (uint32_t type = 0; type < ENG_TYPE_COUNT; type++) {
+        if (k->matmul[type] == below->matmul[type]) continue;
+        const EngTypeInfo *info = eng_type_info(type);
+        kernel_name("matmul", info->name, level);
+        Problem p = problem_new(c, (EngType)type, 40, 40);
+        float *row = malloc((size_t)p.n * sizeof *row);
+        fill_weights(p.type, WEIGHTS_RANDOM, p.w, p.n_rows, p.n);
+        fill_floats(ACT_RANDOM, row, p.n);
+        row[test_range(0, (int)p.n - 1)] = test_range(0, 1) ? NAN : INFINITY;
+        int bad = test_range(0, p.n_tokens - 1);
+        k->quantize[info->act](row, p.x.base + (size_t)bad * p.x.stride, p.n);
+        float *y = problem_run(&p, k->matmul[type]);
+        for (int t = 0; t < p.n_tokens; t++)
+            for (int r = 0; r < p.n_rows; r++) {
+                bool finite = isfinite(y[(size_t)t * p.y_stride + (size_t)r]);
+                CHECK_MSG(finite == (t != bad), "%s: token %d (NaN in %d) is %s", kernel_now, t, bad,
+                          finite ? "finite" : "not finite");
+            }
+        free(y);
+        free(row);
+        problem_free(&p);
+    }
+}
+
+/* A NaN or an infinity in one token's activations shows in all its results, and in no other's. */
+void check_matmul_nan(void)
+{
+    static const EngKernels none;
+    nan_of_level(ENG_CPU_C, eng_kernels(ENG_CPU_C), &none);
+    each_level(nan_of_level);
+}
+
+static void quantize_of_level(EngCpuLevel level, const EngKernels *k, const EngKernels *below)
+{
+    const EngKernels *c = eng_kernels(ENG_CPU_C);
+    for (int act = 0; act < ENG_ACT_COUNT; act++) {
+        if (k->quantize[act] == below->quantize[act]) continue;
+        kernel_name("quantize", act == ENG_ACT_Q8_K ? "Q8_K" : act == ENG_ACT_Q8_0 ? "Q8_0" : "F32",
+                    level);
+        for (int i = 0; i < 60; i++) {
+            int64_t n = 256 * test_range(1, 4);
+            if (act == ENG_ACT_Q8_0) n = 32 * test_range(1, 20);
+            size_t size = eng_act_row_bytes((EngAct)act, n);
+            float *x = malloc((size_t)n * sizeof *x);
+            uint8_t *got = malloc(size), *want = malloc(size);
+            fill_floats((ActKind)(i % ACT_KINDS), x, n);
+            if (i % 7 == 3) x[test_range(0, (int)n - 1)] = NAN;
+            if (i % 7 == 4) x[test_range(0, (int)n - 1)] = -INFINITY;
+            if (i % 7 == 5)
+                for (int64_t j = 0; j < n; j++) x[j] *= 1e-38f; /* too small to divide by */
+            k->quantize[act](x, got, n);
+            c->quantize[act](x, want, n);
+            CHECK_MSG(memcmp(got, want, size) == 0, "%s differs from C, n %lld, input %d",
+                      kernel_now, (long long)n, i);
+            free(x);
+            free(got);
+            free(want);
+        }
+    }
+}
+
+void check_quantize(void) { each_level(quantize_of_level); } /* equal bits */
