@@ -10,7 +10,9 @@
  *
  * A failed check prints and the test goes on. test_skip says why and must be followed by a return.
  * Arguments: names of the tests to run; --seed N for test_random (default: TEST_SEED or the clock).
- * The seed is printed with every failure. */
+ * The seed is printed with every failure.
+ *
+ * A program of several files: all but the one with main define TEST_PART before this header. */
 #ifndef TEST_H
 #define TEST_H
 
@@ -28,9 +30,15 @@ typedef struct {
 
 #define TEST_COUNT(t) (sizeof(t) / sizeof((t)[0]))
 
-static int test_failures_;
-static const char *test_skipped_;
-static uint64_t test_seed_, test_state_;
+#ifdef TEST_PART
+#define TEST_STATE extern
+#else
+#define TEST_STATE
+#endif
+TEST_STATE int test_failures_;
+TEST_STATE const char *test_name; /* of the test that runs: for tables whose tests share a function */
+TEST_STATE const char *test_skipped_;
+TEST_STATE uint64_t test_seed_, test_state_;
 
 static inline uint64_t test_random(void) /* splitmix64 */
 {
@@ -114,6 +122,7 @@ static inline int test_main(int argc, char **argv, const Test *tests, size_t n)
         test_failures_ = 0;
         test_skipped_ = NULL;
         test_state_ = test_seed_ + i;
+        test_name = tests[i].name;
         if (!test_wanted_(argc, argv, tests[i].name)) {
             printf("ok %zu - %s # SKIP not asked for\n", i + 1, tests[i].name);
             continue;

@@ -1,0 +1,301 @@
+/* Probe, open, load, text: everything of engine.h that needs no session. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "base/sys.h"
+#include "cpu/cpu.h"
+#include "cuda/cuda.h"
+#include "model.h"
+#include "plan/host.h"
+
+bool eng_probe(EngHost *ret_host, EngError *err)
+{
+    EngHost host;
+    EngCpuLevel level;
+    if (!eng_cpu_level(&level, err) || !eng_host_probe(&host, err)) return false;
+    eng_cpu_name(host.cpu_name, sizeof host.cpu_name);
+    size_t at = 0;
+    for (int i = 0; i <= (int)level; i++)
+        at += (size_t)snprintf(host.isa + at, sizeof host.isa - at, "%s%s", i ? " " : "",
+                               eng_cpu_level_names[i]);
+    const char *limit = getenv("HEARTH_CPU_MASK");
+    snprintf(host.isa_limit, sizeof host.isa_limit, "%s", limit ? limit : "");
+    eng_cuda_probe(host.gpu_name, &host.vram_total, &host.vram_available, host.gpu_reason);
+    *ret_host = host;
+    return true;
+}
+
+bool eng_host_usage(EngUsage *ret_usage, EngError *err)
+{
+    EngUsage u = {0};
+    if (!eng_sys_memory(&u.dram_total, &u.dram_available) || !eng_sys_resident(&u.process_bytes))
+        return eng_fail(err, ENG_ERR_IO, "The system does not tell how much memory is in use.");
+    *ret_usage = u;
+    return true;
+}
+
+EngModelSettings eng_model_defaults(void) { return (EngModelSettings){.threads = 0, .batch = 512}; }
+
+/* ---- opening ---------------------------------------------------------------------------------- */
+
+static bool open_text(EngModel *m, EngError *err)
+{
+    m->tokenizer = eng_tokenizer_new(m->gguf, err);
+    if (!m->tokenizer) return false;
+    EngGgufString source, name;
+    if (!eng_gguf_string(m->gguf, "tokenizer.chat_template", &source, err) ||
+        !eng_gguf_string(m->gguf, "general.name", &name, err))
+        return false;
+    snprintf(m->name, sizeof m->name, "%.*s", (int)ENG_MIN(name.n, sizeof m->name - 1),
+             name.s ? name.s : "");
+    /* A broken template spoils chatting, not the model: the error is kept for who asks for it. */
+    if (source.s) m->tmpl = eng_template_new(source.s, source.n, &m->tmpl_error);
+    return true;
+}
+
+static bool build_graph(EngModel *m, EngError *err)
+{
+    const EngArch *arch = eng_arch_find(m->gguf->arch);
+    if (!arch) {
+        char names[128];
+        eng_arch_names(names, sizeof names);
+        return eng_fail(err, ENG_ERR_REFUSED,
+                        "This model's family is \"%.40s\", which this version cannot run. It runs %s.",
+                        m->gguf->arch, names);
+    }
+    EngBuild build = {.g = &m->graph, .arena = &m->arena, .err = err};
+    if (!eng_hparams_read(m->gguf, &build.h, err)) return false;
+    eng_binder_init(&build.b, m->gguf, &m->arena, err);
+    bool ok = arch->build(&build);
+    eng_binder_clear(&build.b);
+    m->h = build.h;
+    m->derived = build.derived;
+    if (ok && eng_tokenizer_size(m->tokenizer) > m->h.n_vocab)
+        ok = eng_fail(err, ENG_ERR_REFUSED,
+                      "This GGUF file is damaged: its vocabulary has %d tokens and its token table "
+                      "%d. Download it again.",
+                      eng_tokenizer_size(m->tokenizer), m->h.n_vocab);
+    return ok;
+}
+
+static bool open_backend(EngModel *m, const EngModelSettings *settings, EngError *err)
+{
+    EngCpuSettings cpu = {.max_tokens = settings->batch, .threads = settings->threads};
+    /* Wanted rows of one batch: a token of each of many sessions, or a piece of eng_session_eval. */
+    cpu.max_out = ENG_MIN(settings->batch, 32);
+    int *cpus = NULL, n_cpus = 0;
+    if (!eng_cpu_level(&cpu.level, err) || !eng_host_cores(&cpus, &n_cpus, err)) return false;
+    if (cpu.threads == 0) cpu.threads = n_cpus;
+    cpu.cpus = cpu.threads <= n_cpus ? cpus : NULL;
+    m->backend = eng_cpu_new(&m->graph, &cpu, err);
+    free(cpus);
+    if (!m->backend) return false;
+    size_t n = (size_t)settings->batch;
+    m->batch = (EngBatch){.tokens = eng_alloc0(n * sizeof(int32_t)),
+                          .positions = eng_alloc0(n * sizeof(int32_t)),
+                          .kvs = eng_alloc0(n * sizeof(EngKv *)),
+                          .out = eng_alloc0(n * sizeof(int32_t))};
+    m->compute = eng_lock_new();
+    return true;
+}
+
+/* Takes over `gguf`. */
+static EngModel *open_model(EngGguf *gguf, const EngModelSettings *settings, EngError *err)
+{
+    EngModelSettings s = settings ? *settings : eng_model_defaults();
+    EngModel *m = eng_alloc0(sizeof *m);
+    m->gguf = gguf;
+    bool ok = s.batch >= 1 && s.batch <= 4096;
+    if (!ok)
+        eng_fail(err, ENG_ERR_USAGE, "A prefill chunk of %d tokens cannot be used: choose 1 to 4096.",
+                 s.batch);
+    if (ok && open_text(m, err) &&
+        (s.vocab_only || (build_graph(m, err) && open_backend(m, &s, err))))
+        return m;
+    eng_model_free(m);
+    return NULL;
+}
+
+EngModel *eng_model_open(const char *path, const EngModelSettings *settings, EngError *err)
+{
+    EngGguf *gguf = eng_gguf_open(path, err);
+    return gguf ? open_model(gguf, settings, err) : NULL;
+}
+
+EngModel *eng_model_open_memory(const void *data, size_t size, const EngModelSettings *settings,
+                                EngError *err)
+{
+    if ((uintptr_t)data % 32 != 0) {
+        eng_fail(err, ENG_ERR_USAGE, "A model in memory must begin at a multiple of 32 bytes.");
+        return NULL;
+    }
+    EngGguf *gguf = eng_gguf_open_memory(data, size, err);
+    return gguf ? open_model(gguf, settings, err) : NULL;
+}
+
+void eng_model_free(EngModel *model)
+{
+    if (!model) return;
+    if (model->backend) model->backend->free(model->backend);
+    free((void *)model->batch.tokens);
+    free((void *)model->batch.positions);
+    free((void *)model->batch.kvs);
+    free((void *)model->batch.out);
+    eng_lock_free(model->compute);
+    eng_graph_clear(&model->graph);
+    eng_derived_free(model->derived);
+    eng_arena_clear(&model->arena);
+    eng_template_free(model->tmpl);
+    eng_tokenizer_free(model->tokenizer);
+    eng_gguf_free(model->gguf);
+    free(model);
+}
+
+bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, EngError *err)
+{
+    enum { SLICE = 64 << 20 };
+    (void)err;
+    uint64_t total = 0, before = 0;
+    for (int i = 0; i < model->gguf->n_parts; i++) total += model->gguf->parts[i].size;
+    for (int i = 0; i < model->gguf->n_parts; i++) {
+        const EngMap *part = &model->gguf->parts[i];
+        if (model->loaded < before + part->size) {
+            uint64_t at = model->loaded - before, n = ENG_MIN(SLICE, part->size - at);
+            eng_map_touch(part, at, n);
+            model->loaded += n;
+            break;
+        }
+        before += part->size;
+    }
+    *ret_done = model->loaded;
+    *ret_total = total;
+    return true;
+}
+
+EngModelInfo eng_model_info(const EngModel *model)
+{
+    const EngHparams *h = &model->h;
+    EngModelInfo info = {.n_vocab = model->backend ? h->n_vocab : eng_tokenizer_size(model->tokenizer),
+                         .n_layers = h->n_layers, .n_embd = h->n_embd, .n_experts = h->n_experts,
+                         .n_experts_used = h->n_experts_used, .context_trained = h->context_trained,
+                         .weight_bytes = model->gguf->tensor_bytes + eng_derived_bytes(model->derived),
+                         .has_template = model->tmpl != NULL};
+    snprintf(info.arch, sizeof info.arch, "%.63s", model->gguf->arch);
+    snprintf(info.name, sizeof info.name, "%s", model->name);
+    if (model->backend) {
+        info.compute_bytes = model->backend->bytes;
+        info.kv_bytes_per_token = eng_kv_token_bytes(&model->graph, ENG_KV_F16);
+        info.threads = model->backend->threads;
+    }
+    return info;
+}
+
+/* ---- text ------------------------------------------------------------------------------------- */
+
+bool eng_tokenize(const EngModel *model, const char *text, size_t len, EngTokenizeOptions options,
+                  int32_t **ret_tokens, size_t *ret_n, EngError *err)
+{
+    return eng_tokenizer_encode(model->tokenizer, text, len, options, ret_tokens, ret_n, err);
+}
+
+bool eng_detokenize(const EngModel *model, const int32_t *tokens, size_t n, bool special,
+                    char **ret_text, size_t *ret_len, EngError *err)
+{
+    EngVec(char) text = {0};
+    int size = eng_tokenizer_size(model->tokenizer);
+    for (size_t i = 0; i < n; i++) {
+        if (tokens[i] < 0 || tokens[i] >= size) {
+            free(text.data);
+            return eng_fail(err, ENG_ERR_REFUSED,
+                            "Token %d is not in this vocabulary: its tokens are 0 to %d.", tokens[i],
+                            size - 1);
+        }
+        const char *bytes;
+        size_t len = eng_tokenizer_piece(model->tokenizer, tokens[i], special, i == 0, &bytes);
+        eng_vec_reserve(&text, text.n + len + 1);
+        if (len) memcpy(text.data + text.n, bytes, len);
+        text.n += len;
+    }
+    eng_vec_reserve(&text, text.n + 1);
+    text.data[text.n] = 0;
+    *ret_text = text.data;
+    *ret_len = text.n;
+    return true;
+}
+
+static size_t json_escape(const char *s, size_t n, char *out)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c == '"' || c == '\\') out[at++] = '\\';
+        if (c < 0x20) at += (size_t)sprintf(out + at, "\\u%04x", c);
+        else out[at++] = (char)c;
+    }
+    return at;
+}
+
+char *eng_model_template_defaults(const EngModel *model)
+{
+    const EngTokenizer *t = model->tokenizer;
+    const struct {
+        const char *name;
+        int32_t token;
+    } all[] = {{"bos_token", eng_tokenizer_bos(t)},
+               {"eos_token", eng_tokenizer_eos(t)},
+               {"unk_token", eng_tokenizer_unk(t)},
+               {"pad_token", eng_tokenizer_pad(t)}};
+    EngVec(char) json = {0};
+    eng_vec_push(&json, '{');
+    for (size_t i = 0; i < ENG_LEN(all); i++) {
+        const char *piece;
+        size_t n = all[i].token < 0 ? 0 : eng_tokenizer_piece(t, all[i].token, true, false, &piece);
+        if (n == 0) continue;
+        eng_vec_reserve(&json, json.n + 6 * n + 32);
+        json.n += (size_t)sprintf(json.data + json.n, "%s\"%s\":\"", json.n > 1 ? "," : "",
+                                  all[i].name);
+        json.n += json_escape(piece, n, json.data + json.n);
+        json.data[json.n++] = '"';
+    }
+    eng_vec_push(&json, '}');
+    eng_vec_push(&json, 0);
+    return json.data;
+}
+
+static bool render(const EngTemplate *tmpl, const char *request, const char *defaults,
+                   const char *now, char **ret_text, EngError *err)
+{
+    size_t len;
+    char *message = NULL;
+    if (eng_template_render(tmpl, request, defaults, now, ret_text, &len, &message, err)) return true;
+    *ret_text = message; /* whole, where the error may have been cut */
+    return false;
+}
+
+bool eng_chat_render(const EngModel *model, const char *request, const char *now, char **ret_text,
+                     EngError *err)
+{
+    if (!model->tmpl) {
+        *ret_text = NULL;
+        if (model->tmpl_error.code) return eng_fail(err, model->tmpl_error.code, "%s", model->tmpl_error.message);
+        return eng_fail(err, ENG_ERR_REFUSED,
+                        "This model's file has no chat template: give one with --template.");
+    }
+    char *defaults = eng_model_template_defaults(model);
+    bool ok = render(model->tmpl, request, defaults, now, ret_text, err);
+    free(defaults);
+    return ok;
+}
+
+bool eng_chat_render_template(const char *tmpl, const char *request, const char *now,
+                              char **ret_text, EngError *err)
+{
+    *ret_text = NULL;
+    EngTemplate *t = eng_template_new(tmpl, strlen(tmpl), err);
+    if (!t) return false;
+    bool ok = render(t, request, NULL, now, ret_text, err);
+    eng_template_free(t);
+    return ok;
+}

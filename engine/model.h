@@ -1,0 +1,30 @@
+/* What engine.c and session.c share: the inside of an EngModel. */
+#ifndef ENG_MODEL_H
+#define ENG_MODEL_H
+
+#include "base/lock.h"
+#include "chat/chat.h"
+#include "model/arch.h"
+#include "plan/backend.h"
+#include "text/tokenizer.h"
+
+struct EngModel {
+    EngGguf *gguf;
+    EngTokenizer *tokenizer;
+    EngTemplate *tmpl;  /* NULL = the file has none, or tmpl_error says why it cannot be used */
+    EngError tmpl_error;
+    EngHparams h;
+    EngArena arena;     /* what binding derived */
+    EngDerived *derived;
+    EngGraph graph;
+    EngBackend *backend; /* NULL when vocab_only */
+    EngLock *compute;    /* one step at a time */
+    EngBatch batch;      /* under `compute`: [max_tokens] */
+    uint64_t loaded;     /* bytes that eng_model_load has touched */
+    char name[128];
+};
+
+/* The variables that a template finds besides the request's: {"bos_token": …}; free(). */
+char *eng_model_template_defaults(const EngModel *model);
+
+#endif

@@ -1,0 +1,124 @@
+#include "model/graph.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+void eng_graph_clear(EngGraph *graph)
+{
+    free(graph->ops.data);
+    free(graph->widths.data);
+    *graph = (EngGraph){0};
+}
+
+EngView eng_graph_buffer(EngGraph *graph, int heads, int n)
+{
+    eng_vec_push(&graph->widths, heads * n);
+    return (EngView){(int)graph->widths.n - 1, 0, heads, n, n};
+}
+
+EngView eng_view_part(EngView view, int from, int n)
+{
+    assert(from >= 0 && from + n <= view.n);
+    view.at += from;
+    view.n = n;
+    return view;
+}
+
+EngView eng_view_flat(EngView view)
+{
+    assert(view.heads == 1 || view.n == view.stride);
+    return (EngView){view.buf, view.at, 1, view.heads * view.n, view.heads * view.n};
+}
+
+static EngOp *append(EngGraph *g, EngOpKind kind, EngView dst, EngView src)
+{
+    EngOp op = {.kind = kind, .dst = dst, .src = src};
+    eng_vec_push(&g->ops, op);
+    return &g->ops.data[g->ops.n - 1];
+}
+
+void eng_graph_embed(EngGraph *g, EngView dst, EngWeight table)
+{
+    append(g, ENG_OP_EMBED, dst, dst)->embed.table = table;
+}
+
+void eng_graph_rope_table(EngGraph *g, EngView dst, const float *freq, float mscale)
+{
+    append(g, ENG_OP_ROPE_TABLE, dst, dst)->rope_table = (EngOpRopeTable){freq, mscale};
+}
+
+void eng_graph_norm(EngGraph *g, EngView dst, EngView src, const float *weight, float eps)
+{
+    append(g, ENG_OP_NORM, dst, src)->norm = (EngOpNorm){weight, eps};
+}
+
+static bool same_view(EngView a, EngView b)
+{
+    return a.buf == b.buf && a.at == b.at && a.heads == b.heads && a.n == b.n && a.stride == b.stride;
+}
+
+void eng_graph_linear(EngGraph *g, EngView dst, EngView src, EngWeight w, const float *bias, bool add)
+{
+    if (!w.data) return;
+    assert(w.cols == src.n && src.heads == 1);
+    EngOp *op = g->ops.n ? &g->ops.data[g->ops.n - 1] : NULL;
+    bool join = op && op->kind == ENG_OP_LINEAR && op->linear.n < ENG_LINEAR_MAX &&
+                same_view(op->src, src) && op->linear.add == add;
+    for (int i = 0; join && i < op->linear.n; i++) /* two results into one place need an order */
+        if (op->linear.dst[i].buf == dst.buf && op->linear.dst[i].at == dst.at) join = false;
+    if (!join) {
+        op = append(g, ENG_OP_LINEAR, dst, src);
+        op->linear.n = 0;
+        op->linear.add = add;
+    }
+    int i = op->linear.n++;
+    op->linear.dst[i] = dst;
+    op->linear.w[i] = w;
+    op->linear.bias[i] = bias;
+}
+
+void eng_graph_heads(EngGraph *g, EngView dst, EngView src, EngWeight w)
+{
+    if (!w.data) return;
+    assert(w.cols == src.n && w.rows == dst.n && w.mats == src.heads && src.heads == dst.heads);
+    append(g, ENG_OP_HEADS, dst, src)->heads.w = w;
+}
+
+void eng_graph_rope(EngGraph *g, EngView dst, EngView src, EngView table, int dims, bool neox)
+{
+    assert(dims <= src.n && src.n == dst.n && src.heads == dst.heads);
+    append(g, ENG_OP_ROPE, dst, src)->rope = (EngOpRope){table, dims, neox};
+}
+
+void eng_graph_kv(EngGraph *g, int layer, EngView key, const EngView *value)
+{
+    EngView none = {.buf = -1};
+    append(g, ENG_OP_KV, key, key)->kv = (EngOpKv){layer, value ? *value : none};
+}
+
+void eng_graph_attn(EngGraph *g, EngView dst, EngView q, EngOpAttn attn)
+{
+    assert(q.n == attn.dk && dst.n == attn.dv && q.heads % attn.n_kv == 0);
+    append(g, ENG_OP_ATTN, dst, q)->attn = attn;
+}
+
+void eng_graph_glu(EngGraph *g, EngView dst, EngView gate, EngView up)
+{
+    append(g, ENG_OP_GLU, dst, gate)->glu.up = up;
+}
+
+void eng_graph_add(EngGraph *g, EngView dst, EngView src) { append(g, ENG_OP_ADD, dst, src); }
+
+void eng_graph_route(EngGraph *g, EngView ids, EngView logits, EngOpRoute route)
+{
+    append(g, ENG_OP_ROUTE, ids, logits)->route = route;
+}
+
+void eng_graph_experts(EngGraph *g, EngView dst, EngView src, EngOpExperts experts)
+{
+    append(g, ENG_OP_EXPERTS, dst, src)->experts = experts;
+}
+
+void eng_graph_select(EngGraph *g, EngView dst, EngView src) { append(g, ENG_OP_SELECT, dst, src); }

@@ -1,0 +1,44 @@
+/* A model's forward pass: ops in order over numbered buffers, built once when the model is opened
+ * and shared, read-only, by every session. */
+#ifndef ENG_MODEL_GRAPH_H
+#define ENG_MODEL_GRAPH_H
+
+#include "model/op.h"
+
+typedef struct {
+    EngVec(EngOp) ops;
+    EngVec(int) widths; /* of each buffer, in floats per token */
+    int logits;         /* buffer that holds the result, width n_vocab */
+    /* What attention needs of the KV cache. */
+    int n_layers;
+    int k_width, v_width; /* numbers per token and layer; v_width 0 = values inside the keys */
+} EngGraph;
+
+void eng_graph_clear(EngGraph *graph);
+
+/* A new buffer of `heads` groups of n, all of it as a view. */
+EngView eng_graph_buffer(EngGraph *graph, int heads, int n);
+
+/* Part of each group: n numbers from column `from` of the group on. */
+EngView eng_view_part(EngView view, int from, int n);
+/* The same columns as one group, or as other groups. */
+EngView eng_view_flat(EngView view);
+
+void eng_graph_embed(EngGraph *g, EngView dst, EngWeight table);
+void eng_graph_rope_table(EngGraph *g, EngView dst, const float *freq, float mscale);
+void eng_graph_norm(EngGraph *g, EngView dst, EngView src, const float *weight, float eps);
+/* Adds a matrix to the LINEAR op that came last if that has the same src and `add`, so that one
+ * quantization and one barrier serve all of them; otherwise appends a new op. An absent weight
+ * (data NULL) is skipped. */
+void eng_graph_linear(EngGraph *g, EngView dst, EngView src, EngWeight w, const float *bias, bool add);
+void eng_graph_heads(EngGraph *g, EngView dst, EngView src, EngWeight w);
+void eng_graph_rope(EngGraph *g, EngView dst, EngView src, EngView table, int dims, bool neox);
+void eng_graph_kv(EngGraph *g, int layer, EngView key, const EngView *value);
+void eng_graph_attn(EngGraph *g, EngView dst, EngView q, EngOpAttn attn);
+void eng_graph_glu(EngGraph *g, EngView dst, EngView gate, EngView up);
+void eng_graph_add(EngGraph *g, EngView dst, EngView src);
+void eng_graph_route(EngGraph *g, EngView ids, EngView logits, EngOpRoute route);
+void eng_graph_experts(EngGraph *g, EngView dst, EngView src, EngOpExperts experts);
+void eng_graph_select(EngGraph *g, EngView dst, EngView src);
+
+#endif

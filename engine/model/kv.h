@@ -1,0 +1,37 @@
+/* The KV cache of one session: for each layer the keys and values of its positions 0 … context-1,
+ * a token's row contiguous. Cell = position: a session is one sequence, and forgetting its end is
+ * counting fewer. Owned by the session, allocated once. */
+#ifndef ENG_MODEL_KV_H
+#define ENG_MODEL_KV_H
+
+#include "model/graph.h"
+
+typedef struct {
+    EngKvType type;
+    int context;
+    int k_width, v_width; /* numbers per token and layer; v_width 0: values lie inside the keys */
+    size_t item;          /* bytes per number */
+    size_t layer_bytes;
+    size_t bytes; /* of all */
+    uint8_t *data;
+} EngKv;
+
+bool eng_kv_init(EngKv *kv, const EngGraph *graph, EngKvType type, int context, EngError *err);
+void eng_kv_clear(EngKv *kv);
+
+/* Bytes that eng_kv_init would take per token. */
+size_t eng_kv_token_bytes(const EngGraph *graph, EngKvType type);
+
+static inline uint8_t *eng_kv_key(const EngKv *kv, int layer, int pos)
+{
+    return kv->data + (size_t)layer * kv->layer_bytes + (size_t)pos * (size_t)kv->k_width * kv->item;
+}
+
+static inline uint8_t *eng_kv_value(const EngKv *kv, int layer, int pos)
+{
+    size_t keys = (size_t)kv->context * (size_t)kv->k_width * kv->item;
+    return kv->data + (size_t)layer * kv->layer_bytes + keys +
+           (size_t)pos * (size_t)kv->v_width * kv->item;
+}
+
+#endif

@@ -1,0 +1,573 @@
+/* A conversation's timeline: the one place that knows the order prompt → tokens → KV → exec → sample.
+ *
+ * tokens[0 … n_past) are in the KV cache, tokens[n_past … n_tokens) wait to be computed: the rest of
+ * the prompt, or the token drawn last. When nothing waits, `logits` belong to the last token and the
+ * next step draws. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "base/sys.h"
+#include "chat/reply.h"
+#include "model.h"
+#include "sample/sampler.h"
+
+typedef enum { IDLE, READING, WRITING, ENDED } State;
+
+enum { SLICE = 256 }; /* bytes of text that go through the reply splitter at once */
+
+struct EngSession {
+    EngModel *model;
+    EngKv kv;
+    int32_t *tokens; /* [context] */
+    int n_tokens, n_past;
+    float *logits; /* [n_vocab] */
+    bool has_logits;
+    State state;
+    EngStopReason reason;
+
+    EngSampling sampling;
+    EngSampler *sampler; /* NULL until the next prompt when the settings changed */
+    int n_breakers;
+    int32_t breakers[4];
+
+    /* Text on its way out: segments of `text`, given out one per step. */
+    EngUtf8Stream utf8;
+    EngReply reply;
+    char *utf8_out, *text, *emit;
+    size_t n_text;
+    EngReplySegment *segments; /* text pointers into `text` */
+    int n_segments, next_segment;
+
+    EngStats stats;
+    double asked_at;
+};
+
+EngSessionSettings eng_session_defaults(void) { return (EngSessionSettings){0, ENG_KV_F16}; }
+
+/* ---- making ----------------------------------------------------------------------------------- */
+
+static size_t longest_piece(const EngTokenizer *t)
+{
+    size_t most = 16;
+    for (int i = 0; i < eng_tokenizer_size(t); i++) {
+        const char *bytes;
+        most = ENG_MAX(most, eng_tokenizer_piece(t, i, true, false, &bytes));
+    }
+    return most;
+}
+
+/* All text buffers are sized for the vocabulary's longest token, so that a step allocates nothing. */
+static void make_text_buffers(EngSession *s)
+{
+    size_t bytes = 3 * (longest_piece(s->model->tokenizer) + 8) + sizeof s->reply.held + 1;
+    s->utf8_out = eng_alloc0(bytes);
+    s->text = eng_alloc0(2 * bytes);
+    s->emit = eng_alloc0(2 * bytes);
+    s->segments = eng_alloc0((bytes / SLICE + 3) * ENG_REPLY_SEGMENTS * sizeof *s->segments);
+}
+
+/* DRY starts afresh at these; a vocabulary without one of them goes without it. */
+static void find_breakers(EngSession *s)
+{
+    static const char *const marks[] = {"\n", ":", "\"", "*"};
+    for (size_t i = 0; i < ENG_LEN(marks); i++) {
+        int32_t *tokens;
+        size_t n;
+        EngTokenizeOptions plain = {false, false};
+        if (!eng_tokenizer_encode(s->model->tokenizer, marks[i], 1, plain, &tokens, &n, NULL)) continue;
+        if (n > 0) s->breakers[s->n_breakers++] = tokens[n - 1];
+        free(tokens);
+    }
+}
+
+EngSession *eng_session_new(EngModel *model, const EngSessionSettings *settings, EngError *err)
+{
+    EngSessionSettings set = settings ? *settings : eng_session_defaults();
+    if (!model->backend) {
+        eng_fail(err, ENG_ERR_USAGE, "This model was opened for its vocabulary alone.");
+        return NULL;
+    }
+    if (set.context < 0 || set.context > 1 << 24) {
+        eng_fail(err, ENG_ERR_USAGE, "A context of %d tokens cannot be used: choose 1 to %d.",
+                 set.context, 1 << 24);
+        return NULL;
+    }
+    int trained = model->h.context_trained;
+    if (set.context == 0) set.context = trained > 0 ? ENG_MIN(trained, 4096) : 4096;
+    EngSession *s = eng_alloc0(sizeof *s);
+    s->model = model;
+    s->sampling = eng_sampling_defaults();
+    if (!eng_kv_init(&s->kv, &model->graph, set.kv, set.context, err)) {
+        free(s);
+        return NULL;
+    }
+    s->tokens = eng_alloc0((size_t)set.context * sizeof *s->tokens);
+    s->logits = eng_alloc0((size_t)model->h.n_vocab * sizeof *s->logits);
+    s->stats = (EngStats){.context = set.context, .kv_bytes = s->kv.bytes};
+    make_text_buffers(s);
+    find_breakers(s);
+    return s;
+}
+
+void eng_session_free(EngSession *session)
+{
+    if (!session) return;
+    eng_kv_clear(&session->kv);
+    eng_sampler_free(session->sampler);
+    free(session->tokens);
+    free(session->logits);
+    free(session->utf8_out);
+    free(session->text);
+    free(session->emit);
+    free(session->segments);
+    free(session);
+}
+
+bool eng_session_sampler(EngSession *session, const EngSampling *sampling, EngError *err)
+{
+    if (!eng_sampling_check(sampling, err)) return false;
+    session->sampling = *sampling;
+    eng_sampler_free(session->sampler);
+    session->sampler = NULL;
+    return true;
+}
+
+/* ---- prompt ----------------------------------------------------------------------------------- */
+
+typedef EngVec(char) Text;
+
+static void add(Text *t, const char *s, size_t n)
+{
+    eng_vec_reserve(t, t->n + n + 1);
+    if (n) memcpy(t->data + t->n, s, n);
+    t->n += n;
+    t->data[t->n] = 0;
+}
+
+static void add_json_string(Text *t, const char *s)
+{
+    add(t, "\"", 1);
+    for (; *s; s++) {
+        char escape[8];
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\') add(t, escape, (size_t)snprintf(escape, sizeof escape, "\\%c", c));
+        else if (c < 0x20) add(t, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", c));
+        else add(t, s, 1);
+    }
+    add(t, "\"", 1);
+}
+
+/* Appends the members of a JSON object, each after a comma. What is between the braces is checked
+ * when the whole request is parsed. */
+static bool add_members(Text *t, const char *object, const char *what, EngError *err)
+{
+    const char *open = object + strspn(object, " \t\r\n"), *close = strrchr(object, '}');
+    if (*open != '{' || !close || close[1 + strspn(close + 1, " \t\r\n")] != 0)
+        return eng_fail(err, ENG_ERR_USAGE, "The %s must be a JSON object.", what);
+    open++;
+    open += strspn(open, " \t\r\n");
+    if (open == close) return true;
+    add(t, ",", 1);
+    add(t, open, (size_t)(close - open));
+    return true;
+}
+
+static bool build_request(Text *t, const EngMessage *messages, size_t n, const char *variables,
+                          EngError *err)
+{
+    const char head[] = "{\"add_generation_prompt\":true,\"messages\":[";
+    add(t, head, sizeof head - 1);
+    for (size_t i = 0; i < n; i++) {
+        const EngMessage *m = &messages[i];
+        add(t, i ? ",{\"role\":" : "{\"role\":", i ? 9 : 8);
+        add_json_string(t, m->role);
+        if (m->content) {
+            add(t, ",\"content\":", 11);
+            add_json_string(t, m->content);
+        }
+        if (m->extra && !add_members(t, m->extra, "message's further fields", err)) return false;
+        add(t, "}", 1);
+    }
+    add(t, "]", 1);
+    if (variables && !add_members(t, variables, "template's variables", err)) return false;
+    add(t, "}", 1);
+    return true;
+}
+
+static bool plain_prompt(Text *t, const EngMessage *messages, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        add(t, messages[i].role, strlen(messages[i].role));
+        add(t, ": ", 2);
+        if (messages[i].content) add(t, messages[i].content, strlen(messages[i].content));
+        add(t, "\n", 1);
+    }
+    add(t, "assistant:", 10);
+    return true;
+}
+
+static bool render_prompt(EngSession *s, const EngMessage *messages, size_t n, const char *variables,
+                          char **ret_text, size_t *ret_len, EngError *err)
+{
+    EngModel *m = s->model;
+    Text request = {0};
+    bool ok;
+    if (!m->tmpl && m->tmpl_error.code)
+        return eng_fail(err, m->tmpl_error.code, "%s", m->tmpl_error.message);
+    if (!m->tmpl) {
+        ok = plain_prompt(&request, messages, n);
+        *ret_text = request.data;
+        *ret_len = request.n;
+        return ok;
+    }
+    ok = build_request(&request, messages, n, variables, err);
+    if (ok) {
+        char *defaults = eng_model_template_defaults(m);
+        ok = eng_template_render(m->tmpl, request.data, defaults, NULL, ret_text, ret_len, NULL, err);
+        free(defaults);
+    }
+    free(request.data);
+    return ok;
+}
+
+/* A template that writes BOS itself must not get a second one. */
+static bool begins_with_bos(const EngTokenizer *t, const char *text, size_t len)
+{
+    const char *bos;
+    int32_t id = eng_tokenizer_bos(t);
+    size_t n = id < 0 ? 0 : eng_tokenizer_piece(t, id, true, false, &bos);
+    return n > 0 && len >= n && memcmp(text, bos, n) == 0;
+}
+
+static bool make_sampler(EngSession *s, EngError *err)
+{
+    if (!s->sampler) {
+        s->sampler = eng_sampler_new(&s->sampling, s->model->h.n_vocab, s->kv.context, err);
+        if (!s->sampler) return false;
+        eng_sampler_set_breakers(s->sampler, s->breakers, s->n_breakers);
+    }
+    eng_sampler_reset(s->sampler, s->sampling.seed);
+    return true;
+}
+
+/* Keeps what the cache already holds of the new prompt; at least one token is computed, since the
+ * last one's logits are wanted. */
+static void take_prompt(EngSession *s, const int32_t *tokens, int n)
+{
+    int common = 0;
+    while (common < s->n_past && common < n - 1 && s->tokens[common] == tokens[common]) common++;
+    memcpy(s->tokens, tokens, (size_t)n * sizeof *tokens);
+    s->n_past = common;
+    s->n_tokens = n;
+    s->has_logits = false;
+    s->state = READING;
+    s->n_segments = s->next_segment = 0;
+    s->n_text = 0;
+    s->utf8 = (EngUtf8Stream){0};
+    s->stats = (EngStats){.context = s->kv.context, .kv_bytes = s->kv.bytes, .prompt_tokens = n,
+                          .reused_tokens = common};
+}
+
+bool eng_session_prompt(EngSession *session, const EngMessage *messages, size_t n,
+                        const char *variables, EngError *err)
+{
+    const EngTokenizer *t = session->model->tokenizer;
+    double now = eng_sys_now();
+    char *text;
+    size_t len, n_tokens = 0;
+    int32_t *tokens = NULL;
+    if (!render_prompt(session, messages, n, variables, &text, &len, err)) return false;
+    EngTokenizeOptions options = {!begins_with_bos(t, text, len), true};
+    bool ok = eng_tokenizer_encode(t, text, len, options, &tokens, &n_tokens, err);
+    if (ok && n_tokens == 0)
+        ok = eng_fail(err, ENG_ERR_USAGE, "The prompt is empty: write a message first.");
+    if (ok && n_tokens >= (size_t)session->kv.context)
+        ok = eng_fail(err, ENG_ERR_CONTEXT,
+                      "The prompt has %zu tokens and the context holds %d, with room for the answer: "
+                      "shorten the prompt or choose a larger context.",
+                      n_tokens, session->kv.context);
+    if (ok) ok = make_sampler(session, err);
+    if (ok) {
+        take_prompt(session, tokens, (int)n_tokens);
+        eng_reply_init(&session->reply, text, len);
+        session->asked_at = now;
+    }
+    free(tokens);
+    free(text);
+    return ok;
+}
+
+/* ---- computing -------------------------------------------------------------------------------- */
+
+/* Adds `n` waiting tokens of a session to the model's batch; `all` = logits of each, not of the last
+ * alone. The caller holds the compute lock. */
+static void batch_add(EngSession *s, int n, bool last, bool all)
+{
+    EngBatch *b = &s->model->batch;
+    for (int i = 0; i < n; i++, b->n++) {
+        ((int32_t *)b->tokens)[b->n] = s->tokens[s->n_past + i];
+        ((int32_t *)b->positions)[b->n] = s->n_past + i;
+        ((EngKv **)b->kvs)[b->n] = &s->kv;
+        if (all || (last && i == n - 1)) ((int32_t *)b->out)[b->n_out++] = b->n;
+    }
+}
+
+static void batch_run(EngModel *m)
+{
+    m->backend->run(m->backend, 0, (int)m->graph.ops.n, &m->batch);
+}
+
+static bool check_logits(const float *logits, int n, EngError *err)
+{
+    for (int i = 0; i < n; i++)
+        if (!isfinite(logits[i]))
+            return eng_fail(err, ENG_ERR_REFUSED,
+                            "The model computed something that is not a number: its file is damaged. "
+                            "Download it again.");
+    return true;
+}
+
+static bool take_logits(EngSession *s, int out_row, EngError *err)
+{
+    int n = s->model->h.n_vocab;
+    const float *row = s->model->backend->logits(s->model->backend) + (size_t)out_row * (size_t)n;
+    if (!check_logits(row, n, err)) return false;
+    memcpy(s->logits, row, (size_t)n * sizeof *row);
+    s->has_logits = true;
+    return true;
+}
+
+static int waiting(const EngSession *s) { return s->n_tokens - s->n_past; }
+
+/* What one session gets of a batch. */
+typedef struct {
+    int n;       /* tokens computed */
+    int out_row; /* -1 = its prompt is not at its end yet */
+} Share;
+
+/* Tokens being written come first, then prompts share what room is left. */
+static void share_batch(EngSession *const *sessions, size_t n, Share *shares)
+{
+    EngBackend *backend = sessions[0]->model->backend;
+    int room = backend->max_tokens, outs = backend->max_out;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < n; i++) {
+            EngSession *s = sessions[i];
+            bool mine = s->next_segment >= s->n_segments && waiting(s) > 0 &&
+                        s->state == (pass == 0 ? WRITING : READING);
+            if (pass == 0) shares[i] = (Share){0, -1};
+            if (!mine || room == 0 || outs == 0) continue;
+            Share *share = &shares[i];
+            share->n = ENG_MIN(waiting(s), room);
+            room -= share->n;
+            bool last = share->n == waiting(s);
+            if (last) {
+                share->out_row = backend->max_out - outs;
+                outs--;
+            }
+            batch_add(s, share->n, last, false);
+        }
+}
+
+static bool take_shares(EngSession *const *sessions, size_t n, const Share *shares, double seconds,
+                        EngError *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        EngSession *s = sessions[i];
+        if (shares[i].n == 0) continue;
+        if (shares[i].out_row >= 0 && !take_logits(s, shares[i].out_row, err)) return false;
+        s->n_past += shares[i].n;
+        if (s->state == READING) s->stats.prefill_s += seconds;
+        else s->stats.decode_s += seconds;
+    }
+    return true;
+}
+
+static bool compute(EngSession *const *sessions, size_t n, Share *shares, EngError *err)
+{
+    EngModel *m = sessions[0]->model;
+    bool ok = true;
+    eng_lock_take(m->compute);
+    m->batch.n = m->batch.n_out = 0;
+    share_batch(sessions, n, shares);
+    if (m->batch.n > 0) {
+        double start = eng_sys_now();
+        batch_run(m);
+        ok = take_shares(sessions, n, shares, eng_sys_now() - start, err);
+    }
+    eng_lock_give(m->compute);
+    return ok;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+/* Segments that the splitter wrote behind those that are there, their text behind theirs. */
+static void keep_segments(EngSession *s, int n)
+{
+    for (int i = 0; i < n; i++) s->n_text += s->segments[s->n_segments++].len;
+}
+
+static void queue_text(EngSession *s, size_t len)
+{
+    for (size_t at = 0; at < len; at += SLICE)
+        keep_segments(s, eng_reply_push(&s->reply, s->utf8_out + at, ENG_MIN(SLICE, len - at),
+                                        s->text + s->n_text, s->segments + s->n_segments));
+}
+
+static void end(EngSession *s, EngStopReason reason)
+{
+    s->state = ENDED;
+    s->reason = reason;
+    queue_text(s, eng_utf8_stream_flush(&s->utf8, s->utf8_out));
+    keep_segments(s, eng_reply_flush(&s->reply, s->text + s->n_text, s->segments + s->n_segments));
+}
+
+static bool draw(EngSession *s, EngError *err)
+{
+    const EngTokenizer *t = s->model->tokenizer;
+    int32_t token;
+    if (!eng_sampler_next(s->sampler, s->logits, s->tokens, s->n_tokens, &token, err)) return false;
+    if (s->stats.tokens == 0) s->stats.first_token_s = eng_sys_now() - s->asked_at;
+    s->n_segments = s->next_segment = 0;
+    s->n_text = 0;
+    if (eng_tokenizer_is_end(t, token)) {
+        end(s, ENG_STOP_END);
+        return true;
+    }
+    s->stats.tokens++;
+    const char *bytes;
+    /* Control tokens keep their text here: <think> is one in many vocabularies. */
+    size_t n = eng_tokenizer_piece(t, token, true, false, &bytes);
+    queue_text(s, eng_utf8_stream_push(&s->utf8, bytes, n, s->utf8_out));
+    if (s->n_tokens < s->kv.context) s->tokens[s->n_tokens++] = token;
+    if (s->n_tokens >= s->kv.context) end(s, ENG_STOP_CONTEXT);
+    else if (s->sampling.max_tokens > 0 && s->stats.tokens >= s->sampling.max_tokens)
+        end(s, ENG_STOP_LENGTH);
+    return true;
+}
+
+/* What one session has to say after this step. */
+static bool say(EngSession *s, const Share *share, EngStep *ret, EngError *err)
+{
+    *ret = (EngStep){.kind = ENG_IDLE};
+    if (s->state == READING && share->n > 0) {
+        *ret = (EngStep){.kind = ENG_PREFILL, .done = s->n_past, .total = s->n_tokens};
+        if (waiting(s) == 0) s->state = WRITING;
+        return true;
+    }
+    if (s->state == READING) { /* another session's prompt took the whole batch */
+        *ret = (EngStep){.kind = ENG_PREFILL, .done = s->n_past, .total = s->n_tokens};
+        return true;
+    }
+    bool queued = s->next_segment < s->n_segments;
+    if (s->state == WRITING && !queued && waiting(s) == 0) {
+        if (!draw(s, err)) return false;
+        queued = s->next_segment < s->n_segments;
+    }
+    if (queued) {
+        const EngReplySegment *seg = &s->segments[s->next_segment++];
+        memcpy(s->emit, seg->text, seg->len);
+        s->emit[seg->len] = 0;
+        *ret = (EngStep){.kind = ENG_TEXT, .part = seg->part, .text = s->emit, .len = seg->len};
+    } else if (s->state == WRITING) {
+        s->emit[0] = 0;
+        *ret = (EngStep){.kind = ENG_TEXT, .part = s->reply.part, .text = s->emit};
+    } else if (s->state == ENDED) {
+        *ret = (EngStep){.kind = ENG_DONE, .reason = s->reason};
+        s->state = IDLE;
+    }
+    return true;
+}
+
+bool eng_step(EngSession *const *sessions, size_t n, EngStep *ret_steps, EngError *err)
+{
+    enum { MOST = 64 };
+    Share shares[MOST];
+    EngStep steps[MOST];
+    if (n == 0 || n > MOST)
+        return eng_fail(err, ENG_ERR_USAGE, "A step takes 1 to %d sessions, not %zu.", MOST, n);
+    for (size_t i = 1; i < n; i++)
+        if (sessions[i]->model != sessions[0]->model)
+            return eng_fail(err, ENG_ERR_USAGE, "Sessions of one step must share a model.");
+    eng_guard_begin();
+    bool ok = compute(sessions, n, shares, err);
+    for (size_t i = 0; ok && i < n; i++) ok = say(sessions[i], &shares[i], &steps[i], err);
+    eng_guard_end();
+    if (!ok) return false;
+    memcpy(ret_steps, steps, n * sizeof *steps);
+    return true;
+}
+
+/* ---- timeline --------------------------------------------------------------------------------- */
+
+static bool eval_piece(EngSession *s, int n, bool last, float *ret_logits, EngError *err)
+{
+    EngModel *m = s->model;
+    eng_lock_take(m->compute);
+    m->batch.n = m->batch.n_out = 0;
+    batch_add(s, n, last, ret_logits != NULL);
+    batch_run(m);
+    bool ok = true;
+    size_t vocab = (size_t)m->h.n_vocab;
+    for (int i = 0; ok && i < m->batch.n_out; i++) {
+        const float *row = m->backend->logits(m->backend) + (size_t)i * vocab;
+        ok = check_logits(row, m->h.n_vocab, err);
+        if (ok && ret_logits) memcpy(ret_logits + (size_t)i * vocab, row, vocab * sizeof *row);
+        if (ok && i == m->batch.n_out - 1 && last) ok = take_logits(s, i, err);
+    }
+    eng_lock_give(m->compute);
+    if (ok) s->n_past += n;
+    return ok;
+}
+
+bool eng_session_eval(EngSession *session, const int32_t *tokens, size_t n, float *ret_logits,
+                      EngError *err)
+{
+    EngModel *m = session->model;
+    if (n > (size_t)(session->kv.context - session->n_past))
+        return eng_fail(err, ENG_ERR_CONTEXT,
+                        "%zu tokens do not fit behind the %d that the context of %d holds: choose a "
+                        "larger context.",
+                        n, session->n_past, session->kv.context);
+    for (size_t i = 0; i < n; i++)
+        if (tokens[i] < 0 || tokens[i] >= m->h.n_vocab)
+            return eng_fail(err, ENG_ERR_REFUSED,
+                            "Token %d is not in this vocabulary: its tokens are 0 to %d.", tokens[i],
+                            m->h.n_vocab - 1);
+    session->state = IDLE;
+    session->n_tokens = session->n_past; /* tokens that never reached the cache are forgotten */
+    if (n) memcpy(session->tokens + session->n_past, tokens, n * sizeof *tokens);
+    size_t most = (size_t)(ret_logits ? m->backend->max_out : m->backend->max_tokens);
+    for (size_t at = 0; at < n;) {
+        size_t part = ENG_MIN(most, n - at);
+        float *logits = ret_logits ? ret_logits + at * (size_t)m->h.n_vocab : NULL;
+        session->n_tokens = session->n_past + (int)part;
+        if (!eval_piece(session, (int)part, at + part == n, logits, err)) return false;
+        at += part;
+    }
+    return true;
+}
+
+const float *eng_session_logits(const EngSession *session)
+{
+    return session->has_logits ? session->logits : NULL;
+}
+
+void eng_session_rewind(EngSession *session, size_t n)
+{
+    if (n < (size_t)session->n_past) session->n_past = (int)n;
+    session->n_tokens = session->n_past;
+    session->has_logits = false;
+    session->state = IDLE;
+    session->n_segments = session->next_segment = 0;
+}
+
+EngStats eng_session_stats(const EngSession *session)
+{
+    EngStats stats = session->stats;
+    stats.used = session->n_past;
+    return stats;
+}
