@@ -1,0 +1,174 @@
+#include "cuda/driver.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/num.h"
+
+#define REASON 160
+#define NAME 96
+#define LEAST_CAPABILITY 75 /* 7.5, Turing: tensor cores with int8 */
+#define LEAST_VERSION 12000 /* 12.0: what programs of any CUDA 12 compiler run on */
+
+typedef struct {
+    const char *name;
+    size_t slot; /* offset in EngDriver */
+} Symbol;
+
+#define SYMBOL(name, member) {name, offsetof(EngDriver, member)}
+
+static const Symbol cuda_symbols[] = {
+    SYMBOL("cuInit", init),
+    SYMBOL("cuDriverGetVersion", driver_version),
+    SYMBOL("cuDeviceGetCount", device_count),
+    SYMBOL("cuDeviceGet", device_get),
+    SYMBOL("cuDeviceGetName", device_name),
+    SYMBOL("cuDeviceTotalMem_v2", device_memory),
+    SYMBOL("cuDeviceGetAttribute", device_attribute),
+    SYMBOL("cuDeviceGetPCIBusId", device_bus_id),
+};
+
+static const Symbol nvml_symbols[] = {
+    SYMBOL("nvmlInit_v2", nvml_init),
+    SYMBOL("nvmlShutdown", nvml_shutdown),
+    SYMBOL("nvmlDeviceGetHandleByPciBusId_v2", nvml_device),
+    SYMBOL("nvmlDeviceGetMemoryInfo", nvml_memory),
+};
+
+/* The name of the first function that the library lacks, or NULL. */
+static const char *fill(EngDriver *driver, EngDl *dl, const Symbol *symbols, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        EngDlFn *f = eng_dl_function(dl, symbols[i].name);
+        if (!f) return symbols[i].name;
+        memcpy((char *)driver + symbols[i].slot, &f, sizeof f);
+    }
+    return NULL;
+}
+
+static void open_nvml(EngDriver *d, const char *library)
+{
+    EngDl *nvml = eng_dl_open(library, NULL);
+    if (!nvml) return;
+    if (!fill(d, nvml, nvml_symbols, ENG_LEN(nvml_symbols)) && d->nvml_init() == 0)
+        d->nvml = nvml;
+    else
+        eng_dl_close(nvml);
+}
+
+static void explain_error(EngCuResult rc, char *ret_reason)
+{
+    switch (rc) {
+    case ENG_CU_NO_DEVICE: snprintf(ret_reason, REASON, "the NVIDIA driver sees no GPU"); return;
+    case ENG_CU_DRIVER_MISMATCH:
+        snprintf(ret_reason, REASON,
+                 "the NVIDIA driver was updated while in use: restart the computer");
+        return;
+    default:
+        snprintf(ret_reason, REASON,
+                 "the NVIDIA driver does not work (error %d): restart the computer or install the "
+                 "driver again",
+                 rc);
+    }
+}
+
+bool eng_driver_open(EngDriver *ret_driver, const char *cuda_library, const char *nvml_library,
+                     char ret_reason[160])
+{
+    EngDriver d = {.cuda = eng_dl_open(cuda_library, NULL)};
+    if (!d.cuda) {
+        snprintf(ret_reason, REASON, "no NVIDIA driver: %s was not found", cuda_library);
+        return false;
+    }
+    const char *missing = fill(&d, d.cuda, cuda_symbols, ENG_LEN(cuda_symbols));
+    if (missing) {
+        snprintf(ret_reason, REASON, "the NVIDIA driver is too old (it has no %s): install a newer "
+                                     "one",
+                 missing);
+        eng_dl_close(d.cuda);
+        return false;
+    }
+    EngCuResult rc = d.init(0);
+    if (rc != ENG_CU_SUCCESS) {
+        explain_error(rc, ret_reason);
+        eng_dl_close(d.cuda);
+        return false;
+    }
+    open_nvml(&d, nvml_library);
+    *ret_driver = d;
+    return true;
+}
+
+void eng_driver_close(EngDriver *d)
+{
+    if (d->nvml) d->nvml_shutdown();
+    eng_dl_close(d->nvml);
+    eng_dl_close(d->cuda);
+    *d = (EngDriver){0};
+}
+
+/* NVML numbers the devices in another order than CUDA: the PCI address is common to both. */
+static uint64_t available_bytes(const EngDriver *d, EngCuDevice device)
+{
+    char bus_id[64] = "";
+    void *handle = NULL;
+    EngNvmlMemory memory = {0};
+    if (!d->nvml || d->device_bus_id(bus_id, sizeof bus_id - 1, device) != ENG_CU_SUCCESS ||
+        d->nvml_device(bus_id, &handle) != 0 || d->nvml_memory(handle, &memory) != 0)
+        return 0;
+    return memory.free;
+}
+
+static bool describe(const EngDriver *d, int ordinal, char name[NAME], uint64_t *ret_total,
+                     uint64_t *ret_available, char *ret_reason)
+{
+    EngCuDevice device;
+    size_t total = 0;
+    int major = 0, minor = 0;
+    if (d->device_get(&device, ordinal) != ENG_CU_SUCCESS ||
+        d->device_name(name, NAME - 1, device) != ENG_CU_SUCCESS ||
+        d->device_memory(&total, device) != ENG_CU_SUCCESS ||
+        d->device_attribute(&major, ENG_CU_CAPABILITY_MAJOR, device) != ENG_CU_SUCCESS ||
+        d->device_attribute(&minor, ENG_CU_CAPABILITY_MINOR, device) != ENG_CU_SUCCESS) {
+        snprintf(ret_reason, REASON,
+                 "the NVIDIA driver does not describe its GPU: restart the computer");
+        return false;
+    }
+    if (10 * major + minor < LEAST_CAPABILITY) {
+        snprintf(ret_reason, REASON,
+                 "%s is too old: its compute capability is %d.%d, and 7.5 is needed", name, major,
+                 minor);
+        return false;
+    }
+    *ret_total = total;
+    *ret_available = available_bytes(d, device);
+    return true;
+}
+
+bool eng_driver_probe(const EngDriver *d, char ret_name[96], uint64_t *ret_total,
+                      uint64_t *ret_available, char ret_reason[160])
+{
+    int version = 0, n = 0;
+    EngCuResult rc = d->driver_version(&version);
+    if (rc == ENG_CU_SUCCESS && version < LEAST_VERSION) {
+        snprintf(ret_reason, REASON,
+                 "the NVIDIA driver is too old: it offers CUDA %d.%d, and 12.0 is needed: install a "
+                 "newer one",
+                 version / 1000, version % 1000 / 10);
+        return false;
+    }
+    if (rc == ENG_CU_SUCCESS) rc = d->device_count(&n);
+    if (rc == ENG_CU_SUCCESS && n <= 0) rc = ENG_CU_NO_DEVICE;
+    if (rc != ENG_CU_SUCCESS) {
+        explain_error(rc, ret_reason);
+        return false;
+    }
+    for (int i = 0; i < n; i++) {
+        char name[NAME] = "";
+        if (!describe(d, i, name, ret_total, ret_available, ret_reason)) continue;
+        memcpy(ret_name, name, NAME);
+        ret_reason[0] = '\0'; /* an earlier device's */
+        return true;
+    }
+    return false;
+}
