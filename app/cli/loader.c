@@ -1,0 +1,62 @@
+#include "cli/loader.h"
+
+#include "cli/console.h"
+#include "models/ember.h"
+
+static EngModel *open_model(const char *path, const EngModelSettings *settings, GError **error)
+{
+    EngError failure = {0};
+    EngModel *model;
+    if (path) {
+        model = eng_model_open(path, settings, &failure);
+    } else {
+        size_t size;
+        const void *data = hearth_ember_data(&size);
+        model = eng_model_open_memory(data, size, settings, &failure);
+    }
+    if (!model) hearth_error_from_engine(error, &failure);
+    return model;
+}
+
+static void show(uint64_t done, uint64_t total, gint64 start)
+{
+    double seconds = (double)(g_get_monotonic_time() - start) / G_USEC_PER_SEC;
+    hearth_console_progress("Loading model %.0f %% · %.0f MiB/s",
+                            total ? 100.0 * (double)done / (double)total : 100.0,
+                            seconds > 0 ? (double)done / seconds / 1048576 : 0.0);
+}
+
+EngModel *hearth_loader_open(const HearthLoad *load, GError **error)
+{
+    EngModelSettings settings = eng_model_defaults();
+    if (load->threads) settings.threads = load->threads;
+    if (load->batch) settings.batch = load->batch;
+    g_autoptr(EngModel) model = open_model(load->path, &settings, error);
+    if (!model) return NULL;
+
+    gint64 start = g_get_monotonic_time();
+    uint64_t done = 0, total = 1;
+    while (done < total) {
+        EngError failure = {0};
+        if (!eng_model_load(model, &done, &total, &failure)) {
+            hearth_console_progress_done();
+            hearth_error_from_engine(error, &failure);
+            return NULL;
+        }
+        if (!load->quiet) show(done, total, start);
+        if (hearth_console_take_interrupt()) {
+            hearth_console_progress_done();
+            hearth_error(error, HEARTH_ERROR_FAILED, "Stopped while the model was being loaded.");
+            return NULL;
+        }
+    }
+    hearth_console_progress_done();
+    return g_steal_pointer(&model);
+}
+
+EngModel *hearth_loader_open_vocab(const char *path, GError **error)
+{
+    EngModelSettings settings = eng_model_defaults();
+    settings.vocab_only = true;
+    return open_model(path, &settings, error);
+}

@@ -1,0 +1,23 @@
+/* Opens the model that a command works with: a file, or the built-in one. */
+#ifndef HEARTH_CLI_LOADER_H
+#define HEARTH_CLI_LOADER_H
+
+#include "error.h"
+
+typedef struct {
+    const char *path; /* NULL = Ember */
+    int threads;      /* 0 = the engine's choice */
+    int batch;        /* 0 = the engine's choice */
+    bool quiet;       /* no progress line */
+} HearthLoad;
+
+/* Opens it and brings the weights into memory. eng_model_free(). */
+EngModel *hearth_loader_open(const HearthLoad *load, GError **error);
+
+/* Tokenizer and template only: also for files without weights. */
+EngModel *hearth_loader_open_vocab(const char *path, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EngModel, eng_model_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EngSession, eng_session_free)
+
+#endif

@@ -1,0 +1,47 @@
+/* The options of a command as a table, and the one parser that fills the command's values from it.
+ *
+ * --name VALUE, --name=VALUE, -n VALUE, -nVALUE; `--` ends the options; the last of two wins. Every
+ * command's values begin with HearthCommon, whose options all commands share. Strings are borrowed
+ * from the arguments. */
+#ifndef HEARTH_CLI_OPTIONS_H
+#define HEARTH_CLI_OPTIONS_H
+
+#include "error.h"
+
+typedef enum {
+    HEARTH_OPTION_FLAG,  /* gboolean: takes no value */
+    HEARTH_OPTION_TEXT,  /* const char * */
+    HEARTH_OPTION_CHOICE,/* const char *: one of `arg`, split at | */
+    HEARTH_OPTION_INT,   /* int, min … max */
+    HEARTH_OPTION_REAL,  /* double, min … max */
+    HEARTH_OPTION_SEED,  /* guint64 below ENG_SEED_RANDOM */
+    HEARTH_OPTION_ABSENT /* known by name, not in this build: `help` says what to do instead */
+} HearthOptionKind;
+
+typedef struct {
+    const char *name; /* without the dashes; NULL ends a table */
+    char letter;      /* 0 = none */
+    HearthOptionKind kind;
+    const char *arg; /* what --help calls the value; NULL for a flag */
+    size_t offset;   /* of the field in the command's values */
+    double min, max; /* both included */
+    const char *help;
+} HearthOption;
+
+typedef struct {
+    gboolean json, help;
+} HearthCommon;
+
+extern const HearthOption hearth_options_common[];
+
+/* Fills `values`; what is no option goes to `operands` (borrowed strings). `args` ends with NULL. */
+bool hearth_options_parse(const char *command, const HearthOption *options, char **args,
+                          void *values, GPtrArray *operands, GError **error);
+
+/* Lines for --help: a table's options with their help texts. */
+void hearth_options_describe(const HearthOption *options, GString *out);
+
+/* A whole number and nothing else. For operands and lists, too. */
+bool hearth_options_number(const char *text, gint64 min, gint64 max, gint64 *ret);
+
+#endif

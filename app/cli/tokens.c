@@ -1,0 +1,38 @@
+#include "cli/tokens.h"
+
+#include <string.h>
+
+#include "cli/options.h"
+
+#define SEPARATORS ", \t\r\n"
+
+bool hearth_tokens_parse(const char *text, GArray *tokens, GError **error)
+{
+    for (const char *p = text + strspn(text, SEPARATORS); *p; p += strspn(p, SEPARATORS)) {
+        size_t len = strcspn(p, SEPARATORS);
+        char number[16];
+        g_strlcpy(number, p, MIN(sizeof number, len + 1));
+        gint64 id;
+        if (len >= sizeof number || !hearth_options_number(number, 0, G_MAXINT32, &id))
+            return hearth_error(error, HEARTH_ERROR_USAGE,
+                                "\"%.*s\" is no token id: ids are whole numbers from 0.",
+                                (int)MIN(len, 40), p);
+        int32_t token = (int32_t)id;
+        g_array_append_val(tokens, token);
+        p += len;
+    }
+    return true;
+}
+
+bool hearth_tokens_check(const GArray *tokens, const EngModel *model, GError **error)
+{
+    int n_vocab = eng_model_info(model).n_vocab;
+    for (guint i = 0; i < tokens->len; i++) {
+        int32_t token = g_array_index(tokens, int32_t, i);
+        if (token >= n_vocab)
+            return hearth_error(error, HEARTH_ERROR_REFUSED,
+                                "Token %d is not in this vocabulary: its ids run from 0 to %d.",
+                                token, n_vocab - 1);
+    }
+    return true;
+}

@@ -1,0 +1,27 @@
+/* How app/ says that something went wrong: GError, in a few classes that the callers tell apart.
+ *
+ * The message is one plain sentence with the cause and the next step, ready to be shown. */
+#ifndef HEARTH_ERROR_H
+#define HEARTH_ERROR_H
+
+#include <engine.h>
+#include <glib.h>
+
+typedef enum {
+    HEARTH_ERROR_FAILED,  /* the machine or the network said no: a file, memory, a connection */
+    HEARTH_ERROR_USAGE,   /* a setting or an option is wrong */
+    HEARTH_ERROR_REFUSED, /* the input is not acceptable: a damaged model, a prompt too long */
+    HEARTH_ERROR_TEMPLATE, /* the same, in a chat template's own words: show them as they are */
+    HEARTH_ERROR_CLOSED   /* nobody reads our output any more: stop, and say nothing */
+} HearthError;
+
+#define HEARTH_ERROR (hearth_error_quark())
+GQuark hearth_error_quark(void);
+
+/* Sets *error (NULL allowed) and returns false, so that a caller can `return hearth_error(…)`. */
+bool hearth_error(GError **error, HearthError code, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
+
+/* The only place where an engine's error becomes a GError. Returns false. */
+bool hearth_error_from_engine(GError **error, const EngError *from);
+
+#endif

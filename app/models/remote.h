@@ -1,0 +1,15 @@
+/* A GGUF file on a web server, looked into without downloading it: only its header is fetched, in
+ * ranges, and of a split model the headers of all parts. */
+#ifndef HEARTH_MODELS_REMOTE_H
+#define HEARTH_MODELS_REMOTE_H
+
+#include "error.h"
+
+/* Whether this is a URL that hearth_remote_peek takes, rather than a path. */
+bool hearth_remote_is_url(const char *text);
+
+/* The EngPeek of every part, in order; g_ptr_array_unref(). Blocks. Certificates are checked;
+ * redirects are followed, but never from https to http. */
+GPtrArray *hearth_remote_peek(const char *url, GError **error);
+
+#endif
