@@ -12,6 +12,7 @@ dry_allowed_length, dry_last_n, n_vocab, n_history, n_breakers, n_kept; then flo
 logits[n_vocab], int32 history[n_history], int32 breakers[n_breakers], int32 kept[n_kept] by
 ascending id, float32 probability[n_kept].
 """
+import itertools
 import pathlib
 import struct
 
@@ -79,76 +80,99 @@ def reference(logits, history, breakers, s):
     return torch.softmax(x, -1)[0].numpy()
 
 
-def cases(rng):
-    """Yields name, logits, history, breakers, settings that differ from NEUTRAL."""
-    def logits(n, scale=3.0):
-        return (rng.standard_normal(n) * scale).astype(np.float32)
+class Maker:
+    """Random logits and histories."""
 
-    def words(n_vocab, n):
-        return [int(t) for t in rng.integers(0, n_vocab, n)]
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
 
-    def loops(n_vocab, n):
+    def logits(self, n, scale=3.0):
+        return (self.rng.standard_normal(n) * scale).astype(np.float32)
+
+    def words(self, n_vocab, n):
+        return [int(t) for t in self.rng.integers(0, n_vocab, n)]
+
+    def loops(self, n_vocab, n):
         """A history that repeats itself: DRY's food."""
-        out = words(min(n_vocab, 8), 5)
+        out = self.words(min(n_vocab, 8), 5)
         while len(out) < n:
-            start = int(rng.integers(0, len(out)))
-            out += out[start:start + int(rng.integers(1, 12))] + words(min(n_vocab, 8), 1)
+            start = int(self.rng.integers(0, len(out)))
+            out += out[start:start + int(self.rng.integers(1, 12))]
+            out += self.words(min(n_vocab, 8), 1)
         return out[:n]
 
-    yield "neutral", logits(200), [], [], {}
+
+# The generators below yield: name, logits, history, breakers, settings that differ from NEUTRAL.
+
+def truncations(m):
+    yield "neutral", m.logits(200), [], [], {}
     for k in (1, 2, 40, 199, 200, 5000):
-        yield f"top_k {k}", logits(200), [], [], dict(top_k=k)
+        yield f"top_k {k}", m.logits(200), [], [], dict(top_k=k)
     for p in (0.0, 0.1, 0.5, 0.9, 0.95, 0.999):
         for scale in (0.05, 2.0, 12.0):
-            yield f"top_p {p} scale {scale}", logits(300, scale), [], [], dict(top_p=p)
+            yield f"top_p {p} scale {scale}", m.logits(300, scale), [], [], dict(top_p=p)
     for p in (0.1, 0.5, 0.9, 0.99):
         for scale in (0.05, 2.0, 12.0):
-            yield f"typical {p} scale {scale}", logits(300, scale), [], [], dict(typical_p=p)
+            yield f"typical {p} scale {scale}", m.logits(300, scale), [], [], dict(typical_p=p)
     for p in (0.01, 0.05, 0.3, 1.0):
-        yield f"min_p {p}", logits(500), [], [], dict(min_p=p)
+        yield f"min_p {p}", m.logits(500), [], [], dict(min_p=p)
     for t in (0.0, 0.1, 0.6, 1.7, 50.0):
-        yield f"temperature {t}", logits(100), [], [], dict(temperature=t)
-    for r in (0.8, 1.1, 5.0):
-        yield f"repeat {r}", logits(100), words(100, 50), [], dict(repeat=r)
-    yield "repeat, window", logits(100), words(100, 90), [], dict(repeat=1.3, penalty_last_n=10)
-    yield "repeat, whole", logits(100), words(100, 90), [], dict(repeat=1.3, penalty_last_n=-1)
-    yield "repeat, no window", logits(100), words(100, 90), [], dict(repeat=1.3, penalty_last_n=0)
-    yield "presence", logits(60), words(60, 64), [], dict(presence=1.5)
-    yield "frequency", logits(60), words(60, 200), [], dict(frequency=0.7, penalty_last_n=150)
-    yield "encouragement", logits(60), words(60, 64), [], dict(presence=-1.5, frequency=-0.3)
-    for i in range(6):
-        yield (f"dry {i}", logits(50), loops(50, 30 + 60 * i), [],
-               dict(dry_multiplier=0.8, dry_allowed_length=1 + i % 3))
-    for i in range(6):
-        yield (f"dry, breakers {i}", logits(50), loops(50, 100 + i), words(8, 1),
-               dict(dry_multiplier=0.5, dry_base=1.3, dry_allowed_length=1))
-    yield "dry, window", logits(50), loops(50, 300), [], dict(dry_multiplier=1.0, dry_last_n=20)
-    yield ("dry, one token for ever", logits(50), [7] * 40, [],
-           dict(dry_multiplier=0.1, dry_base=1.1))
-    impossible = logits(400)
-    impossible[rng.random(400) < 0.4] = -np.inf
+        yield f"temperature {t}", m.logits(100), [], [], dict(temperature=t)
+    impossible = m.logits(400)
+    impossible[m.rng.random(400) < 0.4] = -np.inf
     for name, s in (("top_k", dict(top_k=300)), ("typical", dict(typical_p=0.8)),
                     ("top_p", dict(top_p=0.9)), ("min_p", dict(min_p=0.02))):
         yield f"-inf, {name}", impossible, [], [], s
-    yield "one token", logits(1), [0, 0, 0], [], dict(repeat=1.2, top_k=40, top_p=0.9, min_p=0.1)
+
+
+def penalties(m):
+    for r in (0.8, 1.1, 5.0):
+        yield f"repeat {r}", m.logits(100), m.words(100, 50), [], dict(repeat=r)
+    for n in (10, -1, 0):
+        yield (f"repeat, last {n}", m.logits(100), m.words(100, 90), [],
+               dict(repeat=1.3, penalty_last_n=n))
+    yield "presence", m.logits(60), m.words(60, 64), [], dict(presence=1.5)
+    yield ("frequency", m.logits(60), m.words(60, 200), [],
+           dict(frequency=0.7, penalty_last_n=150))
+    yield ("encouragement", m.logits(60), m.words(60, 64), [],
+           dict(presence=-1.5, frequency=-0.3))
+    for i in range(6):
+        yield (f"dry {i}", m.logits(50), m.loops(50, 30 + 60 * i), [],
+               dict(dry_multiplier=0.8, dry_allowed_length=1 + i % 3))
+    for i in range(6):
+        yield (f"dry, breakers {i}", m.logits(50), m.loops(50, 100 + i), m.words(8, 1),
+               dict(dry_multiplier=0.5, dry_base=1.3, dry_allowed_length=1))
+    yield "dry, window", m.logits(50), m.loops(50, 300), [], dict(dry_multiplier=1.0, dry_last_n=20)
+    yield ("dry, one token for ever", m.logits(50), [7] * 40, [],
+           dict(dry_multiplier=0.1, dry_base=1.1))
+
+
+def whole_chains(m):
+    rng = m.rng
+    yield ("one token", m.logits(1), [0, 0, 0], [],
+           dict(repeat=1.2, top_k=40, top_p=0.9, min_p=0.1))
     full = dict(temperature=0.6, top_k=40, top_p=0.95, min_p=0.05)
     for scale in (0.2, 1.0, 3.0, 8.0):
-        yield f"defaults, scale {scale}", logits(1000, scale), words(1000, 100), [], full
+        yield f"defaults, scale {scale}", m.logits(1000, scale), m.words(1000, 100), [], full
     for i in range(8):
         n = int(rng.integers(50, 600))
-        yield f"everything {i}", logits(n, rng.uniform(0.3, 6)), loops(n, 120), words(8, 1), dict(
-            temperature=round(rng.uniform(0.2, 2), 2), top_k=int(rng.integers(10, n)),
-            top_p=round(rng.uniform(0.3, 0.99), 3), typical_p=round(rng.uniform(0.3, 0.99), 3),
-            min_p=round(rng.uniform(0.001, 0.2), 3), repeat=round(rng.uniform(0.9, 1.5), 2),
-            presence=round(rng.uniform(-1, 1), 2), frequency=round(rng.uniform(-0.2, 0.2), 2),
-            penalty_last_n=int(rng.integers(-1, 200)), dry_multiplier=round(rng.uniform(0, 1), 2),
-            dry_allowed_length=int(rng.integers(1, 4)), dry_last_n=int(rng.integers(20, 200)))
+        yield (f"everything {i}", m.logits(n, rng.uniform(0.3, 6)), m.loops(n, 120), m.words(8, 1),
+               dict(temperature=round(rng.uniform(0.2, 2), 2), top_k=int(rng.integers(10, n)),
+                    top_p=round(rng.uniform(0.3, 0.99), 3),
+                    typical_p=round(rng.uniform(0.3, 0.99), 3),
+                    min_p=round(rng.uniform(0.001, 0.2), 3), repeat=round(rng.uniform(0.9, 1.5), 2),
+                    presence=round(rng.uniform(-1, 1), 2),
+                    frequency=round(rng.uniform(-0.2, 0.2), 2),
+                    penalty_last_n=int(rng.integers(-1, 200)),
+                    dry_multiplier=round(rng.uniform(0, 1), 2),
+                    dry_allowed_length=int(rng.integers(1, 4)),
+                    dry_last_n=int(rng.integers(20, 200))))
 
 
 def main():
-    rng = np.random.default_rng(20250123)
-    out = bytearray()
-    for name, logits, history, breakers, changes in cases(rng):
+    m, out = Maker(20250123), bytearray()
+    cases = itertools.chain(truncations(m), penalties(m), whole_chains(m))
+    for name, logits, history, breakers, changes in cases:
         s = NEUTRAL | changes
         for key in FLOATS:  # the engine is given float32
             s[key] = float(np.float32(s[key]))

@@ -142,7 +142,7 @@ static void random_numbers_are_the_published_ones(void)
  * sqrt(2 (n - 1)). Six deviations are out of reach of chance. */
 static void draws_follow_the_probabilities(void)
 {
-    enum { VOCAB = 100, DRAWS = 200000 };
+    enum { VOCAB = 100, DRAWS = 50000 };
     float logits[VOCAB];
     int seen[VOCAB] = {0};
     double expected[VOCAB] = {0}, statistic = 0;
