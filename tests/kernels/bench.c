@@ -3,6 +3,7 @@
  * weights. Many tokens are bound by arithmetic: read Gop/s, two per multiplied pair.
  *
  * Other work on the machine moves every figure; levels alternate, and the best of 5 is printed. */
+#define TEST_PART
 #include "check.h"
 #include "base/sys.h"
 

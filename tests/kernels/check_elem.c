@@ -1,4 +1,5 @@
 /* Small float products and the kernels over vectors. */
+#define TEST_PART
 #include "check.h"
 
 static float *random_floats(size_t n, float size)

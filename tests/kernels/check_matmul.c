@@ -1,5 +1,7 @@
 /* Matrix products of every weight type, and the activations' quantizers. */
+#define TEST_PART
 #include "check.h"
+#include "load/unpack.h"
 
 /* One random problem: weights and activations of a type. */
 typedef struct {
@@ -58,30 +60,54 @@ static void decode_act(EngAct act, const void *row, float *ret, int64_t n)
                                        : ((const float *)row)[i];
 }
 
-/* Size of the terms of one dot product, on which rounding errors are measured. A weight with a
- * minimum or a zero point is the difference of two parts, each rounded: both count. */
-static double weight_size(EngType type, const float *w, int64_t i, int64_t n)
+/* What rounding errors are measured on: |d s q| + |dmin m| of each weight. A weight with a minimum
+ * is a difference, and both parts are rounded. The same holds for a zero point: a kernel may keep
+ * the quants of Q3_K and Q6_K as stored, 4 and 32 higher, and subtract later. */
+static void weight_sizes(EngType type, const uint8_t *row, double *ret, int64_t n)
 {
-    int block = eng_type_info(type)->block;
-    double size = fabs((double)w[i]);
-    if (block == 1) return size;
-    int64_t at = i / block * block;
-    for (int64_t j = at; j < at + block && j < n; j++) size = fmax(size, fabs((double)w[j]));
-    return 2 * size;
+    const EngTypeInfo *info = eng_type_info(type);
+    EngUnpacked32 u = {0};
+    EngUnpacked256 k = {0};
+    float w;
+    int zero = type == ENG_TYPE_Q3_K ? 4 : type == ENG_TYPE_Q6_K ? 32 : 0;
+    for (int64_t i = 0; i < n; i++) {
+        const void *block = row + i / info->block * info->bytes;
+        int j = (int)(i % info->block);
+        switch (j == 0 ? type : ENG_TYPE_COUNT) {
+        case ENG_TYPE_Q4_0: eng_unpack_q4_0(block, &u); break;
+        case ENG_TYPE_Q4_1: eng_unpack_q4_1(block, &u); break;
+        case ENG_TYPE_Q5_0: eng_unpack_q5_0(block, &u); break;
+        case ENG_TYPE_Q5_1: eng_unpack_q5_1(block, &u); break;
+        case ENG_TYPE_Q8_0: eng_unpack_q8_0(block, &u); break;
+        case ENG_TYPE_Q2_K: eng_unpack_q2_k(block, &k); break;
+        case ENG_TYPE_Q3_K: eng_unpack_q3_k(block, &k); break;
+        case ENG_TYPE_Q4_K: eng_unpack_q4_k(block, &k); break;
+        case ENG_TYPE_Q5_K: eng_unpack_q5_k(block, &k); break;
+        case ENG_TYPE_Q6_K: eng_unpack_q6_k(block, &k); break;
+        default: break;
+        }
+        if (info->block == 32)
+            ret[i] = fabs((double)u.d * u.q[j]) + fabs((double)u.m);
+        else if (info->block == 256)
+            ret[i] = fabs((double)k.d * k.s[j / 16]) * (abs(k.q[j]) + zero) +
+                     fabs((double)k.dmin * k.m[j / 16]);
+        else
+            info->to_f32(block, &w, 1), ret[i] = fabs((double)w);
+    }
 }
 
-/* Bound: 2^-21 of the terms' size. float has 2^-24 per rounding; a block adds about three of them,
- * and blocks add up in partial sums. 1e-38: results below the normal range. */
+/* Bound: float rounds by 2^-24 of a number. A block's part is rounded some eight times, then each
+ * addition to the sum rounds once: blocks, or with float weights one eighth of the numbers.
+ * 1e-38: results below the normal range. */
 static void compare(const Problem *p, const float *got, const float *ref, const char *what)
 {
     const EngTypeInfo *info = eng_type_info(p->type);
     float *w = malloc((size_t)p->n * sizeof *w), *x = malloc((size_t)p->n * sizeof *x);
+    double bound = 0x1p-24 * (8.0 + (double)p->n / (info->block > 1 ? info->block : 8));
     for (int r = 0; r < p->n_rows; r++) {
         info->to_f32(p->w.base + (size_t)r * p->w.stride, w, p->n);
-        double *size = calloc((size_t)p->n, sizeof *size);
-        for (int64_t i = 0; i < p->n; i += 1)
-            size[i] = i % info->block == 0 || info->block == 1 ? weight_size(p->type, w, i, p->n)
-                                                               : size[i - 1];
+        double *size = malloc((size_t)p->n * sizeof *size);
+        weight_sizes(p->type, p->w.base + (size_t)r * p->w.stride, size, p->n);
         for (int t = 0; t < p->n_tokens && test_failures_ < 5; t++) {
             decode_act(info->act, p->x.base + (size_t)t * p->x.stride, x, p->n);
             double want = 0, terms = 0;
@@ -91,7 +117,7 @@ static void compare(const Problem *p, const float *got, const float *ref, const 
             }
             size_t at = (size_t)t * p->y_stride + (size_t)r;
             if (ref) want = ref[at];
-            CHECK_MSG(fabs(got[at] - want) <= 0x1p-21 * terms + 1e-38,
+            CHECK_MSG(fabs(got[at] - want) <= bound * terms + 1e-38,
                       "%s %s: row %d of %d, token %d of %d, n %lld: %.9g, not %.9g (size %g)", what,
                       info->name, r, p->n_rows, t, p->n_tokens, (long long)p->n, (double)got[at],
                       want, terms);

@@ -1,4 +1,5 @@
 /* Buffers and inputs of the kernel checks. */
+#define TEST_PART
 #include "check.h"
 
 Rows rows_new(int n_rows, size_t row, size_t pad)

@@ -1,0 +1,141 @@
+/* Kernels over vectors of floats. Tails of fewer than eight numbers are masked loads and stores,
+ * so that a number's result does not depend on where in the vector it stands. */
+#include "cpu/x86/avx2.h"
+#include "cpu/x86/ladder.h"
+
+INLINE Ints tail_mask(int64_t left_over) /* ones in the first left_over lanes */
+{
+    const Ints lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)ENG_MIN(left_over, 8)), lane);
+}
+
+INLINE Floats load_part(const float *x, Ints mask) { return _mm256_maskload_ps(x, mask); }
+INLINE void store_part(float *x, Ints mask, Floats a) { _mm256_maskstore_ps(x, mask, a); }
+
+static void f16_to_f32(const uint16_t *x, float *y, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) storef(y + i, _mm256_cvtph_ps(load16(x + i)));
+    for (; i < n; i++) y[i] = half(x[i]);
+}
+
+static void f32_to_f16(const float *x, uint16_t *y, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm_storeu_si128((__m128i *)(y + i),
+                         _mm256_cvtps_ph(loadf(x + i), _MM_FROUND_TO_NEAREST_INT));
+    for (; i < n; i++) y[i] = (uint16_t)_cvtss_sh(x[i], _MM_FROUND_TO_NEAREST_INT);
+}
+
+static void rms_norm(const float *x, const float *w, float *y, int64_t n, float eps)
+{
+    Floats acc[4] = {{0}};
+    int64_t i = 0;
+    for (; i + 32 <= n; i += 32)
+        UNROLL for (int v = 0; v < 4; v++)
+        {
+            Floats a = loadf(x + i + 8 * v);
+            acc[v] = mul_add(a, a, acc[v]);
+        }
+    for (; i < n; i += 8) {
+        Floats a = load_part(x + i, tail_mask(n - i));
+        acc[0] = mul_add(a, a, acc[0]);
+    }
+    Floats sum = _mm256_add_ps(_mm256_add_ps(acc[0], acc[1]), _mm256_add_ps(acc[2], acc[3]));
+    float scale = 1.0f / __builtin_sqrtf(sum8(sum) / (float)n + eps);
+    for (i = 0; i < n; i += 8) {
+        Ints mask = tail_mask(n - i);
+        Floats a = _mm256_mul_ps(load_part(x + i, mask), all(scale));
+        store_part(y + i, mask, w ? _mm256_mul_ps(a, load_part(w + i, mask)) : a);
+    }
+}
+
+/* exp(x) = 2^k * exp(r) with k = round(x / ln 2), |r| <= ln 2 / 2, ln 2 split in two (Cody and
+ * Waite) and exp(r) by Taylor's series to r^7: truncation below 2^-30. 2^k is applied in two steps,
+ * so that results below the normal range and up to the largest float come out right.
+ * Below -104 the result is 0, above 89 infinite; NaN stays. */
+INLINE Floats exp8(Floats x)
+{
+    /* min and max return their second operand when either is NaN */
+    x = _mm256_min_ps(all(89.0f), _mm256_max_ps(all(-104.0f), x));
+    Floats k = _mm256_round_ps(_mm256_mul_ps(x, all(1.44269504f)),
+                               _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    Floats r = _mm256_fnmadd_ps(k, all(0.693359375f), x);
+    r = _mm256_fnmadd_ps(k, all(-2.12194440e-4f), r);
+    Floats p = all(1.0f / 5040);
+    p = mul_add(p, r, all(1.0f / 720));
+    p = mul_add(p, r, all(1.0f / 120));
+    p = mul_add(p, r, all(1.0f / 24));
+    p = mul_add(p, r, all(1.0f / 6));
+    p = mul_add(p, r, all(0.5f));
+    p = mul_add(p, r, all(1.0f));
+    p = mul_add(p, r, all(1.0f));
+    Ints whole = _mm256_cvtps_epi32(k), first = _mm256_srai_epi32(whole, 1);
+    Ints second = sub32(whole, first), bias = _mm256_set1_epi32(127);
+    p = _mm256_mul_ps(p, _mm256_castsi256_ps(left(add32(first, bias), 23)));
+    return _mm256_mul_ps(p, _mm256_castsi256_ps(left(add32(second, bias), 23)));
+}
+
+static void silu_mul(const float *gate, const float *up, float *y, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += 8) {
+        Ints mask = tail_mask(n - i);
+        Floats g = load_part(gate + i, mask);
+        Floats e = exp8(_mm256_xor_ps(g, all(-0.0f)));
+        Floats silu = _mm256_div_ps(g, _mm256_add_ps(all(1.0f), e));
+        store_part(y + i, mask, _mm256_mul_ps(silu, load_part(up + i, mask)));
+    }
+}
+
+static float exp_sum(float *x, int64_t n, float max)
+{
+    Floats sum = all(0);
+    for (int64_t i = 0; i < n; i += 8) {
+        Ints mask = tail_mask(n - i);
+        Floats e = exp8(_mm256_sub_ps(load_part(x + i, mask), all(max)));
+        store_part(x + i, mask, e);
+        sum = _mm256_add_ps(sum, _mm256_and_ps(e, _mm256_castsi256_ps(mask)));
+    }
+    return sum8(sum);
+}
+
+static float max_of(const float *x, int64_t n)
+{
+    Floats most = all(x[0]);
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) most = _mm256_max_ps(loadf(x + i), most);
+    float lanes[8], max = x[0];
+    storef(lanes, most);
+    for (int j = 0; j < 8; j++) max = lanes[j] > max ? lanes[j] : max;
+    for (; i < n; i++) max = x[i] > max ? x[i] : max;
+    return max;
+}
+
+static void scale(float *x, int64_t n, float a)
+{
+    for (int64_t i = 0; i < n; i += 8) {
+        Ints mask = tail_mask(n - i);
+        store_part(x + i, mask, _mm256_mul_ps(load_part(x + i, mask), all(a)));
+    }
+}
+
+static void add_scaled(const float *x, float *y, int64_t n, float a)
+{
+    for (int64_t i = 0; i < n; i += 8) {
+        Ints mask = tail_mask(n - i);
+        store_part(y + i, mask, mul_add(all(a), load_part(x + i, mask), load_part(y + i, mask)));
+    }
+}
+
+void eng_kernels_elem_avx2(EngKernels *k)
+{
+    k->f16_to_f32 = f16_to_f32;
+    k->f32_to_f16 = f32_to_f16;
+    k->rms_norm = rms_norm;
+    k->silu_mul = silu_mul;
+    k->exp_sum = exp_sum;
+    k->max = max_of;
+    k->scale = scale;
+    k->add_scaled = add_scaled;
+}
