@@ -139,8 +139,10 @@ def penalties(m):
     for i in range(6):
         yield (f"dry {i}", m.logits(50), m.loops(50, 30 + 60 * i), [],
                dict(dry_multiplier=0.8, dry_allowed_length=1 + i % 3))
-    for i in range(6):
-        yield (f"dry, breakers {i}", m.logits(50), m.loops(50, 100 + i), m.words(8, 1),
+    for i in range(6):  # the end repeats what follows token 20, with a breaker on the way
+        history = m.loops(50, 100)
+        history += history[20:25 + 2 * i]
+        yield (f"dry, breakers {i}", m.logits(50), history, [history[-4]],
                dict(dry_multiplier=0.5, dry_base=1.3, dry_allowed_length=1))
     yield "dry, window", m.logits(50), m.loops(50, 300), [], dict(dry_multiplier=1.0, dry_last_n=20)
     yield ("dry, one token for ever", m.logits(50), [7] * 40, [],

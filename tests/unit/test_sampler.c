@@ -221,7 +221,7 @@ static void ties_go_to_the_lower_id(void)
     enum { VOCAB = 3000 };
     static float logits[VOCAB], sorted[VOCAB][2];
     for (int round = 0; round < 100; round++) {
-        int levels = test_range(1, 6), k = test_range(1, round % 2 ? 40 : VOCAB - 1);
+        int levels = test_range(1, 6), k = test_range(1, round % 2 ? 60 : VOCAB - 1);
         for (int i = 0; i < VOCAB; i++) {
             logits[i] = (float)test_range(-levels, levels) * 0.5f;
             if (logits[i] == 0 && test_range(0, 1)) logits[i] = -0.0f;
