@@ -11,9 +11,8 @@ static EngCpuOp *const ops[ENG_OP_COUNT] = {
     [ENG_OP_NORM] = eng_cpu_op_norm,     [ENG_OP_LINEAR] = eng_cpu_op_linear,
     [ENG_OP_HEADS] = eng_cpu_op_heads,   [ENG_OP_ROPE] = eng_cpu_op_rope,
     [ENG_OP_KV] = eng_cpu_op_kv,         [ENG_OP_ATTN] = eng_cpu_op_attn,
-    [ENG_OP_GLU] = eng_cpu_op_glu,       [ENG_OP_ADD] = eng_cpu_op_add,
-    [ENG_OP_ROUTE] = eng_cpu_op_route,   [ENG_OP_EXPERTS] = eng_cpu_op_experts,
-    [ENG_OP_SELECT] = eng_cpu_op_select,
+    [ENG_OP_GLU] = eng_cpu_op_glu,       [ENG_OP_ROUTE] = eng_cpu_op_route,
+    [ENG_OP_EXPERTS] = eng_cpu_op_experts, [ENG_OP_SELECT] = eng_cpu_op_select,
 };
 
 static void walk(void *arg, int thread, int n_threads)
@@ -101,7 +100,6 @@ static size_t layout(EngCpu *cpu, uint8_t *base, const EngCpuNeeds *needs)
         cpu->buffers[i] = cut(&c, rows * (size_t)g->widths.data[i] * sizeof(float));
     }
     cpu->act = cut(&c, needs->act);
-    cpu->act_bytes = needs->act;
     cpu->scratch_bytes = (size_t)eng_align_up(needs->scratch, 64);
     cpu->scratch = cut(&c, cpu->scratch_bytes * (size_t)cpu->base.threads);
     cpu->slot_act = cut(&c, needs->slot_act);

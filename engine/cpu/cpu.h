@@ -40,7 +40,6 @@ typedef struct {
     EngPool *pool;
     float **buffers; /* per graph buffer: [max_tokens or max_out][width] */
     uint8_t *act;    /* quantized activations of the op at work */
-    size_t act_bytes;
     uint8_t *scratch; /* per thread */
     size_t scratch_bytes;
     /* experts: gathered activations, hidden rows, the same quantized */
@@ -72,7 +71,7 @@ static inline void *eng_cpu_scratch(const EngCpu *cpu, int thread)
 
 typedef void EngCpuOp(EngCpu *cpu, const EngOp *op, int thread);
 EngCpuOp eng_cpu_op_embed, eng_cpu_op_rope_table, eng_cpu_op_norm, eng_cpu_op_rope, eng_cpu_op_kv,
-    eng_cpu_op_glu, eng_cpu_op_add, eng_cpu_op_select, eng_cpu_op_linear, eng_cpu_op_heads,
+    eng_cpu_op_glu, eng_cpu_op_select, eng_cpu_op_linear, eng_cpu_op_heads,
     eng_cpu_op_attn, eng_cpu_op_route, eng_cpu_op_experts;
 
 /* What an op needs beyond the buffers, in bytes; asked once per op when the backend is made. */

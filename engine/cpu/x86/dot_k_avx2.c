@@ -1,5 +1,6 @@
-/* Matrix products with the 256-number blocks, a row at a time: a block's quants are unpacked to
- * unsigned bytes in registers, 32 at a time, and meet the activations of 1 to 4 tokens.
+/* Matrix products with the 256-number blocks. Few tokens: a row at a time, a block's quants are
+ * unpacked to unsigned bytes in registers, 32 at a time, and meet the activations of 1 to 4 tokens.
+ * Many tokens: tiles of 16 rows (tile_k_avx2.h), unpacked here.
  *
  * Range. pairs_u8 saturates at 32767; the largest sum of two products here is Q6_K's
  * 2 * 63 * 127 = 16002. Q3_K and Q6_K count from a zero point (4, 32): their quants stay unsigned
@@ -7,6 +8,7 @@
 #include "cpu/x86/avx2.h"
 #include "cpu/x86/ladder.h"
 #include "cpu/x86/rows.h"
+#include "cpu/x86/tile_k_avx2.h"
 
 typedef struct {
     /* 16 bits each: what lookup needs so that quants 32 v … 32 v + 31 find the scale of their
@@ -132,12 +134,6 @@ INLINE const EngBlockQ8_KA *act(const char *x, size_t x_stride, int t)
         }                                                                                          \
         UNROLL for (int t = 0; t < tokens; t++)                                                    \
             acc[t] = mul_add(all(h.d * act(x, x_stride, t)->d), floats(sum[t]), acc[t]);               \
-    }                                                                                              \
-    static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
-                              const void *x, size_t x_stride, float *y, size_t y_stride)           \
-    {                                                                                              \
-        const RowKind kind = {step_##name, 256, sizeof(Block), sizeof(EngBlockQ8_KA)};             \
-        rows_matmul(kind, n, n_rows, n_tokens, w, w_stride, x, x_stride, y, y_stride);             \
     }
 STEP(q2_k, EngBlockQ2_K, 0)
 STEP(q3_k, EngBlockQ3_K, 1)
@@ -145,6 +141,173 @@ STEP(q4_k, EngBlockQ4_K, 0)
 STEP(q5_k, EngBlockQ5_K, 0)
 STEP(q6_k, EngBlockQ6_K, 1)
 #undef STEP
+
+/* ---- tiles: the same formats, eight rows at once ---------------------------------------------- */
+
+/* Two-bit quants of 32 bytes, four columns of them: dwords `at` … `at + 3` of the four runs. */
+INLINE void put_pairs(Tile *tile, int half_, int run, int at, const Ints four[4], const Ints *top)
+{
+    UNROLL for (int p = 0; p < 4; p++)
+    {
+        UNROLL for (int i = 0; i < 4; i++)
+        {
+            int v = run + p; /* which 32 numbers of the block */
+            Ints q = and(right(four[i], 2 * p), bytes(3));
+            if (top) {
+                Ints bit = v < 2 ? left(top[i], 2 - v) : right(top[i], v - 2);
+                q = or(q, and(bit, bytes(4)));
+            }
+            store(tile->q[8 * v + at + i][half_], q);
+        }
+    }
+}
+
+INLINE void pack_q2_k(const char *w, size_t w_stride, int half_, Tile *tile)
+{
+    const EngBlockQ2_K *b = (const EngBlockQ2_K *)w;
+    Ints four[4];
+    columns((const char *)b->scales, w_stride, four);
+    for (int i = 0; i < 4; i++) {
+        put_scales(tile, half_, 4 * i, and(four[i], bytes(15)));
+        put_mins(tile, half_, 4 * i, and(right(four[i], 4), bytes(15)), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        columns((const char *)b->qs + 16 * i, w_stride, four);
+        UNROLL for (int odd = 0; odd < 2; odd++)
+            if (i % 2 == odd) put_pairs(tile, half_, i / 2 * 4, 4 * odd, four, NULL);
+    }
+    Ints d = column((const char *)&b->d, w_stride);
+    storef(tile->d[half_], low_halves(d));
+    storef(tile->dmin[half_], low_halves(right(d, 16)));
+}
+
+INLINE void pack_q3_k(const char *w, size_t w_stride, int half_, Tile *tile)
+{
+    const EngBlockQ3_K *b = (const EngBlockQ3_K *)w;
+    Ints low[2], top = column((const char *)b->scales + 8, w_stride), four[4], mask[2][4];
+    UNROLL for (int i = 0; i < 2; i++) low[i] = column((const char *)b->scales + 4 * i, w_stride);
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        Ints high = i < 2 ? left(top, 4 - 2 * i) : right(top, 2 * i - 4);
+        Ints s = or(and(right(low[i % 2], i / 2 * 4), bytes(15)), and(high, bytes(48)));
+        s = _mm256_sub_epi8(s, bytes(32));
+        put_scales(tile, half_, 4 * i, s);
+        put_mins(tile, half_, 4 * i, s, 2);
+    }
+    columns((const char *)b->hmask, w_stride, mask[0]);
+    columns((const char *)b->hmask + 16, w_stride, mask[1]);
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        columns((const char *)b->qs + 16 * i, w_stride, four);
+        put_pairs(tile, half_, i / 2 * 4, i % 2 * 4, four, mask[i % 2]);
+    }
+    storef(tile->d[half_], low_halves(right(column((const char *)&b->d - 2, w_stride), 16)));
+}
+
+/* d, dmin and the 12 bytes of scales, which stand together at the front. */
+INLINE void pack_head_of_32(const char *w, size_t w_stride, int half_, Tile *tile)
+{
+    Ints head[4], four = bytes(15), six = bytes(63), two = bytes(48);
+    columns(w, w_stride, head);
+    Ints a = head[1], c = head[2], top = head[3];
+    storef(tile->d[half_], low_halves(head[0]));
+    storef(tile->dmin[half_], low_halves(right(head[0], 16)));
+    put_scales(tile, half_, 0, and(a, six));
+    put_scales(tile, half_, 4, or(and(top, four), and(right(a, 2), two)));
+    put_mins(tile, half_, 0, and(c, six), 0);
+    put_mins(tile, half_, 4, or(and(right(top, 4), four), and(right(c, 2), two)), 0);
+}
+
+INLINE void pack_q4_k(const char *w, size_t w_stride, int half_, Tile *tile)
+{
+    const EngBlockQ4_K *b = (const EngBlockQ4_K *)w;
+    pack_head_of_32(w, w_stride, half_, tile);
+    for (int i = 0; i < 8; i++) {
+        Ints four[4];
+        columns((const char *)b->qs + 16 * i, w_stride, four);
+        int at = i / 2 * 16 + i % 2 * 4;
+        UNROLL for (int j = 0; j < 4; j++)
+        {
+            store(tile->q[at + j][half_], and(four[j], bytes(15)));
+            store(tile->q[at + 8 + j][half_], and(right(four[j], 4), bytes(15)));
+        }
+    }
+}
+
+INLINE void pack_q5_k(const char *w, size_t w_stride, int half_, Tile *tile)
+{
+    const EngBlockQ5_K *b = (const EngBlockQ5_K *)w;
+    pack_head_of_32(w, w_stride, half_, tile);
+    Ints high[2][4];
+    columns((const char *)b->qh, w_stride, high[0]);
+    columns((const char *)b->qh + 16, w_stride, high[1]);
+    for (int i = 0; i < 8; i++) {
+        Ints four[4];
+        columns((const char *)b->qs + 16 * i, w_stride, four);
+        int at = i / 2 * 16 + i % 2 * 4;
+        UNROLL for (int j = 0; j < 4; j++)
+        {
+            Ints *top = &high[i % 2][j]; /* its lowest bits belong to the next quants */
+            Ints first = and(left(*top, 4), bytes(16)), second = and(left(*top, 3), bytes(16));
+            *top = right(*top, 2);
+            store(tile->q[at + j][half_], or(and(four[j], bytes(15)), first));
+            store(tile->q[at + 8 + j][half_], or(and(right(four[j], 4), bytes(15)), second));
+        }
+    }
+}
+
+INLINE void pack_q6_k(const char *w, size_t w_stride, int half_, Tile *tile)
+{
+    const EngBlockQ6_K *b = (const EngBlockQ6_K *)w;
+    Ints four[4], high[4];
+    columns((const char *)b->scales, w_stride, four);
+    for (int i = 0; i < 4; i++) {
+        put_scales(tile, half_, 4 * i, four[i]);
+        put_mins(tile, half_, 4 * i, four[i], 5);
+    }
+    for (int i = 0; i < 4; i++) { /* 16 of the 32 numbers of each run of a half block */
+        int at = i / 2 * 32 + i % 2 * 4;
+        columns((const char *)b->qh + 16 * i, w_stride, high);
+        UNROLL for (int run = 0; run < 2; run++)
+        {
+            columns((const char *)b->ql + i / 2 * 64 + run * 32 + i % 2 * 16, w_stride, four);
+            UNROLL for (int j = 0; j < 4; j++)
+            {
+                Ints first = and(left(high[j], 4 - 2 * run), bytes(48));
+                Ints second = and(run ? right(high[j], 2) : high[j], bytes(48));
+                store(tile->q[at + 8 * run + j][half_], or(and(four[j], bytes(15)), first));
+                store(tile->q[at + 16 + 8 * run + j][half_],
+                      or(and(right(four[j], 4), bytes(15)), second));
+            }
+        }
+    }
+    storef(tile->d[half_], low_halves(right(column((const char *)&b->d - 2, w_stride), 16)));
+}
+
+/* From this many tokens on, unpacking a tile costs less than it saves. */
+enum { TILE_FROM = 8 };
+
+/* chain * 2 * max(q) * 127 < 32768: 8 steps of 15, 4 of 31, 2 of 63, and no step across groups. */
+#define MATMUL(name, Block, group, chain, has_zero)                                                \
+    static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
+                              const void *x, size_t x_stride, float *y, size_t y_stride)           \
+    {                                                                                              \
+        const RowKind row_kind = {step_##name, 256, sizeof(Block), sizeof(EngBlockQ8_KA)};         \
+        const TileKind tile_kind = {group, chain, has_zero};                                       \
+        int tiled = n_tokens < TILE_FROM ? 0 : n_rows / TILE_ROWS * TILE_ROWS;                     \
+        tile_matmul(pack_##name, tile_kind, sizeof(Block), n, tiled, n_tokens, w, w_stride, x,     \
+                    x_stride, y, y_stride);                                                        \
+        if (tiled < n_rows)                                                                        \
+            rows_matmul(row_kind, n, n_rows - tiled, n_tokens,                                     \
+                        (const char *)w + (size_t)tiled * w_stride, w_stride, x, x_stride,         \
+                        y + tiled, y_stride);                                                      \
+    }
+MATMUL(q2_k, EngBlockQ2_K, 16, 4, 0)
+MATMUL(q3_k, EngBlockQ3_K, 16, 4, 1)
+MATMUL(q4_k, EngBlockQ4_K, 32, 8, 0)
+MATMUL(q5_k, EngBlockQ5_K, 32, 4, 0)
+MATMUL(q6_k, EngBlockQ6_K, 16, 2, 1)
+#undef MATMUL
 
 void eng_kernels_dot_k_avx2(EngKernels *k)
 {
