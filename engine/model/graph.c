@@ -109,8 +109,6 @@ void eng_graph_glu(EngGraph *g, EngView dst, EngView gate, EngView up)
     append(g, ENG_OP_GLU, dst, gate)->glu.up = up;
 }
 
-void eng_graph_add(EngGraph *g, EngView dst, EngView src) { append(g, ENG_OP_ADD, dst, src); }
-
 void eng_graph_route(EngGraph *g, EngView ids, EngView logits, EngOpRoute route)
 {
     append(g, ENG_OP_ROUTE, ids, logits)->route = route;

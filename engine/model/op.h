@@ -27,7 +27,6 @@ typedef enum {
     ENG_OP_KV,         /* stores key (and value) at each token's position */
     ENG_OP_ATTN,       /* dst = softmax(scale q K) V over the token's own past and itself */
     ENG_OP_GLU,        /* dst = silu(gate) * up */
-    ENG_OP_ADD,        /* dst += src */
     ENG_OP_ROUTE,      /* from router logits: ids and weights of the chosen experts */
     ENG_OP_EXPERTS,    /* dst += sum of weight * expert(src) over the chosen experts */
     ENG_OP_SELECT,     /* dst = the rows whose logits are wanted; later ops see only these */
