@@ -32,7 +32,7 @@ static bool map_fd(EngMap *ret_map, int fd, const char *path, EngError *err)
 
 bool eng_map_open(EngMap *ret_map, const char *path, EngError *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block */
     if (fd < 0)
         return eng_fail(err, ENG_ERR_IO, "Cannot open \"%s\": %s.", path, strerror(errno));
     bool ok = map_fd(ret_map, fd, path, err);

@@ -225,6 +225,7 @@ static void ties_go_to_the_lower_id(void)
         for (int i = 0; i < VOCAB; i++) {
             logits[i] = (float)test_range(-levels, levels) * 0.5f;
             if (logits[i] == 0 && test_range(0, 1)) logits[i] = -0.0f;
+            if (round % 4 == 3 && i % 64 == 17) logits[i] += 100; /* evenly spread peaks */
             sorted[i][0] = logits[i];
             sorted[i][1] = (float)i;
         }
