@@ -118,7 +118,7 @@ static bool tensor_size(Reader *r, EngTensor *t)
 
 static bool read_tensor(Reader *r, EngTensor *t)
 {
-    EngGgufString name;
+    EngGgufString name = {0};
     if (!read_string(r, &name)) return false;
     if (name.n == 0 || name.n > 255 || memchr(name.s, 0, name.n))
         return damaged(r, "a tensor's name is empty, too long or not text");
@@ -237,7 +237,7 @@ static bool read_header(Reader *r, uint64_t *ret_tensors, uint64_t *ret_kvs)
 static bool read_part(Reader *r, EngGgufKv **ret_kvs, size_t *ret_n_kvs)
 {
     EngGguf *g = r->gguf;
-    uint64_t n_tensors, n_kvs, align;
+    uint64_t n_tensors = 0, n_kvs = 0, align = 0;
     if (!read_header(r, &n_tensors, &n_kvs)) return false;
     /* Grown as entries turn out to be there: an announced count alone reserves nothing large. */
     EngVec(EngGgufKv) kvs = {0};
