@@ -160,7 +160,7 @@ static bool place_tensors(Reader *r, size_t first, size_t n, uint64_t align)
     qsort(order, n, sizeof *order, by_offset);
     bool ok = true;
     uint64_t end = 0;
-    for (size_t i = 0; ok && i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         EngTensor *t = order[i];
         uint64_t room = r->file_size > base ? r->file_size - base : 0;
         if (t->offset % align != 0)
@@ -178,6 +178,7 @@ static bool place_tensors(Reader *r, size_t first, size_t n, uint64_t align)
                           "This GGUF file is cut short: tensor \"%.80s\" lies outside the file's %"
                           PRIu64 " bytes. Download it again.",
                           t->name, r->file_size);
+        if (!ok) break;
         end = t->offset + t->bytes;
         t->offset += base;
         if (!r->partial) t->data = r->c.data + t->offset;
