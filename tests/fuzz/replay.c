@@ -15,7 +15,7 @@
 
 #include "fuzz.h"
 
-#define MAX_INPUT ((size_t)1 << 20)
+#define MAX_BYTES ((size_t)1 << 20)
 #define MAX_FILES 1000
 
 typedef struct {
@@ -102,7 +102,7 @@ static size_t splice(uint8_t *bytes, size_t n, const uint8_t *from, size_t from_
     size_t len = random_below(from_n < 256 ? from_n : 256) + 1;
     size_t source = random_below(from_n), target = random_place(n);
     if (len > from_n - source) len = from_n - source;
-    bool insert = random_u64() & 1 && n + len <= MAX_INPUT;
+    bool insert = random_u64() & 1 && n + len <= MAX_BYTES;
     if (insert) {
         memmove(bytes + target + len, bytes + target, n - target);
         n += len;
@@ -174,8 +174,8 @@ static void read_seed(const char *folder, const char *name)
     }
     Seed *seed = &seeds[n_seeds++];
     snprintf(seed->name, sizeof seed->name, "%s", name);
-    seed->bytes = malloc(MAX_INPUT);
-    seed->n = fread(seed->bytes, 1, MAX_INPUT, file);
+    seed->bytes = malloc(MAX_BYTES);
+    seed->n = fread(seed->bytes, 1, MAX_BYTES, file);
     seed->bytes = realloc(seed->bytes, seed->n ? seed->n : 1);
     fclose(file);
 }
@@ -210,7 +210,7 @@ int main(int argc, char **argv)
     }
     read_corpus(argv[1]);
     long mutations = atol(argv[2]);
-    uint8_t *bytes = malloc(MAX_INPUT + 8);
+    uint8_t *bytes = malloc(MAX_BYTES + 8);
     if (argc == 6 && strcmp(argv[3], "--write") == 0)
         return write_input(argv[4], atol(argv[5]), bytes);
     setvbuf(stdout, NULL, _IOLBF, 0);
