@@ -14,9 +14,9 @@ static void cut_at_character(char *s, size_t len)
     if (lead + want > len) s[lead] = 0;
 }
 
-bool eng_fail(EngError *err, EngErrorCode code, const char *fmt, ...)
+int eng_err_set(EngError *err, EngErrorCode code, const char *fmt, ...)
 {
-    if (!err) return false;
+    if (!err) return 0;
     EngError e = {.code = code}; /* built aside: an argument may point into *err */
     va_list args;
     va_start(args, fmt);
@@ -24,5 +24,5 @@ bool eng_fail(EngError *err, EngErrorCode code, const char *fmt, ...)
     va_end(args);
     if (n >= (int)sizeof e.message) cut_at_character(e.message, sizeof e.message - 1);
     *err = e;
-    return false;
+    return 0;
 }
