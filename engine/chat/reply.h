@@ -1,8 +1,16 @@
 /* Splits an answer's text, as it streams in, into answer, thinking and tool calls.
  *
- * Tags are found in the text itself (<think> … </think>, <tool_call> … </tool_call>), even when a tag
- * arrives in several pieces: a tail that may still become a tag is held back. A template that ends
- * its prompt inside <think> makes the answer begin as thinking. Fixed size, no allocation. */
+ * Tags are found in the text itself, even when one arrives in several pieces: <think> … </think>,
+ * <tool_call> … </tool_call>, and DeepSeek's <｜tool▁calls▁begin｜> … <｜tool▁calls▁end｜>. A tail that
+ * may still become a tag is held back, and so is white space, which is dropped around tags. How the
+ * text is cut into pushes never changes what comes out.
+ *
+ * A tag counts only where it can mean something: <think> at the start of an answer, </think> in
+ * thinking (or as the first sign of it, when a model leaves out the opening tag: what came before
+ * has been shown as the answer by then and stays so), and the end of a tool call in one. Anywhere
+ * else it is text. A prompt that ends inside <think> makes the answer begin as thinking.
+ *
+ * Fixed size, no allocation. */
 #ifndef ENG_CHAT_REPLY_H
 #define ENG_CHAT_REPLY_H
 
@@ -10,24 +18,26 @@
 
 typedef struct {
     EngPart part;
-    bool trim;      /* swallow white space at the start of the part */
-    char held[32];  /* tail that may become a tag */
+    bool trim;     /* nothing of this part has come yet: white space is swallowed */
+    bool thought;  /* there has been thinking */
+    char held[48]; /* white space, then what may become a tag */
     int n_held;
 } EngReply;
 
 /* `prompt` is the rendered prompt, whose end decides in which part the answer begins. */
 void eng_reply_init(EngReply *reply, const char *prompt, size_t len);
 
-/* Feeds n bytes of whole UTF-8; calls nothing, returns the number of segments written (at most
- * ENG_REPLY_SEGMENTS; feed at most 512 bytes at a time). Segment text points into `out`, which has
- * room for n + sizeof held + 1 bytes. */
-#define ENG_REPLY_SEGMENTS 8
+#define ENG_REPLY_PUSH 512    /* most bytes per push */
+#define ENG_REPLY_SEGMENTS 80 /* most segments that they can make */
+
 typedef struct {
     EngPart part;
     const char *text; /* not NUL-terminated */
     size_t len;
 } EngReplySegment;
 
+/* Feeds n bytes of whole UTF-8 characters; returns the number of segments written. Their text lies
+ * in `out`, which has room for n + sizeof held bytes. */
 int eng_reply_push(EngReply *reply, const char *text, size_t n, char *out,
                    EngReplySegment *ret_segments);
 /* At the end of the answer: what was held back is text after all. */
