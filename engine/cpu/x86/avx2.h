@@ -27,6 +27,7 @@ INLINE Ints or(Ints a, Ints b) { return _mm256_or_si256(a, b); }
 INLINE Ints bytes(int a) { return _mm256_set1_epi8((char)a); }
 INLINE Ints add16(Ints a, Ints b) { return _mm256_add_epi16(a, b); }
 INLINE Ints add32(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+INLINE Ints sub8(Ints a, Ints b) { return _mm256_sub_epi8(a, b); }
 INLINE Ints sub32(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
 /* Bytes have no shifts of their own: bits that cross into a neighbour must be masked off. */
 INLINE Ints right(Ints a, int n) { return _mm256_srli_epi32(a, n); }
@@ -47,7 +48,7 @@ INLINE float sum4(__m128 a)
     return _mm_cvtss_f32(_mm_add_ss(a, _mm_movehdup_ps(a)));
 }
 
-INLINE float sum8(Floats a)
+INLINE float total(Floats a)
 {
     return sum4(_mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)));
 }
@@ -60,6 +61,26 @@ INLINE uint32_t word(const void *p)
     uint32_t w;
     __builtin_memcpy(&w, p, sizeof w);
     return w;
+}
+
+/* 16 bytes at `w` of eight rows, turned: ret[i] holds bytes 4 i … 4 i + 3 of each row. */
+INLINE void columns(const char *w, size_t w_stride, Ints ret[4])
+{
+    Ints row[4];
+    UNROLL for (int i = 0; i < 4; i++)
+        row[i] = join(load16(w + (size_t)i * w_stride), load16(w + (size_t)(i + 4) * w_stride));
+    Ints a = _mm256_unpacklo_epi32(row[0], row[1]), b = _mm256_unpackhi_epi32(row[0], row[1]);
+    Ints c = _mm256_unpacklo_epi32(row[2], row[3]), d = _mm256_unpackhi_epi32(row[2], row[3]);
+    ret[0] = _mm256_unpacklo_epi64(a, c), ret[1] = _mm256_unpackhi_epi64(a, c);
+    ret[2] = _mm256_unpacklo_epi64(b, d), ret[3] = _mm256_unpackhi_epi64(b, d);
+}
+
+/* Four bytes at `w` of eight rows. */
+INLINE Ints column(const char *w, size_t w_stride)
+{
+    int v[8];
+    UNROLL for (size_t i = 0; i < 8; i++) v[i] = (int)word(w + i * w_stride);
+    return _mm256_setr_epi32(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]);
 }
 
 #endif

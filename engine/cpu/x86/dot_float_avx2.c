@@ -50,7 +50,7 @@ INLINE void dot_tile(FloatKind kind, int64_t n, int rows, int tokens, const char
     {
         UNROLL for (int t = 0; t < tokens; t++)
         {
-            float sum = sum8(acc[r][t]);
+            float sum = total(acc[r][t]);
             for (int64_t j = i; j < n; j++)
                 sum += kind.one(w + (size_t)r * w_stride, j) *
                        ((const float *)(x + (size_t)t * x_stride))[j];

@@ -1,6 +1,6 @@
 /* Matrix products with the 256-number blocks. Few tokens: a row at a time, a block's quants are
  * unpacked to unsigned bytes in registers, 32 at a time, and meet the activations of 1 to 4 tokens.
- * Many tokens: tiles of 16 rows (tile_k_avx2.h), unpacked here.
+ * Many tokens: tiles of 16 rows.
  *
  * Range. pairs_u8 saturates at 32767; the largest sum of two products here is Q6_K's
  * 2 * 63 * 127 = 16002. Q3_K and Q6_K count from a zero point (4, 32): their quants stay unsigned
@@ -8,7 +8,6 @@
 #include "cpu/x86/avx2.h"
 #include "cpu/x86/ladder.h"
 #include "cpu/x86/rows.h"
-#include "cpu/x86/tile_k_avx2.h"
 
 typedef struct {
     /* 16 bits each: what lookup needs so that quants 32 v … 32 v + 31 find the scale of their
@@ -142,146 +141,155 @@ STEP(q5_k, EngBlockQ5_K, 0)
 STEP(q6_k, EngBlockQ6_K, 1)
 #undef STEP
 
-/* ---- tiles: the same formats, eight rows at once ---------------------------------------------- */
+/* ---- tiles ------------------------------------------------------------------------------------ */
 
-/* Two-bit quants of 32 bytes, four columns of them: dwords `at` … `at + 3` of the four runs. */
-INLINE void put_pairs(Tile *tile, int half_, int run, int at, const Ints four[4], const Ints *top)
+/* A tile lies across: lane r of a vector belongs to row r, and a vector holds four neighbouring
+ * numbers of eight rows. Four activations broadcast to all lanes then give eight rows' sums with no
+ * horizontal addition, and sums of 16 bits can take several steps before they are widened
+ * (`chain`, chosen per type so that chain * 2 * max(q) * 127 stays below 32768). */
+enum { TILE_ROWS = 16, TILE_TOKENS = 4 };
+
+typedef struct { /* one block of eight rows */
+    uint8_t q[64][32]; /* [numbers / 4][row][4] */
+    int16_t s[16][16]; /* [group][row][the scale twice] */
+    int16_t m[8][16];  /* [group / 2][row][minima of two groups] */
+    float d[8], dmin[8];
+} __attribute__((aligned(64))) Tile;
+
+INLINE void put_d(float *to, Ints halves)
 {
-    UNROLL for (int p = 0; p < 4; p++)
-    {
-        UNROLL for (int i = 0; i < 4; i++)
-        {
-            int v = run + p; /* which 32 numbers of the block */
-            Ints q = and(right(four[i], 2 * p), bytes(3));
-            if (top) {
-                Ints bit = v < 2 ? left(top[i], 2 - v) : right(top[i], v - 2);
-                q = or(q, and(bit, bytes(4)));
-            }
-            store(tile->q[8 * v + at + i][half_], q);
-        }
-    }
+    Ints low = and(halves, _mm256_set1_epi32(0xffff));
+    Ints packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);
+    storef(to, _mm256_cvtph_ps(_mm256_castsi256_si128(packed)));
 }
 
-INLINE void pack_q2_k(const char *w, size_t w_stride, int half_, Tile *tile)
+INLINE Ints byte_of(Ints a, int i) /* signed byte i of each lane, as 32 bits */
 {
-    const EngBlockQ2_K *b = (const EngBlockQ2_K *)w;
-    Ints four[4];
-    columns((const char *)b->scales, w_stride, four);
-    for (int i = 0; i < 4; i++) {
-        put_scales(tile, half_, 4 * i, and(four[i], bytes(15)));
-        put_mins(tile, half_, 4 * i, and(right(four[i], 4), bytes(15)), 0);
-    }
-    for (int i = 0; i < 4; i++) {
-        columns((const char *)b->qs + 16 * i, w_stride, four);
-        UNROLL for (int odd = 0; odd < 2; odd++)
-            if (i % 2 == odd) put_pairs(tile, half_, i / 2 * 4, 4 * odd, four, NULL);
-    }
-    Ints d = column((const char *)&b->d, w_stride);
-    storef(tile->d[half_], low_halves(d));
-    storef(tile->dmin[half_], low_halves(right(d, 16)));
+    return _mm256_srai_epi32(left(a, 24 - 8 * i), 24);
 }
 
-INLINE void pack_q3_k(const char *w, size_t w_stride, int half_, Tile *tile)
+INLINE void put_scales(Tile *tile, int group, Ints four)
 {
-    const EngBlockQ3_K *b = (const EngBlockQ3_K *)w;
-    Ints low[2], top = column((const char *)b->scales + 8, w_stride), four[4], mask[2][4];
-    UNROLL for (int i = 0; i < 2; i++) low[i] = column((const char *)b->scales + 4 * i, w_stride);
     UNROLL for (int i = 0; i < 4; i++)
     {
-        Ints high = i < 2 ? left(top, 4 - 2 * i) : right(top, 2 * i - 4);
-        Ints s = or(and(right(low[i % 2], i / 2 * 4), bytes(15)), and(high, bytes(48)));
-        s = _mm256_sub_epi8(s, bytes(32));
-        put_scales(tile, half_, 4 * i, s);
-        put_mins(tile, half_, 4 * i, s, 2);
+        Ints s = byte_of(four, i);
+        store(tile->s[group + i], _mm256_blend_epi16(s, left(s, 16), 0xaa));
     }
-    columns((const char *)b->hmask, w_stride, mask[0]);
-    columns((const char *)b->hmask + 16, w_stride, mask[1]);
-    UNROLL for (int i = 0; i < 4; i++)
+}
+
+INLINE void put_zeros(Tile *tile, int group, Ints four, int shift)
+{
+    UNROLL for (int i = 0; i < 4; i += 2)
     {
-        columns((const char *)b->qs + 16 * i, w_stride, four);
-        put_pairs(tile, half_, i / 2 * 4, i % 2 * 4, four, mask[i % 2]);
+        Ints pair = _mm256_blend_epi16(byte_of(four, i), left(byte_of(four, i + 1), 16), 0xaa);
+        store(tile->m[(group + i) / 2], _mm256_slli_epi16(pair, shift));
     }
-    storef(tile->d[half_], low_halves(right(column((const char *)&b->d - 2, w_stride), 16)));
 }
 
-/* d, dmin and the 12 bytes of scales, which stand together at the front. */
-INLINE void pack_head_of_32(const char *w, size_t w_stride, int half_, Tile *tile)
-{
-    Ints head[4], four = bytes(15), six = bytes(63), two = bytes(48);
-    columns(w, w_stride, head);
-    Ints a = head[1], c = head[2], top = head[3];
-    storef(tile->d[half_], low_halves(head[0]));
-    storef(tile->dmin[half_], low_halves(right(head[0], 16)));
-    put_scales(tile, half_, 0, and(a, six));
-    put_scales(tile, half_, 4, or(and(top, four), and(right(a, 2), two)));
-    put_mins(tile, half_, 0, and(c, six), 0);
-    put_mins(tile, half_, 4, or(and(right(top, 4), four), and(right(c, 2), two)), 0);
-}
+INLINE void put_mins(Tile *tile, int group, Ints four) { put_zeros(tile, group, four, 0); }
 
-INLINE void pack_q4_k(const char *w, size_t w_stride, int half_, Tile *tile)
+#include "cpu/x86/pack_k.h"
+
+typedef struct {
+    int group;    /* numbers that share a scale: 16 or 32 */
+    int chain;    /* steps that a sum of 16 bits can take */
+    int has_zero; /* minima count in units of d, not dmin */
+} TileKind;
+
+/* Products of the minima with the activations' sums. */
+INLINE void tile_mins(const Tile tile[2], TileKind kind, const char *x, size_t x_stride, int tokens,
+                      Ints ret[2][TILE_TOKENS])
 {
-    const EngBlockQ4_K *b = (const EngBlockQ4_K *)w;
-    pack_head_of_32(w, w_stride, half_, tile);
-    for (int i = 0; i < 8; i++) {
-        Ints four[4];
-        columns((const char *)b->qs + 16 * i, w_stride, four);
-        int at = i / 2 * 16 + i % 2 * 4;
-        UNROLL for (int j = 0; j < 4; j++)
+    UNROLL for (int t = 0; t < tokens; t++)
+    {
+        const EngBlockQ8_KA *a = (const EngBlockQ8_KA *)(x + (size_t)t * x_stride);
+        int16_t sums[16] __attribute__((aligned(32)));
+        Ints all_sums = load(a->sums);
+        if (kind.group == 32) { /* sums of 32, at most 32 * 127 */
+            all_sums = pairs_16(all_sums, _mm256_set1_epi16(1));
+            all_sums = _mm256_permute4x64_epi64(_mm256_packs_epi32(all_sums, all_sums), 0x08);
+        }
+        store(sums, all_sums);
+        ret[0][t] = ret[1][t] = _mm256_setzero_si256();
+        UNROLL for (int j = 0; j < 128 / kind.group; j++)
         {
-            store(tile->q[at + j][half_], and(four[j], bytes(15)));
-            store(tile->q[at + 8 + j][half_], and(right(four[j], 4), bytes(15)));
+            Ints two = _mm256_set1_epi32((int)word(sums + 2 * j));
+            ret[0][t] = add32(ret[0][t], pairs_16(load(tile[0].m[j]), two));
+            ret[1][t] = add32(ret[1][t], pairs_16(load(tile[1].m[j]), two));
         }
     }
 }
 
-INLINE void pack_q5_k(const char *w, size_t w_stride, int half_, Tile *tile)
+/* One block of 16 rows with 1 … 4 tokens; `first` sets y, later blocks add to it. */
+INLINE void tile_tokens(const Tile tile[2], TileKind kind, const char *x, size_t x_stride, int tokens,
+                        bool first, float *y, size_t y_stride)
 {
-    const EngBlockQ5_K *b = (const EngBlockQ5_K *)w;
-    pack_head_of_32(w, w_stride, half_, tile);
-    Ints high[2][4];
-    columns((const char *)b->qh, w_stride, high[0]);
-    columns((const char *)b->qh + 16, w_stride, high[1]);
-    for (int i = 0; i < 8; i++) {
-        Ints four[4];
-        columns((const char *)b->qs + 16 * i, w_stride, four);
-        int at = i / 2 * 16 + i % 2 * 4;
-        UNROLL for (int j = 0; j < 4; j++)
-        {
-            Ints *top = &high[i % 2][j]; /* its lowest bits belong to the next quants */
-            Ints first = and(left(*top, 4), bytes(16)), second = and(left(*top, 3), bytes(16));
-            *top = right(*top, 2);
-            store(tile->q[at + j][half_], or(and(four[j], bytes(15)), first));
-            store(tile->q[at + 8 + j][half_], or(and(right(four[j], 4), bytes(15)), second));
-        }
+    Ints sum[2][TILE_TOKENS], mins[2][TILE_TOKENS];
+    tile_mins(tile, kind, x, x_stride, tokens, mins);
+    UNROLL for (int t = 0; t < tokens; t++)
+    {
+        sum[0][t] = kind.has_zero ? sub32(_mm256_setzero_si256(), mins[0][t])
+                                  : _mm256_setzero_si256();
+        sum[1][t] = kind.has_zero ? sub32(_mm256_setzero_si256(), mins[1][t])
+                                  : _mm256_setzero_si256();
     }
-}
-
-INLINE void pack_q6_k(const char *w, size_t w_stride, int half_, Tile *tile)
-{
-    const EngBlockQ6_K *b = (const EngBlockQ6_K *)w;
-    Ints four[4], high[4];
-    columns((const char *)b->scales, w_stride, four);
-    for (int i = 0; i < 4; i++) {
-        put_scales(tile, half_, 4 * i, four[i]);
-        put_mins(tile, half_, 4 * i, four[i], 5);
-    }
-    for (int i = 0; i < 4; i++) { /* 16 of the 32 numbers of each run of a half block */
-        int at = i / 2 * 32 + i % 2 * 4;
-        columns((const char *)b->qh + 16 * i, w_stride, high);
-        UNROLL for (int run = 0; run < 2; run++)
+    for (int at = 0; at < 64; at += kind.chain) {
+        Ints part[2][TILE_TOKENS];
+        UNROLL for (int c = 0; c < kind.chain; c++)
         {
-            columns((const char *)b->ql + i / 2 * 64 + run * 32 + i % 2 * 16, w_stride, four);
-            UNROLL for (int j = 0; j < 4; j++)
+            Ints w0 = load(tile[0].q[at + c]), w1 = load(tile[1].q[at + c]);
+            UNROLL for (int t = 0; t < tokens; t++)
             {
-                Ints first = and(left(high[j], 4 - 2 * run), bytes(48));
-                Ints second = and(run ? right(high[j], 2) : high[j], bytes(48));
-                store(tile->q[at + 8 * run + j][half_], or(and(four[j], bytes(15)), first));
-                store(tile->q[at + 16 + 8 * run + j][half_],
-                      or(and(right(four[j], 4), bytes(15)), second));
+                const EngBlockQ8_KA *a = (const EngBlockQ8_KA *)(x + (size_t)t * x_stride);
+                Ints four = _mm256_set1_epi32((int)word(a->q + 4 * (at + c)));
+                Ints p0 = pairs_u8(w0, four), p1 = pairs_u8(w1, four);
+                part[0][t] = c ? add16(part[0][t], p0) : p0;
+                part[1][t] = c ? add16(part[1][t], p1) : p1;
             }
         }
+        Ints s0 = load(tile[0].s[4 * at / kind.group]), s1 = load(tile[1].s[4 * at / kind.group]);
+        UNROLL for (int t = 0; t < tokens; t++)
+        {
+            sum[0][t] = add32(sum[0][t], pairs_16(part[0][t], s0));
+            sum[1][t] = add32(sum[1][t], pairs_16(part[1][t], s1));
+        }
     }
-    storef(tile->d[half_], low_halves(right(column((const char *)&b->d - 2, w_stride), 16)));
+    UNROLL for (int t = 0; t < tokens; t++)
+    {
+        Floats dx = all(((const EngBlockQ8_KA *)(x + (size_t)t * x_stride))->d);
+        UNROLL for (int h = 0; h < 2; h++)
+        {
+            Floats value = _mm256_mul_ps(loadf(tile[h].d), floats(sum[h][t]));
+            if (!kind.has_zero)
+                value = _mm256_fnmadd_ps(loadf(tile[h].dmin), floats(mins[h][t]), value);
+            float *to = y + (size_t)t * y_stride + 8 * h;
+            storef(to, first ? _mm256_mul_ps(dx, value) : mul_add(dx, value, loadf(to)));
+        }
+    }
+}
+
+typedef void PackFn(const char *w, size_t w_stride, Tile *tile);
+
+/* n_rows a multiple of 16. */
+INLINE void tile_matmul(PackFn *pack, TileKind kind, size_t w_size, int64_t n, int n_rows,
+                        int n_tokens, const char *w, size_t w_stride, const char *x,
+                        size_t x_stride, float *y, size_t y_stride)
+{
+    for (int r = 0; r < n_rows; r += TILE_ROWS)
+        for (int64_t i = 0; i < n / 256; i++) {
+            Tile tile[2];
+            const char *block = w + (size_t)r * w_stride + (size_t)i * w_size;
+            pack(block, w_stride, tile);
+            pack(block + 8 * w_stride, w_stride, tile + 1);
+            const char *xi = x + (size_t)i * sizeof(EngBlockQ8_KA);
+            int t = 0;
+            for (; t + TILE_TOKENS <= n_tokens; t += TILE_TOKENS)
+                tile_tokens(tile, kind, xi + (size_t)t * x_stride, x_stride, TILE_TOKENS, i == 0,
+                            y + (size_t)t * y_stride + r, y_stride);
+            for (; t < n_tokens; t++)
+                tile_tokens(tile, kind, xi + (size_t)t * x_stride, x_stride, 1, i == 0,
+                            y + (size_t)t * y_stride + r, y_stride);
+        }
 }
 
 /* From this many tokens on, unpacking a tile costs less than it saves. */

@@ -43,7 +43,7 @@ static void rms_norm(const float *x, const float *w, float *y, int64_t n, float 
         acc[0] = mul_add(a, a, acc[0]);
     }
     Floats sum = _mm256_add_ps(_mm256_add_ps(acc[0], acc[1]), _mm256_add_ps(acc[2], acc[3]));
-    float scale = 1.0f / __builtin_sqrtf(sum8(sum) / (float)n + eps);
+    float scale = 1.0f / __builtin_sqrtf(total(sum) / (float)n + eps);
     for (i = 0; i < n; i += 8) {
         Ints mask = tail_mask(n - i);
         Floats a = _mm256_mul_ps(load_part(x + i, mask), all(scale));
@@ -97,7 +97,7 @@ static float exp_sum(float *x, int64_t n, float max)
         store_part(x + i, mask, e);
         sum = _mm256_add_ps(sum, _mm256_and_ps(e, _mm256_castsi256_ps(mask)));
     }
-    return sum8(sum);
+    return total(sum);
 }
 
 static float max_of(const float *x, int64_t n)

@@ -1,6 +1,6 @@
 /* The walk of the row kernels, for every instruction set: whole rows of weights meet 1 to 4 tokens,
  * block by block. It serves few tokens and the rows that fill no tile. A file that includes this
- * has defined INLINE, UNROLL, Floats, sum8 and a step function per type. */
+ * has defined INLINE, UNROLL, Floats, total and a step function per type. */
 #ifndef ENG_CPU_X86_ROWS_H
 #define ENG_CPU_X86_ROWS_H
 
@@ -41,14 +41,14 @@ INLINE void rows_one_token(RowKind kind, int64_t blocks, int n_rows, const char 
                 kind.step(at, x + (size_t)i * kind.x_size, 0, 1, acc + s);
             }
         }
-        UNROLL for (int s = 0; s < ROW_STREAMS; s++) y[r + s * quarter] = sum8(acc[s]);
+        UNROLL for (int s = 0; s < ROW_STREAMS; s++) y[r + s * quarter] = total(acc[s]);
     }
     for (int r = quarter * ROW_STREAMS; r < n_rows; r++) {
         const char *row = w + (size_t)r * w_stride;
         Floats acc[1] = {{0}};
         for (int64_t i = 0; i < blocks; i++)
             kind.step(row + (size_t)i * kind.w_size, x + (size_t)i * kind.x_size, 0, 1, acc);
-        y[r] = sum8(acc[0]);
+        y[r] = total(acc[0]);
     }
 }
 
@@ -58,7 +58,7 @@ INLINE void rows_tokens(RowKind kind, int64_t blocks, int tokens, const char *ro
     Floats acc[4] = {{0}};
     for (int64_t i = 0; i < blocks; i++)
         kind.step(row + (size_t)i * kind.w_size, x + (size_t)i * kind.x_size, x_stride, tokens, acc);
-    UNROLL for (int t = 0; t < tokens; t++) y[(size_t)t * y_stride] = sum8(acc[t]);
+    UNROLL for (int t = 0; t < tokens; t++) y[(size_t)t * y_stride] = total(acc[t]);
 }
 
 INLINE void rows_matmul(RowKind kind, int64_t n, int n_rows, int n_tokens, const void *w,
