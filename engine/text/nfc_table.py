@@ -11,6 +11,14 @@ import unicodedata as u
 from tokenizers import normalizers
 
 nfc = normalizers.NFC().normalize_str
+nfd = normalizers.NFD().normalize_str
+
+
+def combining(c):
+    """The class, or 0 where the package does not know it: then it moves no mark past another."""
+    ccc = u.combining(chr(c))
+    pair = "\u0315" + chr(c) if ccc == 1 else chr(c) + "\u0334"  # of the classes 232 and 1
+    return ccc if ccc and nfd("a" + pair) == "a" + pair[::-1] else 0
 
 
 def main():
@@ -18,7 +26,7 @@ def main():
     pairs = []
     for c in cps:
         d = u.decomposition(chr(c))
-        if d and d[0] != "<":
+        if d and d[0] != "<" and nfd(chr(c)) == u.normalize("NFD", chr(c)):
             parts = [int(x, 16) for x in d.split()] + [0]
             composed = len(parts) == 3 and nfc(chr(parts[0]) + chr(parts[1])) == chr(c)
             if composed != (len(parts) == 3 and
@@ -28,14 +36,14 @@ def main():
     seconds = {b for _, _, b, composed in pairs if composed}
     careful, classes = [], []
     for c in cps:
-        ccc = u.combining(chr(c))
+        ccc = combining(c)
         if ccc:
             if classes and classes[-1][1] == c - 1 and classes[-1][2] == ccc:
                 classes[-1][1] = c
             else:
                 classes.append([c, c, ccc])
         jamo = 0x1161 <= c <= 0x1175 or 0x11A8 <= c <= 0x11C2
-        if ccc or c in seconds or jamo or u.normalize("NFC", chr(c)) != chr(c):
+        if ccc or c in seconds or jamo or nfc(chr(c)) != chr(c):
             if careful and careful[-1][1] == c - 1:
                 careful[-1][1] = c
             else:

@@ -23,7 +23,7 @@ struct EngSplitter {
     char *shown; /* the text with stand-ins */
     size_t shown_cap;
 
-    const char *text; /* of the run in progress */
+    const char *text, *as_shown; /* of the run in progress */
     EngSplitFn *emit;
     void *arg;
     EngError *err;
@@ -107,9 +107,12 @@ EngSplitter *eng_splitter_new(const EngSplit *split)
     splitter->split = split;
     splitter->match = pcre2_match_data_create(1, NULL);
     splitter->context = pcre2_match_context_create(NULL);
+    if (!splitter->match || !splitter->context) abort(); /* no memory, as eng_alloc0 */
     splitter->stack = pcre2_jit_stack_create(32 << 10, 1 << 20, NULL);
-    if (splitter->context && splitter->stack)
-        pcre2_jit_stack_assign(splitter->context, NULL, splitter->stack);
+    /* The patterns take linear time; a limit would only refuse long texts. */
+    pcre2_set_match_limit(splitter->context, UINT32_MAX);
+    pcre2_set_heap_limit(splitter->context, UINT32_MAX);
+    if (splitter->stack) pcre2_jit_stack_assign(splitter->context, NULL, splitter->stack);
     return splitter;
 }
 
@@ -174,8 +177,9 @@ static bool run_steps(EngSplitter *splitter, int step, size_t from, size_t n)
         splitter->emit(splitter->arg, from, n);
         return true;
     }
-    EngSplitKind kind = splitter->split->rule->steps[step].kind;
-    const char *piece = splitter->text + from;
+    const EngSplitStep *how = &splitter->split->rule->steps[step];
+    EngSplitKind kind = how->kind;
+    const char *piece = (how->literal ? splitter->text : splitter->as_shown) + from;
     size_t done = 0, at = 0, a, b;
     int found;
     while (at < n && (found = next_match(splitter, step, piece, n, at, &a, &b)) != 0) {
@@ -228,7 +232,8 @@ static const char *show(EngSplitter *splitter, const char *text, size_t n)
 bool eng_splitter_run(EngSplitter *splitter, const char *text, size_t n, EngSplitFn *emit,
                       void *arg, EngError *err)
 {
-    splitter->text = splitter->split->rule->literal ? text : show(splitter, text, n);
+    splitter->text = text;
+    splitter->as_shown = show(splitter, text, n);
     splitter->emit = emit;
     splitter->arg = arg;
     splitter->err = err;

@@ -22,6 +22,7 @@ typedef enum {
 typedef struct {
     EngSplitKind kind;
     const char *pattern; /* PCRE2, UTF and UCP */
+    bool literal;        /* spells out its classes: is shown the text without stand-ins */
 } EngSplitStep;
 
 typedef struct {
@@ -30,7 +31,6 @@ typedef struct {
     bool nfc;           /* text is brought into normalization form C first */
     bool whole_first;   /* a piece that is a token is that token ("ignore_merges") */
     bool bos;           /* BOS goes first unless the file says otherwise */
-    bool literal;       /* spells out its classes: shown the text without stand-ins */
 } EngSplitRule;
 
 extern const EngSplitRule eng_split_table[];

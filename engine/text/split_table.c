@@ -69,7 +69,19 @@
     "[\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}"              \
     "\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}]"
 
+/* The punctuation of `tokenizers`' Punctuation step, whose tables are of an older Unicode. */
+#define OLD_PUNCTUATION                                                                            \
+    "(?:(?![\\x{61d}\\x{9fd}\\x{a76}\\x{c77}\\x{c84}\\x{1b4e}-\\x{1b4f}\\x{1b7d}-\\x{1b7f}"       \
+    "\\x{2e43}-\\x{2e4f}\\x{2e52}-\\x{2e5d}\\x{10d6e}\\x{10ead}\\x{10f55}-\\x{10f59}"               \
+    "\\x{10f86}-\\x{10f89}\\x{113d4}-\\x{113d8}\\x{1144b}-\\x{1145d}\\x{11660}-\\x{1166c}"         \
+    "\\x{116b9}\\x{1183b}\\x{11944}-\\x{11946}\\x{119e2}\\x{11a3f}-\\x{11a46}"                     \
+    "\\x{11a9a}-\\x{11aa2}\\x{11b00}-\\x{11b09}\\x{11be1}\\x{11c41}-\\x{11c45}"                   \
+    "\\x{11c70}-\\x{11c71}\\x{11ef7}-\\x{11ef8}\\x{11f43}-\\x{11f4f}\\x{11fff}"                   \
+    "\\x{12ff1}-\\x{12ff2}\\x{16d6d}-\\x{16d6f}\\x{16e97}-\\x{16e9a}\\x{16fe2}\\x{1e5ff}"        \
+    "\\x{1e95e}-\\x{1e95f}])[\\p{P}$+<=>^~|`]|[\\x{166d}\\x{111c9}])++"
+
 #define CUT(pattern) {ENG_SPLIT_ISOLATE, pattern}
+#define CUT_LITERAL(pattern) {ENG_SPLIT_ISOLATE, pattern, true}
 
 const EngSplitRule eng_split_table[] = {
     {"default",
@@ -81,8 +93,8 @@ const EngSplitRule eng_split_table[] = {
     {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano",
      {CUT(CL100K("\\p{N}{1,3}"))}, .whole_first = true, .bos = true},
     {"dbrx smaug-bpe chatglm-bpe glm4", {CUT(CL100K("\\p{N}{1,3}"))}},
-    {"qwen2 stablelm2", {CUT(CL100K("\\p{N}"))}, .nfc = true},
-    {"deepseek-r1-qwen megrez hunyuan grok-2 kormo f2llmv2 solar-open", {CUT(CL100K("\\p{N}"))}},
+    {"qwen2 deepseek-r1-qwen megrez f2llmv2 stablelm2", {CUT(CL100K("\\p{N}"))}, .nfc = true},
+    {"hunyuan grok-2 kormo solar-open", {CUT(CL100K("\\p{N}"))}},
     {"qwen35",
      {CUT(CONTRACTION "|" PREFIX "[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|"
                       TAIL)},
@@ -116,15 +128,15 @@ const EngSplitRule eng_split_table[] = {
       CUT(O200K(UPPER, LOWER, CONTRACTION "?", "\\p{N}{1,3}", "/"))}},
     {"youtu",
      {CUT("[\\x{ac00}-\\x{d7a3}\\x{3131}-\\x{318e}]+|"
-          "[!\\x{2026}\\x{201c}\\x{201d}\\x{2018}\\x{2019}\\x{2014}\\x{ff1a}\\x{ff1b}\\x{ff0c}"
+          "[\\x{ff01}\\x{2026}\\x{201c}\\x{201d}\\x{2018}\\x{2019}\\x{2014}\\x{ff1a}\\x{ff1b}\\x{ff0c}"
           "\\x{3001}-\\x{303f}\\x{fe30}-\\x{fe4f}]+|[\\x{3105}-\\x{312f}]+|" DEEPSEEK_HAN),
       CUT(O200K(UPPER, LOWER, CONTRACTION "?", "\\p{N}", "/"))},
      .whole_first = true},
     {"deepseek-llm",
-     {CUT("[\\r\\n]"), CUT("[" SPACES "]?[" DEEPSEEK_LETTERS "]+"),
-      CUT("[" SPACES "]?[" DEEPSEEK_PUNCTUATION "]+"),
-      CUT("(?<![" SPACES "])[" SPACES "]++\\z"), CUT(DEEPSEEK_CJK), CUT("\\p{N}")},
-     .literal = true},
+     {CUT("[\\r\\n]"), CUT_LITERAL("[" SPACES "]?[" DEEPSEEK_LETTERS "]+"),
+      CUT_LITERAL("[" SPACES "]?[" DEEPSEEK_PUNCTUATION "]+"),
+      CUT_LITERAL("(?<![" SPACES "])[" SPACES "]++\\z"), CUT_LITERAL(DEEPSEEK_CJK),
+      CUT("\\p{N}")}},
     {"deepseek-coder",
      {CUT("[\\r\\n]"), CUT("\\s?\\p{L}+"), CUT("\\s?\\p{P}+"), CUT(DEEPSEEK_CJK), CUT("\\p{N}")}},
     {"deepseek-v3 hunyuan-dense joyai-llm hy_v4",
@@ -136,7 +148,7 @@ const EngSplitRule eng_split_table[] = {
      {CUT("\\p{Nd}+"), {ENG_SPLIT_THREES, "\\p{Nd}++"}, CUT(AFMOE_SCRIPTS),
       CUT(DEEPSEEK_WORDS("[\\r\\n]*|" TAIL))}},
     {"superbpe", {CUT("\\p{N}+"), {ENG_SPLIT_THREES, "\\p{Nd}++"}}},
-    {"falcon", {CUT("[\\p{P}$+<=>^~|`]+"), CUT(GPT2), CUT("[0-9][0-9][0-9]")}},
+    {"falcon", {CUT_LITERAL(OLD_PUNCTUATION), CUT(GPT2), CUT("[0-9][0-9][0-9]")}},
     {"starcoder refact smollm codeshell exaone minerva-7b mellum2", {CUT("\\p{N}"), CUT(GPT2)}},
     {"command-r", {CUT("\\p{N}"), CUT(GPT2)}, .nfc = true},
     {"poro-chat bloom gpt3-finnish", {CUT(BLOOM)}},

@@ -24,6 +24,13 @@ typedef struct {
     bool was_unknown; /* the last token given out is the unknown one */
 } Run;
 
+static bool joins_words(const EngToken *token)
+{
+    for (uint32_t i = 1; i < token->bytes_len; i++)
+        if (token->bytes[i] == ' ' && token->bytes[i - 1] != ' ') return true;
+    return false;
+}
+
 bool eng_spm_init(EngSpm *spm, const EngVocab *vocab, EngError *err)
 {
     memset(spm, 0, sizeof *spm);
@@ -33,6 +40,10 @@ bool eng_spm_init(EngSpm *spm, const EngVocab *vocab, EngError *err)
                             "this SentencePiece vocabulary has neither an unknown token nor all "
                             "byte tokens; convert the model again");
     spm->vocab = vocab;
+    for (int i = 0; i < vocab->n && !spm->joins_words; i++)
+        spm->joins_words = vocab->tokens[i].type != ENG_TOKEN_CONTROL &&
+                           vocab->tokens[i].type != ENG_TOKEN_UNKNOWN &&
+                           joins_words(&vocab->tokens[i]);
     eng_special_init(&spm->user, vocab, 1u << ENG_TOKEN_USER);
     return true;
 }
@@ -139,10 +150,8 @@ static void give_bytes(Run *run, const Symbol *symbol, EngTokens *out)
     run->was_unknown = !all;
 }
 
-static void encode_span(Run *run, size_t from, size_t to, EngTokens *out)
+static void encode_word(Run *run, size_t from, size_t to, EngTokens *out)
 {
-    run->was_unknown = false;
-    if (from == to) return;
     add_symbols(run, from, to);
     merge_all(run);
     for (uint32_t at = 0; at != NONE; at = run->symbols.data[at].next) {
@@ -154,6 +163,19 @@ static void encode_span(Run *run, size_t from, size_t to, EngTokens *out)
             eng_vec_push(out, id);
             run->was_unknown = false;
         }
+    }
+}
+
+/* Where no token joins two words, merging word by word gives the same and is much faster. */
+static void encode_span(Run *run, size_t from, size_t to, EngTokens *out)
+{
+    const char *text = run->text;
+    run->was_unknown = false;
+    while (from < to) {
+        size_t end = run->spm->joins_words ? to : from + 1;
+        while (end < to && (text[end] != ' ' || text[end - 1] == ' ')) end++;
+        encode_word(run, from, end, out);
+        from = end;
     }
 }
 

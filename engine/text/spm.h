@@ -14,6 +14,7 @@
 typedef struct {
     const EngVocab *vocab;
     EngSpecial user;
+    bool joins_words; /* some token has a space after another character */
 } EngSpm;
 
 bool eng_spm_init(EngSpm *spm, const EngVocab *vocab, EngError *err);

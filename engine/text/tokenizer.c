@@ -33,6 +33,7 @@ static bool init_bpe(EngTokenizer *t, const EngGguf *gguf, EngError *err)
     if (!t->split) return false;
     const EngSplitRule *rule = eng_split_rule(t->split);
     t->adds_bos = rule->bos;
+    if (rule->whole_first) eng_vocab_index_bytes(&t->vocab);
     if (!eng_bpe_init(&t->bpe, &t->vocab, gguf, rule->whole_first, err)) return false;
     eng_special_init(&t->special, &t->vocab,
                      1u << ENG_TOKEN_USER | 1u << ENG_TOKEN_CONTROL | 1u << ENG_TOKEN_UNKNOWN);
@@ -45,6 +46,7 @@ static bool init_spm(EngTokenizer *t, const EngGguf *gguf, EngError *err)
     if (!eng_gguf_u64(gguf, "tokenizer.ggml.add_space_prefix", 1, &adds_space, err) ||
         !eng_spm_init(&t->spm, &t->vocab, err))
         return false;
+    eng_vocab_index_bytes(&t->vocab);
     t->adds_space = adds_space != 0;
     t->adds_bos = true;
     eng_special_init(&t->special, &t->vocab, 1u << ENG_TOKEN_CONTROL | 1u << ENG_TOKEN_UNKNOWN);

@@ -24,8 +24,14 @@ static uint64_t hash(uint64_t seed, const char *s, size_t n)
     word = 0;
     if (n) memcpy(&word, s, n);
     h = (h ^ word) * 0xc4ceb9fe1a85ec53u;
-    return h ^ h >> 29;
+    return h ^ h >> 33;
 }
+
+/* Some bits of the hash beside the id save nearly every look at a wrong token. */
+typedef struct EngVocabSlot {
+    int32_t id; /* -1 = free */
+    uint32_t tag;
+} Slot;
 
 static void index_init(EngVocabIndex *index, int n, bool by_bytes)
 {
@@ -39,13 +45,16 @@ static void index_init(EngVocabIndex *index, int n, bool by_bytes)
 }
 
 /* The slot that holds the string, or the free one where it belongs. */
-static int32_t *index_slot(const EngVocab *vocab, const EngVocabIndex *index, const char *s,
-                           size_t n)
+static Slot *index_slot(const EngVocab *vocab, const EngVocabIndex *index, const char *s, size_t n,
+                        uint32_t *ret_tag)
 {
-    for (uint64_t i = hash(index->seed, s, n);; i++) {
-        int32_t *slot = &index->slots[i & index->mask];
-        if (*slot < 0) return slot;
-        const EngToken *token = &vocab->tokens[*slot];
+    uint64_t h = hash(index->seed, s, n);
+    uint32_t tag = *ret_tag = (uint32_t)h;
+    for (uint64_t i = h >> 32;; i++) { /* the upper half depends on every byte */
+        Slot *slot = &index->slots[i & index->mask];
+        if (slot->id < 0) return slot;
+        if (slot->tag != tag) continue;
+        const EngToken *token = &vocab->tokens[slot->id];
         size_t len = index->by_bytes ? token->bytes_len : token->text_len;
         const char *have = index->by_bytes ? token->bytes : token->text;
         if (len == n && memcmp(have, s, n) == 0) return slot;
@@ -54,7 +63,8 @@ static int32_t *index_slot(const EngVocab *vocab, const EngVocabIndex *index, co
 
 int32_t eng_vocab_find(const EngVocab *vocab, const EngVocabIndex *index, const char *s, size_t n)
 {
-    return n ? *index_slot(vocab, index, s, n) : -1;
+    uint32_t tag;
+    return n ? index_slot(vocab, index, s, n, &tag)->id : -1;
 }
 
 static void index_add(EngVocab *vocab, EngVocabIndex *index, int32_t id)
@@ -63,8 +73,9 @@ static void index_add(EngVocab *vocab, EngVocabIndex *index, int32_t id)
     const char *s = index->by_bytes ? token->bytes : token->text;
     size_t n = index->by_bytes ? token->bytes_len : token->text_len;
     if (!n) return; /* an empty token can be generated, never found */
-    int32_t *slot = index_slot(vocab, index, s, n);
-    if (*slot < 0) *slot = id;
+    uint32_t tag;
+    Slot *slot = index_slot(vocab, index, s, n, &tag);
+    if (slot->id < 0) *slot = (Slot){id, tag};
 }
 
 /* ---- bytes of a token ------------------------------------------------------------------------ */
@@ -332,18 +343,22 @@ bool eng_vocab_init(EngVocab *vocab, const EngGguf *gguf, EngError *err)
     if (!read_texts(vocab, gguf, err) || !read_types(vocab, gguf, err)) return false;
     decode_tokens(vocab);
     index_init(&vocab->texts, vocab->n, false);
+    for (int i = 0; i < vocab->n; i++) index_add(vocab, &vocab->texts, i);
+    find_bytes(vocab);
+    return read_special(vocab, gguf, err) && mark_phi3(vocab, gguf, err);
+}
+
+void eng_vocab_index_bytes(EngVocab *vocab)
+{
     index_init(&vocab->bytes, vocab->n, true);
     for (int i = 0; i < vocab->n; i++) {
         const EngToken *token = &vocab->tokens[i];
-        index_add(vocab, &vocab->texts, i);
         if (token->type != ENG_TOKEN_NORMAL && token->type != ENG_TOKEN_UNUSED &&
             (token->type != ENG_TOKEN_USER || !vocab->spm))
             continue;
         index_add(vocab, &vocab->bytes, i);
         if (token->bytes_len > vocab->longest) vocab->longest = token->bytes_len;
     }
-    find_bytes(vocab);
-    return read_special(vocab, gguf, err) && mark_phi3(vocab, gguf, err);
 }
 
 void eng_vocab_clear(EngVocab *vocab)

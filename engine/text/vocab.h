@@ -29,7 +29,7 @@ typedef struct {
 
 /* Open-addressing index from a string to the token that has it as text (or bytes). */
 typedef struct {
-    int32_t *slots; /* token id, -1 = free */
+    struct EngVocabSlot *slots;
     uint64_t mask, seed;
     bool by_bytes;
 } EngVocabIndex;
@@ -40,7 +40,7 @@ typedef struct {
     int n;
     bool spm;         /* SentencePiece; otherwise byte-level BPE */
     EngVocabIndex texts; /* of all tokens */
-    EngVocabIndex bytes; /* of normal, user-defined and unused ones */
+    EngVocabIndex bytes; /* of those that text is made of; see eng_vocab_index_bytes */
     size_t longest;   /* bytes of the longest token in `bytes` */
     int32_t byte_tokens[256]; /* token of one byte, -1 = none */
     int32_t bos, eos, unk, pad; /* -1 = none */
@@ -48,6 +48,9 @@ typedef struct {
 
 bool eng_vocab_init(EngVocab *vocab, const EngGguf *gguf, EngError *err);
 void eng_vocab_clear(EngVocab *vocab);
+
+/* Makes `bytes` and `longest`: normal and unused tokens, and SentencePiece's user-defined ones. */
+void eng_vocab_index_bytes(EngVocab *vocab);
 
 /* Id, or -1. */
 int32_t eng_vocab_find(const EngVocab *vocab, const EngVocabIndex *index, const char *s, size_t n);

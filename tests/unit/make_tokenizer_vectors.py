@@ -77,7 +77,7 @@ PRE = {
     "llama-bpe": [CL100K % r"\p{N}{1,3}"],
     "glm4": [CL100K % r"\p{N}{1,3}"],
     "qwen2": [NFC, CL100K % r"\p{N}"],
-    "deepseek-r1-qwen": [CL100K % r"\p{N}"],
+    "hunyuan": [CL100K % r"\p{N}"],
     "qwen35": [NFC, r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}"
                r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"],
     "ufakzeka": [(CL100K % r"\p{N}").split("|", 7)[-1]],
