@@ -275,8 +275,10 @@ INLINE void tile_matmul(PackFn *pack, TileKind kind, size_t w_size, int64_t n, i
                         int n_tokens, const char *w, size_t w_stride, const char *x,
                         size_t x_stride, float *y, size_t y_stride)
 {
+    int64_t blocks = n / 256, step = 0;
     for (int r = 0; r < n_rows; r += TILE_ROWS)
-        for (int64_t i = 0; i < n / 256; i++) {
+        for (int64_t i = 0; i < blocks; i++, step++) {
+            tile_prefetch(step, blocks, n_rows, TILE_ROWS, w_size, w, w_stride);
             Tile tile[2];
             const char *block = w + (size_t)r * w_stride + (size_t)i * w_size;
             pack(block, w_stride, tile);

@@ -56,9 +56,24 @@ INLINE void rows_tokens(RowKind kind, int64_t blocks, int tokens, const char *ro
                         size_t x_stride, float *y, size_t y_stride)
 {
     Floats acc[4] = {{0}};
-    for (int64_t i = 0; i < blocks; i++)
-        kind.step(row + (size_t)i * kind.w_size, x + (size_t)i * kind.x_size, x_stride, tokens, acc);
+    for (int64_t i = 0; i < blocks; i++) {
+        const char *at = row + (size_t)i * kind.w_size;
+        rows_prefetch(at, kind.w_size);
+        kind.step(at, x + (size_t)i * kind.x_size, x_stride, tokens, acc);
+    }
     UNROLL for (int t = 0; t < tokens; t++) y[(size_t)t * y_stride] = total(acc[t]);
+}
+
+/* Asks for a tile's next block but one, in each of its rows: the processor's own prefetchers do not
+ * follow so many streams. step: number of the block in the order in which tiles are read. */
+INLINE void tile_prefetch(int64_t step, int64_t blocks, int n_rows, int tile_rows, size_t w_size,
+                          const char *w, size_t w_stride)
+{
+    int64_t next = step + 2, r = next / blocks * tile_rows;
+    if (r >= n_rows) return;
+    const char *at = w + (size_t)r * w_stride + (size_t)(next % blocks) * w_size;
+    for (int i = 0; i < tile_rows; i++, at += w_stride)
+        for (size_t line = 0; line < w_size; line += 64) _mm_prefetch(at + line, _MM_HINT_T0);
 }
 
 INLINE void rows_matmul(RowKind kind, int64_t n, int n_rows, int n_tokens, const void *w,
