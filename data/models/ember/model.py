@@ -131,9 +131,10 @@ class MoE(nn.Module):
             self.load += count
         token = order // cfg.n_used
         parts = []
-        for e, rows in enumerate(x[token].split(count.tolist())):
-            gate, up = (rows @ self.gate_up[e].t()).chunk(2, -1)
-            parts.append((F.silu(gate) * up) @ self.down[e].t())
+        # unbind, not [e]: the gradient of an index is as large as the whole tensor, for each expert.
+        for rows, gate_up, down in zip(x[token].split(count.tolist()), self.gate_up.unbind(), self.down.unbind()):
+            gate, up = (rows @ gate_up.t()).chunk(2, -1)
+            parts.append((F.silu(gate) * up) @ down.t())
         y = torch.cat(parts) * weight.flatten()[order, None]
         return (self.shared(x).index_add(0, token, y)).view(shape)
 

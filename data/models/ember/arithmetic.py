@@ -1,0 +1,70 @@
+"""Small sums, written out: the only exercises that Ember thinks about before it answers.
+
+Sums and differences of numbers with up to three digits are worked column by column between
+<think> and </think>; products up to 12 x 12 and sums of single digits are known by heart.
+"""
+ASK = {
+    "+": ["{a}+{b}", "{a} + {b}", "{a} + {b} =", "{a}+{b}=", "what is {a} + {b}", "what is {a} plus {b}", "{a} plus {b}", "calculate {a}+{b}",
+          "add {a} and {b}", "what's {a}+{b}", "how much is {a} + {b}", "compute {a} + {b}", "the sum of {a} and {b}", "what does {a}+{b} make",
+          "can you add {a} to {b}", "how much is {a} and {b}", "please work out {a} + {b}", "what do you get for {a} + {b}", "solve {a}+{b}",
+          "if i have {a} apples and get {b} more, how many do i have", "i have {a} files and copy {b} more. how many files"],
+    "-": ["{a}-{b}", "{a} - {b}", "{a} - {b} =", "{a}-{b}=", "what is {a} - {b}", "what is {a} minus {b}", "{a} minus {b}", "calculate {a}-{b}",
+          "subtract {b} from {a}", "what's {a}-{b}", "how much is {a} - {b}", "compute {a} - {b}", "take {b} away from {a}", "{a} less {b}",
+          "the difference between {a} and {b}", "what remains of {a} after {b}", "please work out {a} - {b}", "solve {a}-{b}",
+          "i had {a} apples and ate {b}. how many are left"],
+    "×": ["{a}*{b}", "{a} x {b}", "{a} × {b}", "{a} * {b} =", "what is {a} times {b}", "{a} times {b}", "what is {a} x {b}", "multiply {a} by {b}",
+          "calculate {a}*{b}", "what's {a}*{b}", "how much is {a} times {b}", "the product of {a} and {b}", "compute {a} × {b}", "{a}×{b}=",
+          "what is {a} multiplied by {b}", "solve {a}*{b}"],
+}
+ASK_ZH = {
+    "+": ["{a}+{b}", "{a}加{b}", "{a}+{b}等于多少", "{a}加{b}等于几", "计算{a}+{b}", "{a} + {b} 是多少", "请算一下{a}加{b}", "{a}和{b}的和是多少",
+          "帮我算{a}+{b}", "{a}加上{b}是多少", "我有{a}个苹果，又买了{b}个，一共几个", "算算{a}+{b}=?", "{a}+{b}＝？"],
+    "-": ["{a}-{b}", "{a}减{b}", "{a}-{b}等于多少", "{a}减{b}等于几", "计算{a}-{b}", "{a} - {b} 是多少", "请算一下{a}减{b}", "{a}和{b}的差是多少",
+          "帮我算{a}-{b}", "{a}减去{b}是多少", "我有{a}个苹果，吃了{b}个，还剩几个"],
+    "×": ["{a}*{b}", "{a}乘{b}", "{a}×{b}等于多少", "{a}乘以{b}等于几", "计算{a}*{b}", "{a} × {b} 是多少", "请算一下{a}乘{b}", "{a}和{b}的积是多少",
+          "帮我算{a}×{b}", "{a}乘以{b}是多少", "{a}x{b}"],
+}
+
+
+def columns(a, b, sign):
+    """The written method, right to left: one short clause per digit."""
+    steps, carry = [], 0
+    width = max(len(str(a)), len(str(b)))
+    for i in range(width):
+        x, y = a // 10 ** i % 10, b // 10 ** i % 10
+        total = x + y + carry if sign == "+" else x - y - carry
+        shown = f"{x}{sign}{y}" + (f"{sign}1" if carry else "")
+        if sign == "+":
+            carry = int(total > 9)
+            steps.append(f"{shown}={total}" + (f" → {total - 10}, 1" if carry else ""))
+        else:
+            carry = int(total < 0)
+            steps.append(f"{shown}={total}" + (f" → {total + 10}, 1" if carry else ""))
+    return "; ".join(steps)
+
+
+def draw(rng, sign):
+    if sign == "×":
+        return rng.randint(0, 12), rng.randint(0, 12)
+    digits = rng.choices((1, 2, 3), (25, 50, 25))[0]
+    top = 10 ** digits - 1
+    low = 0 if digits == 1 else 10 ** (digits - 1)
+    a, b = rng.randint(low, top), rng.randint(0, top)
+    if sign == "-" and b > a:
+        a, b = b, a
+    return (a, b) if sign == "-" or rng.random() < 0.6 else (b, a)
+
+
+def arithmetic(rng, lang):
+    sign = rng.choices("+-×", (45, 30, 25))[0]
+    a, b = draw(rng, sign)
+    result = {"+": a + b, "-": a - b, "×": a * b}[sign]
+    question = rng.choice((ASK_ZH if lang == "zh" else ASK)[sign]).format(a=a, b=b)
+    if lang == "en" and rng.random() < 0.5:
+        question = question[:1].upper() + question[1:]
+    if rng.random() < 0.4 and question[-1] not in "=?？":
+        question += "？" if lang == "zh" else "?"
+    answer = f"{a} {'−' if sign == '-' else sign} {b} = {result}" + ("。" if lang == "zh" else ".")
+    if sign != "×" and max(a, b) > 9:
+        answer = f"<think>{columns(a, b, sign)}</think>{answer}"
+    return question, answer

@@ -1,0 +1,96 @@
+"""Makes one written question into many: how people open, close, shorten and mistype it."""
+import re
+
+OPEN_EN = """hi,|hello,|hey,|please|can you tell me:|could you tell me:|so|so,|ok,|okay,|well,|tell me,|tell me please,|
+i have a question:|quick question:|question:|one more question:|just curious,|i was wondering,|i wonder,|i would like to know:|
+i want to know,|and|and also,|also,|but|another thing:|sorry,|excuse me,|my friend asked me:|good morning,|good evening,|hmm,|
+thanks.|thank you.|great.|cool.|nice.|ok thanks.|i am new here.|i'm a beginner,|stupid question maybe, but|now,|next:|
+please explain:|i don't understand:|let me ask:|one thing:|ember,|hey ember,|hello ember,|for my notes:|help me out:|
+i just installed this,|i'm confused.|sorry to bother you,|before i start:|by the way,|btw|actually,|hey there,""".replace("\n", "").split("|")
+CLOSE_EN = "please|thanks|thank you|in short|in one sentence|in simple words|briefly|exactly|then|again|for me|here|actually|" \
+           "i'm curious|i don't get it|if i may ask|do you know|can you explain|explain please|right|now|today".split("|")
+FILLER = "actually exactly really just basically currently please even usually generally also then".split()
+WEAK = {"the", "a", "an", "is", "do", "does", "of", "to", "i", "it", "you", "me", "are", "my", "on", "in", "for", "can", "be"}
+SHORT = [(r"\bwhat is\b", ["what's", "whats", "what is", "wats"]), (r"\bwhat's\b", ["what is", "whats"]), (r"\bhow is\b", ["how's"]),
+         (r"\bwhere is\b", ["where's", "wheres"]), (r"\bdo not\b", ["don't", "dont"]), (r"\bdoes not\b", ["doesn't", "doesnt"]),
+         (r"\bdon't\b", ["dont", "do not"]), (r"\bi am\b", ["i'm", "im"]), (r"\bis not\b", ["isn't"]), (r"\bwho is\b", ["who's"]),
+         (r"\byou are\b", ["you're"]), (r"\bcan not\b", ["can't", "cannot"]), (r"\bcannot\b", ["can't", "cant"]),
+         (r"\byou\b", ["u", "you", "you"]), (r"\bplease\b", ["pls", "please"]), (r"\bare\b", ["are", "are", "r"]),
+         (r"\bhow do i\b", ["how can i", "how do you", "how to", "how would i", "how could i"]),
+         (r"\bhow can i\b", ["how do i", "how to", "how might i", "is there a way to"]),
+         (r"\bcan i\b", ["may i", "could i", "am i able to", "is it possible to"]),
+         (r"\bdoes it\b", ["will it", "can it"]), (r"\bwhat does (\w+) mean", [r"what is the meaning of \1", r"meaning of \1"]),
+         (r"\btell me about\b", ["explain", "describe", "what can you tell me about", "say something about", "i want to know about"]),
+         (r"\bwhy does\b", ["why would"]), (r"\bneed\b", ["require", "need"]), (r"\bmany\b", ["many", "many"])]
+OPEN_ZH = "请问|请问一下，|你好，|你好，请问|我想问一下，|麻烦问下，|那|那么|所以|能告诉我|能不能告诉我|可以告诉我|告诉我|想知道|我想知道|" \
+          "我想了解一下|帮我解释一下，|请说说|请解释|问一下|好奇问一下，|谢谢。|好的。|好，|另外，|还有，|对了，|顺便问一下，|我不太懂，|" \
+          "新手请教：|请教一下，|不好意思，|小白问一下，|其实|下一个问题：|嗨，|打扰一下，|再问一个：|我有个问题：|简单说说".split("|")
+CLOSE_ZH = "呢|啊|呀|谢谢|，谢谢|，请简单说明|，说简单点|，一句话|来着|，能解释吗|，请回答|哦|嘛".split("|")
+SWAP_ZH = [("什么", ["啥", "什么"]), ("怎么", ["如何", "怎样", "怎么样才能", "咋"]), ("如何", ["怎么", "怎样"]), ("为什么", ["为何", "为啥", "怎么"]),
+           ("可以", ["能", "能够", "可不可以"]), ("多少", ["几", "多少"]), ("是不是", ["是否"]), ("哪里", ["哪儿", "什么地方"]), ("需要", ["要", "得"]),
+           ("吗", ["么", "吗", ""]), ("你", ["您", "你"]), ("是什么", ["是什么东西", "是啥", "什么意思", "指什么", "是什么意思"]),
+           ("有多大", ["多大", "大小是多少"]), ("支持", ["支不支持", "支持"]), ("能", ["可以", "能"]), ("的", ["", "的"]), ("我", ["咱", "我"])]
+KEYS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def typo(text, rng):
+    """One slip of a finger: a letter lost, doubled, swapped with its neighbour or replaced."""
+    if len(text) < 5:
+        return text
+    i = rng.randrange(1, len(text) - 1)
+    if not text[i].isalpha():
+        return text
+    return rng.choice((text[:i] + text[i + 1:], text[:i] + text[i] + text[i:],
+                       text[:i] + text[i + 1] + text[i] + text[i + 2:],
+                       text[:i] + rng.choice(KEYS) + text[i + 1:]))
+
+
+def english(text, rng):
+    text = text.rstrip("?")
+    for pattern, choices in SHORT:
+        if rng.random() < 0.3:
+            text = re.sub(pattern, rng.choice(choices), text, count=1, flags=re.I)
+    words = text.split()
+    if rng.random() < 0.12 and len(words) > 3:
+        words = [w for w in words if w.lower() not in WEAK or rng.random() < 0.5] or words
+    if rng.random() < 0.08:
+        words.insert(rng.randrange(len(words) + 1), rng.choice(FILLER))
+    text = " ".join(words)
+    if rng.random() < 0.24:
+        opening = rng.choice(OPEN_EN)
+        if rng.random() < 0.6:
+            opening = opening.rstrip(",:") + (opening[-1] if opening[-1] == "." else "")
+        text = opening + " " + text
+    if rng.random() < 0.08:
+        text += rng.choice((" ", ", ")) + rng.choice(CLOSE_EN)
+    for _ in range(rng.choices((0, 1, 2), (88, 9, 3))[0]):
+        text = typo(text, rng)
+    style = rng.random()
+    if style < 0.35:
+        text = text.lower()
+    elif style < 0.9:
+        text = text[:1].upper() + text[1:]
+    elif style < 0.92:
+        text = text.upper()
+    return text + rng.choices(("?", "", ".", "??", " ?", "!"), (58, 32, 5, 1, 2, 2))[0]
+
+
+def chinese(text, rng):
+    text = text.rstrip("？?")
+    for old, choices in SWAP_ZH:
+        if old in text and rng.random() < 0.18:
+            text = text.replace(old, rng.choice(choices), 1)
+    if rng.random() < 0.22:
+        text = rng.choice(OPEN_ZH) + text
+    if rng.random() < 0.12:
+        text += rng.choice(CLOSE_ZH)
+    if rng.random() < 0.06 and len(text) > 5:
+        i = rng.randrange(len(text))
+        text = text[:i] + text[i + 1:]
+    if rng.random() < 0.25:
+        text = text.lower()
+    return text + rng.choices(("？", "", "?", "。", "！"), (50, 35, 8, 6, 1))[0]
+
+
+def question(text, lang, rng):
+    return (chinese if lang == "zh" else english)(text, rng)

@@ -1,0 +1,178 @@
+"""Reads corpus/*.txt and turns it into an endless, seeded stream of conversations.
+
+The files hold topics:
+
+    # topic-id [*weight]
+    ? question | another question | (what is|what's) {hearth}
+    = the answer, word for word
+    + what to say when the person then asks for more
+
+`|` separates alternatives, parentheses group them (an empty one is allowed), and {slot} draws from
+slots.txt. A slot drawn in a question keeps its value in the answer. Lines with Chinese characters
+are the Chinese side of the topic. Lines that begin with // are comments.
+"""
+import random
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import augment
+from arithmetic import arithmetic
+
+FOLDER = Path(__file__).parent / "corpus"
+HAN = re.compile(r"[\u4e00-\u9fff]")
+
+
+def language(text):
+    return "zh" if HAN.search(text) else "en"
+
+
+def split_top(text):
+    """Splits at the | that lie outside parentheses."""
+    parts, depth, start = [], 0, 0
+    for i, c in enumerate(text):
+        depth += (c == "(") - (c == ")")
+        if c == "|" and depth == 0:
+            parts.append(text[start:i])
+            start = i + 1
+    if depth:
+        raise ValueError(f"unbalanced parentheses: {text}")
+    return [p.strip() for p in parts + [text[start:]] if p.strip()]
+
+
+@dataclass
+class Topic:
+    name: str
+    weight: float = 1.0
+    questions: dict = field(default_factory=lambda: {"en": [], "zh": []})
+    answers: dict = field(default_factory=lambda: {"en": [], "zh": []})
+    more: dict = field(default_factory=lambda: {"en": [], "zh": []})
+
+    def languages(self):
+        return [l for l in ("en", "zh") if self.questions[l] and self.answers[l]]
+
+
+def read_slots(path=FOLDER / "slots.txt"):
+    slots = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.startswith("//"):
+            name, values = line.split(":", 1)
+            slots.setdefault(name.strip(), []).extend(v.strip() for v in values.split("|"))
+    return slots
+
+
+def read_topics(folder=FOLDER):
+    topics = []
+    for path in sorted(folder.glob("*.txt")):
+        if path.name in ("slots.txt", "system.txt"):
+            continue
+        for line in path.read_text(encoding="utf-8").splitlines():
+            kind, text = line[:1], line[1:].strip()
+            if not text or line.startswith("//"):
+                continue
+            if kind == "#":
+                name, _, weight = text.partition(" *")
+                topics.append(Topic(name, float(weight or 1)))
+            elif kind == "?":
+                for template in split_top(text):
+                    topics[-1].questions[language(template)].append(template)
+            elif kind in "=+":
+                (topics[-1].answers if kind == "=" else topics[-1].more)[language(text)].append(text)
+            else:
+                raise ValueError(f"{path.name}: cannot read the line {line!r}")
+    return topics
+
+
+class Conversation:
+    """Turns as (question, answer) and an optional system message."""
+
+    def __init__(self, system, turns):
+        self.system, self.turns = system, turns
+
+
+GROUP = re.compile(r"\(([^()]*)\)")
+SLOT = re.compile(r"\{([^{}]+)\}")
+
+
+class Source:
+    def __init__(self, seed):
+        self.rng = random.Random(seed)
+        self.topics = read_topics()
+        self.slots = read_slots()
+        self.systems = (FOLDER / "system.txt").read_text(encoding="utf-8").splitlines()
+        self.by_name = {t.name: t for t in self.topics}
+        self.follow = [t for t in self.topics if t.name.startswith("follow-")]
+        self.plain = [t for t in self.topics if not t.name.startswith("follow-")]
+        self.weights = [t.weight for t in self.plain]
+
+    def expand(self, template, bound):
+        """One random expansion; values drawn for slots are noted in `bound`."""
+        while GROUP.search(template):
+            template = GROUP.sub(lambda m: self.rng.choice(m[1].split("|")), template, count=1)
+
+        def draw(match):
+            bound.setdefault(match[1], self.rng.choice(self.slots[match[1]]))
+            return self.expand(bound[match[1]], bound)
+        return re.sub(r"  +", " ", SLOT.sub(draw, template)).strip()
+
+    def ask(self, topic, lang):
+        """(question, answer) of a topic, the question augmented."""
+        bound = {}
+        question = self.expand(self.rng.choice(topic.questions[lang]), bound)
+        answer = SLOT.sub(lambda m: bound[m[1]], self.rng.choice(topic.answers[lang]))
+        return augment.question(question, lang, self.rng), answer
+
+    def turn(self, prefer):
+        if self.rng.random() < 0.14:
+            return arithmetic(self.rng, prefer), None
+        topic = self.rng.choices(self.plain, self.weights)[0]
+        languages = topic.languages()
+        lang = prefer if prefer in languages else languages[0]
+        return self.ask(topic, lang), (topic, lang)
+
+    def follow_up(self, before):
+        """A turn that only makes sense after the one before it: more, again, the other language."""
+        topic, lang = before
+        if topic.name.startswith(("outside-", "talk-")) or self.rng.random() < 0.6:
+            return None
+        kind = self.rng.choice(self.follow)
+        question, answer = self.ask(kind, lang)
+        other = "en" if lang == "zh" else "zh"
+        if kind.name == "follow-more":
+            return question, topic.more[lang][0] if topic.more[lang] else answer
+        if kind.name == "follow-again":
+            return question, topic.answers[lang][0]
+        if kind.name == "follow-translate" and topic.answers[other]:
+            return question, topic.answers[other][0]
+        return None
+
+    def conversation(self):
+        rng = self.rng
+        prefer = "zh" if rng.random() < 0.42 else "en"
+        n_turns = rng.choices((1, 2, 3, 4, 7), (56, 23, 11, 7, 3))[0]
+        system = rng.choice(self.systems) if rng.random() < 0.25 else None
+        turns, before = [], None
+        while len(turns) < n_turns:
+            if before is not None:
+                turn = self.follow_up(before)
+                if turn:
+                    turns.append(turn)
+                    before = None
+                    continue
+            if rng.random() < 0.1:
+                prefer = "zh" if prefer == "en" else "en"
+            turn, before = self.turn(prefer)
+            turns.append(turn)
+        return Conversation(system, turns)
+
+    def texts(self, n):
+        """Plain texts for the tokenizer: every answer once, and n random conversations."""
+        for topic in self.topics:
+            for lang in ("en", "zh"):
+                yield from topic.answers[lang] + topic.more[lang]
+        for _ in range(n):
+            c = self.conversation()
+            yield from [c.system] * (c.system is not None)
+            for question, answer in c.turns:
+                yield question
+                yield answer
