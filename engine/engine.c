@@ -40,11 +40,21 @@ EngModelSettings eng_model_defaults(void) { return (EngModelSettings){.threads =
 
 /* ---- opening ---------------------------------------------------------------------------------- */
 
-static bool open_text(EngModel *m, EngError *err)
+/* Files made for measuring often have no vocabulary, or say "none" or "no_vocab". */
+static bool names_tokenizer(EngGgufString model)
 {
-    m->tokenizer = eng_tokenizer_new(m->gguf, err);
-    if (!m->tokenizer) return false;
-    EngGgufString source, name;
+    return model.s && !(model.n == 4 && memcmp(model.s, "none", 4) == 0) &&
+           !(model.n == 8 && memcmp(model.s, "no_vocab", 8) == 0);
+}
+
+static bool open_text(EngModel *m, bool required, EngError *err)
+{
+    EngGgufString source, name, model;
+    if (!eng_gguf_string(m->gguf, "tokenizer.ggml.model", &model, err)) return false;
+    if (names_tokenizer(model) || required) {
+        m->tokenizer = eng_tokenizer_new(m->gguf, err);
+        if (!m->tokenizer) return false;
+    }
     if (!eng_gguf_string(m->gguf, "tokenizer.chat_template", &source, err) ||
         !eng_gguf_string(m->gguf, "general.name", &name, err))
         return false;
@@ -72,7 +82,7 @@ static bool build_graph(EngModel *m, EngError *err)
     eng_binder_clear(&build.b);
     m->h = build.h;
     m->derived = build.derived;
-    if (ok && eng_tokenizer_size(m->tokenizer) > m->h.n_vocab)
+    if (ok && m->tokenizer && eng_tokenizer_size(m->tokenizer) > m->h.n_vocab)
         ok = eng_fail(err, ENG_ERR_REFUSED,
                       "This GGUF file is damaged: its vocabulary has %d tokens and its token table "
                       "%d. Download it again.",
@@ -111,7 +121,7 @@ static EngModel *open_model(EngGguf *gguf, const EngModelSettings *settings, Eng
     if (!ok)
         eng_fail(err, ENG_ERR_USAGE, "A prefill chunk of %d tokens cannot be used: choose 1 to 4096.",
                  s.batch);
-    if (ok && open_text(m, err) &&
+    if (ok && open_text(m, s.vocab_only, err) &&
         (s.vocab_only || (build_graph(m, err) && open_backend(m, &s, err))))
         return m;
     eng_model_free(m);
@@ -192,17 +202,27 @@ EngModelInfo eng_model_info(const EngModel *model)
     return info;
 }
 
+bool eng_model_has_text(const EngModel *model, EngError *err)
+{
+    if (model->tokenizer) return true;
+    return eng_fail(err, ENG_ERR_REFUSED,
+                    "This model's file holds no vocabulary, so it cannot read or write text: get a "
+                    "complete file of the model.");
+}
+
 /* ---- text ------------------------------------------------------------------------------------- */
 
 bool eng_tokenize(const EngModel *model, const char *text, size_t len, EngTokenizeOptions options,
                   int32_t **ret_tokens, size_t *ret_n, EngError *err)
 {
-    return eng_tokenizer_encode(model->tokenizer, text, len, options, ret_tokens, ret_n, err);
+    return eng_model_has_text(model, err) &&
+           eng_tokenizer_encode(model->tokenizer, text, len, options, ret_tokens, ret_n, err);
 }
 
 bool eng_detokenize(const EngModel *model, const int32_t *tokens, size_t n, bool special,
                     char **ret_text, size_t *ret_len, EngError *err)
 {
+    if (!eng_model_has_text(model, err)) return false;
     EngVec(char) text = {0};
     int size = eng_tokenizer_size(model->tokenizer);
     for (size_t i = 0; i < n; i++) {
@@ -277,9 +297,11 @@ static bool render(const EngTemplate *tmpl, const char *request, const char *def
 bool eng_chat_render(const EngModel *model, const char *request, const char *now, char **ret_text,
                      EngError *err)
 {
+    *ret_text = NULL;
+    if (!eng_model_has_text(model, err)) return false;
     if (!model->tmpl) {
-        *ret_text = NULL;
-        if (model->tmpl_error.code) return eng_fail(err, model->tmpl_error.code, "%s", model->tmpl_error.message);
+        if (model->tmpl_error.code)
+            return eng_fail(err, model->tmpl_error.code, "%s", model->tmpl_error.message);
         return eng_fail(err, ENG_ERR_REFUSED,
                         "This model's file has no chat template: give one with --template.");
     }

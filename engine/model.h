@@ -10,7 +10,7 @@
 
 struct EngModel {
     EngGguf *gguf;
-    EngTokenizer *tokenizer;
+    EngTokenizer *tokenizer; /* NULL = the file has weights alone: it computes, but knows no text */
     EngTemplate *tmpl;  /* NULL = the file has none, or tmpl_error says why it cannot be used */
     EngError tmpl_error;
     EngHparams h;
@@ -23,6 +23,9 @@ struct EngModel {
     uint64_t loaded;     /* bytes that eng_model_load has touched */
     char name[128];
 };
+
+/* Whether the model knows text; otherwise ENG_ERR_REFUSED. */
+bool eng_model_has_text(const EngModel *model, EngError *err);
 
 /* The variables that a template finds besides the request's: {"bos_token": …}; free(). */
 char *eng_model_template_defaults(const EngModel *model);

@@ -107,8 +107,10 @@ EngSession *eng_session_new(EngModel *model, const EngSessionSettings *settings,
     s->tokens = eng_alloc0((size_t)set.context * sizeof *s->tokens);
     s->logits = eng_alloc0((size_t)model->h.n_vocab * sizeof *s->logits);
     s->stats = (EngStats){.context = set.context, .kv_bytes = s->kv.bytes};
-    make_text_buffers(s);
-    find_breakers(s);
+    if (model->tokenizer) {
+        make_text_buffers(s);
+        find_breakers(s);
+    }
     return s;
 }
 
@@ -279,6 +281,7 @@ bool eng_session_prompt(EngSession *session, const EngMessage *messages, size_t 
     char *text;
     size_t len, n_tokens = 0;
     int32_t *tokens = NULL;
+    if (!eng_model_has_text(session->model, err)) return false;
     if (!render_prompt(session, messages, n, variables, &text, &len, err)) return false;
     EngTokenizeOptions options = {!begins_with_bos(t, text, len), true};
     bool ok = eng_tokenizer_encode(t, text, len, options, &tokens, &n_tokens, err);
