@@ -4,7 +4,8 @@
  *
  * The result equals the reference tokenizer's (`tokenizers`, SentencePiece) on every input. A
  * tokenizer is immutable once made and may be used from any thread. Invalid UTF-8 never fails: each
- * offending byte is encoded through its byte token. */
+ * offending byte is encoded through its byte token, or as U+FFFD where it has none. EOS is never
+ * added, whatever the file asks for: these texts are there to be continued. */
 #ifndef ENG_TEXT_TOKENIZER_H
 #define ENG_TEXT_TOKENIZER_H
 

@@ -247,7 +247,7 @@ static void add_end(EngVocab *vocab, int32_t id)
     if (id >= 0) vocab->tokens[id].ends = true;
 }
 
-/* Control tokens that end an answer in one family or another, where the file names only one. */
+/* Added tokens that end an answer in one family or another, where the file names only one. */
 static void find_ends(EngVocab *vocab)
 {
     static const char *const texts[] = {
@@ -259,7 +259,8 @@ static void find_ends(EngVocab *vocab)
     };
     for (size_t i = 0; i < ENG_LEN(texts); i++) {
         int32_t id = eng_vocab_find(vocab, &vocab->texts, texts[i], strlen(texts[i]));
-        if (id >= 0 && vocab->tokens[id].type == ENG_TOKEN_CONTROL) add_end(vocab, id);
+        uint8_t type = id >= 0 ? vocab->tokens[id].type : 0;
+        if (type == ENG_TOKEN_CONTROL || type == ENG_TOKEN_USER) add_end(vocab, id);
     }
     /* In OpenAI's harmony format <|end|> only closes one message of several in an answer. */
     int32_t end = eng_vocab_find(vocab, &vocab->texts, "<|end|>", 7);
