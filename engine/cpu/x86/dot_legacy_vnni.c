@@ -1,0 +1,202 @@
+/* Matrix products with the 32-number blocks on AVX-512 with VNNI: tiles of 16 rows for many tokens.
+ * Few tokens, and rows that fill no tile, go to the level below, which memory limits anyway.
+ *
+ * Quants are unsigned and count from a zero point (Q8_0: stored + 128): sums start at
+ * -zero * sum(qx), so that they are exact. 32 * 255 * 127 stays far below 2^31. */
+#include "cpu/x86/avx512.h"
+#include "cpu/x86/ladder.h"
+#include "cpu/x86/rows.h"
+
+typedef EngBlockQ8_0A Act;
+
+enum { TILE_ROWS = 16, TILE_TOKENS = 8, TILE_BLOCKS = 8, TILE_FROM = 6 };
+
+typedef struct {           /* up to eight blocks of sixteen rows */
+    uint8_t q[TILE_BLOCKS][8][64]; /* [block][numbers / 4][row][4] */
+    float d[TILE_BLOCKS][16], m[TILE_BLOCKS][16];
+} __attribute__((aligned(64))) Tile;
+
+INLINE void put_nibbles(const uint8_t *qs, size_t w_stride, uint8_t q[8][64])
+{
+    Ints four[4];
+    columns((const char *)qs, w_stride, four);
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        store(q[i], and(four[i], bytes(15)));
+        store(q[i + 4], and(right(four[i], 4), bytes(15)));
+    }
+}
+
+INLINE void put_fives(const uint8_t *qs, const uint8_t *qh, size_t w_stride, uint8_t q[8][64])
+{
+    Ints top = column((const char *)qh, w_stride); /* bit i of a row: number i */
+    put_nibbles(qs, w_stride, q);
+    UNROLL for (int i = 0; i < 8; i++)
+    {
+        Ints own = lookup(top, _mm512_broadcast_i32x4(_mm_add_epi8(
+                                   _mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12),
+                                   _mm_set1_epi8((char)(i / 2)))));
+        Ints bit = _mm512_set1_epi32(i % 2 ? (int)0x80402010u : 0x08040201);
+        __mmask64 set = _mm512_test_epi8_mask(own, bit);
+        store(q[i], or(load(q[i]), _mm512_maskz_mov_epi8(set, bytes(16))));
+    }
+}
+
+INLINE void put_d(const uint16_t *d, size_t w_stride, float *to)
+{
+    storef(to, low_halves(column((const char *)d, w_stride)));
+}
+
+INLINE void put_d_and_m(const uint16_t *d, size_t w_stride, float *to_d, float *to_m)
+{
+    Ints both = column((const char *)d, w_stride);
+    storef(to_d, low_halves(both));
+    storef(to_m, low_halves(right(both, 16)));
+}
+
+INLINE void pack_q4_0(const char *w, size_t w_stride, Tile *tile, int i)
+{
+    const EngBlockQ4_0 *b = (const EngBlockQ4_0 *)w;
+    put_d(&b->d, w_stride, tile->d[i]);
+    put_nibbles(b->qs, w_stride, tile->q[i]);
+}
+
+INLINE void pack_q4_1(const char *w, size_t w_stride, Tile *tile, int i)
+{
+    const EngBlockQ4_1 *b = (const EngBlockQ4_1 *)w;
+    put_d_and_m(&b->d, w_stride, tile->d[i], tile->m[i]);
+    put_nibbles(b->qs, w_stride, tile->q[i]);
+}
+
+INLINE void pack_q5_0(const char *w, size_t w_stride, Tile *tile, int i)
+{
+    const EngBlockQ5_0 *b = (const EngBlockQ5_0 *)w;
+    put_d(&b->d, w_stride, tile->d[i]);
+    put_fives(b->qs, b->qh, w_stride, tile->q[i]);
+}
+
+INLINE void pack_q5_1(const char *w, size_t w_stride, Tile *tile, int i)
+{
+    const EngBlockQ5_1 *b = (const EngBlockQ5_1 *)w;
+    put_d_and_m(&b->d, w_stride, tile->d[i], tile->m[i]);
+    put_fives(b->qs, b->qh, w_stride, tile->q[i]);
+}
+
+INLINE void pack_q8_0(const char *w, size_t w_stride, Tile *tile, int i)
+{
+    const EngBlockQ8_0 *b = (const EngBlockQ8_0 *)w;
+    put_d(&b->d, w_stride, tile->d[i]);
+    UNROLL for (int j = 0; j < 2; j++)
+    {
+        Ints four[4];
+        columns((const char *)b->qs + 16 * j, w_stride, four);
+        UNROLL for (int c = 0; c < 4; c++)
+            store(tile->q[i][4 * j + c], _mm512_xor_si512(four[c], bytes(-128)));
+    }
+}
+
+INLINE const Act *act(const char *x, size_t x_stride, int t, int block)
+{
+    return (const Act *)(x + (size_t)t * x_stride) + block;
+}
+
+/* `blocks` blocks of 16 rows with 1 … 8 tokens; `first` sets y, later blocks add to it.
+ * zero < 0: the format has minima instead of a zero point. */
+INLINE void tile_tokens(const Tile *tile, int blocks, int zero_point, const char *x,
+                        size_t x_stride, int tokens, bool first, float *y, size_t y_stride)
+{
+    Floats acc[TILE_TOKENS];
+    UNROLL for (int t = 0; t < tokens; t++)
+        acc[t] = first ? all(0) : loadf(y + (size_t)t * y_stride);
+    for (int i = 0; i < blocks; i++) {
+        Ints sum[TILE_TOKENS];
+        UNROLL for (int t = 0; t < tokens; t++)
+            sum[t] = zero_point < 0
+                         ? zero()
+                         : _mm512_set1_epi32(-zero_point * act(x, x_stride, t, i)->sum);
+        UNROLL for (int c = 0; c < 8; c++)
+        {
+            Ints w = load(tile->q[i][c]);
+            UNROLL for (int t = 0; t < tokens; t++)
+                sum[t] = add_fours(sum[t], w, all_words(act(x, x_stride, t, i)->q + 4 * c));
+        }
+        Floats d = loadf(tile->d[i]);
+        UNROLL for (int t = 0; t < tokens; t++)
+        {
+            const Act *a = act(x, x_stride, t, i);
+            acc[t] = mul_add(mul(d, all(a->d)), floats(sum[t]), acc[t]);
+            if (zero_point < 0)
+                acc[t] = mul_add(loadf(tile->m[i]), all(a->d * (float)a->sum), acc[t]);
+        }
+    }
+    UNROLL for (int t = 0; t < tokens; t++) storef(y + (size_t)t * y_stride, acc[t]);
+}
+
+typedef void PackFn(const char *w, size_t w_stride, Tile *tile, int i);
+
+/* n_rows a multiple of 16. */
+INLINE void tile_matmul(PackFn *pack, int zero_point, size_t w_size, int64_t n, int n_rows,
+                        int n_tokens, const char *w, size_t w_stride, const char *x,
+                        size_t x_stride, float *y, size_t y_stride)
+{
+    int64_t blocks = n / 32, step = 0;
+    for (int r = 0; r < n_rows; r += TILE_ROWS)
+        for (int64_t i = 0; i < blocks; i += TILE_BLOCKS) {
+            Tile tile;
+            int some = (int)ENG_MIN(blocks - i, TILE_BLOCKS);
+            for (int j = 0; j < some; j++, step++) {
+                tile_prefetch(step + TILE_BLOCKS, blocks, n_rows, TILE_ROWS, w_size, w, w_stride);
+                pack(w + (size_t)r * w_stride + (size_t)(i + j) * w_size, w_stride, &tile, j);
+            }
+            const char *xi = x + (size_t)i * sizeof(Act);
+            int t = 0;
+            for (; t + 8 <= n_tokens; t += 8)
+                tile_tokens(&tile, some, zero_point, xi + (size_t)t * x_stride, x_stride, 8,
+                            i == 0, y + (size_t)t * y_stride + r, y_stride);
+            if (t + 4 <= n_tokens) {
+                tile_tokens(&tile, some, zero_point, xi + (size_t)t * x_stride, x_stride, 4,
+                            i == 0, y + (size_t)t * y_stride + r, y_stride);
+                t += 4;
+            }
+            for (; t < n_tokens; t++)
+                tile_tokens(&tile, some, zero_point, xi + (size_t)t * x_stride, x_stride, 1,
+                            i == 0, y + (size_t)t * y_stride + r, y_stride);
+        }
+}
+
+/* The kernels of the level below; written when the tables are filled. */
+static EngMatmulFn *below[ENG_TYPE_COUNT];
+
+#define MATMUL(name, TYPE, Block, zero_point)                                                      \
+    static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
+                              const void *x, size_t x_stride, float *y, size_t y_stride)           \
+    {                                                                                              \
+        int tiled = n_tokens < TILE_FROM ? 0 : n_rows / TILE_ROWS * TILE_ROWS;                     \
+        tile_matmul(pack_##name, zero_point, sizeof(Block), n, tiled, n_tokens, w, w_stride, x,    \
+                    x_stride, y, y_stride);                                                        \
+        if (tiled < n_rows)                                                                        \
+            below[TYPE](n, n_rows - tiled, n_tokens, (const char *)w + (size_t)tiled * w_stride,   \
+                        w_stride, x, x_stride, y + tiled, y_stride);                               \
+    }
+MATMUL(q4_0, ENG_TYPE_Q4_0, EngBlockQ4_0, 8)
+MATMUL(q4_1, ENG_TYPE_Q4_1, EngBlockQ4_1, -1)
+MATMUL(q5_0, ENG_TYPE_Q5_0, EngBlockQ5_0, 16)
+MATMUL(q5_1, ENG_TYPE_Q5_1, EngBlockQ5_1, -1)
+MATMUL(q8_0, ENG_TYPE_Q8_0, EngBlockQ8_0, 128)
+#undef MATMUL
+
+void eng_kernels_dot_legacy_vnni(EngKernels *k)
+{
+    static const struct {
+        EngType type;
+        EngMatmulFn *matmul;
+    } own[] = {{ENG_TYPE_Q4_0, matmul_q4_0},
+               {ENG_TYPE_Q4_1, matmul_q4_1},
+               {ENG_TYPE_Q5_0, matmul_q5_0},
+               {ENG_TYPE_Q5_1, matmul_q5_1},
+               {ENG_TYPE_Q8_0, matmul_q8_0}};
+    for (size_t i = 0; i < ENG_LEN(own); i++) {
+        below[own[i].type] = k->matmul[own[i].type];
+        k->matmul[own[i].type] = own[i].matmul;
+    }
+}
