@@ -3,7 +3,8 @@
 
 Trains small vocabularies on a corpus written here, exports them with `gguf`, and encodes random
 texts: once per pre-tokenizer (in the words of the model's own tokenizer.json), and with
-SentencePiece BPE. Everything is seeded: the same packages give the same files.
+SentencePiece BPE. Everything is seeded: the same packages give the same files
+(tokenizers 0.23.3, sentencepiece 0.2.3, gguf 0.19.0).
 
   make_tokenizer_vectors.py                    writes vectors/tokenizer/
   make_tokenizer_vectors.py --live MINUTES     compares the engine with the packages on new texts
