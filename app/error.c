@@ -1,6 +1,6 @@
 #include "error.h"
 
-G_DEFINE_QUARK(hearth-error-quark, hearth_error)
+G_DEFINE_QUARK(hearth - error - quark, hearth_error)
 
 bool hearth_error(GError **error, HearthError code, const char *fmt, ...)
 {

@@ -8,11 +8,11 @@
 #include <glib.h>
 
 typedef enum {
-    HEARTH_ERROR_FAILED,  /* the machine or the network said no: a file, memory, a connection */
-    HEARTH_ERROR_USAGE,   /* a setting or an option is wrong */
-    HEARTH_ERROR_REFUSED, /* the input is not acceptable: a damaged model, a prompt too long */
+    HEARTH_ERROR_FAILED,   /* the machine or the network said no: a file, memory, a connection */
+    HEARTH_ERROR_USAGE,    /* a setting or an option is wrong */
+    HEARTH_ERROR_REFUSED,  /* the input is not acceptable: a damaged model, a prompt too long */
     HEARTH_ERROR_TEMPLATE, /* the same, in a chat template's own words: show them as they are */
-    HEARTH_ERROR_CLOSED   /* nobody reads our output any more: stop, and say nothing */
+    HEARTH_ERROR_CLOSED    /* nobody reads our output any more: stop, and say nothing */
 } HearthError;
 
 #define HEARTH_ERROR (hearth_error_quark())

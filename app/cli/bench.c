@@ -1,6 +1,6 @@
 #include "cli/command.h"
-#include "cli/console.h"
-#include "cli/io.h"
+#include "cli/base/console.h"
+#include "cli/base/io.h"
 #include "cli/loader.h"
 
 typedef struct {
@@ -49,7 +49,10 @@ typedef struct {
     GArray *rows;    /* of Row */
 } Bench;
 
-static void clear_row(void *data) { g_free(((Row *)data)->name); }
+static void clear_row(void *data)
+{
+    g_free(((Row *)data)->name);
+}
 
 static int compare(const void *a, const void *b)
 {
@@ -77,9 +80,10 @@ static bool measure(Bench *bench, const char *kind, int n, int step, GError **er
 {
     int repeat = bench->values->repeat;
     g_autofree double *speeds = g_new(double, repeat);
-    Row row = {.n = n, .name = bench->values->depth
-                                   ? g_strdup_printf("%s%d@d%d", kind, n, bench->values->depth)
-                                   : g_strdup_printf("%s%d", kind, n)};
+    Row row = {.n = n,
+               .name = bench->values->depth
+                           ? g_strdup_printf("%s%d@d%d", kind, n, bench->values->depth)
+                           : g_strdup_printf("%s%d", kind, n)};
     g_array_append_val(bench->rows, row);
     for (int i = -1; i < repeat; i++) { /* -1: warm-up */
         double speed = 0;
@@ -100,8 +104,8 @@ static bool measure_all(Bench *bench, GError **error)
 {
     const Values *values = bench->values;
     EngError failure = {0};
-    if (values->depth > 0 && !eng_session_eval(bench->session, bench->tokens,
-                                               (size_t)values->depth, NULL, &failure))
+    if (values->depth > 0 &&
+        !eng_session_eval(bench->session, bench->tokens, (size_t)values->depth, NULL, &failure))
         return hearth_error_from_engine(error, &failure);
     return (values->prompt == 0 || measure(bench, "pp", values->prompt, values->prompt, error)) &&
            (values->generate == 0 || measure(bench, "tg", values->generate, 1, error));
@@ -174,7 +178,7 @@ static bool run(const void *data, char **operands, GError **error)
 const HearthCommand hearth_bench_command = {
     .name = "bench",
     .summary = "measure how fast a model reads and writes here",
-    .synopsis = "[-m MODEL] [-p N] [-n N] [-d DEPTH] [-r N] [--threads N] [--gpu auto|off] [--json]",
+    .synopsis = "[-m MODEL] [-p N] [-n N] [-d N] [-r N] [OPTION…]",
     .details = "Measures reading a prompt (\"pp512\") and generating token by token (\"tg64\") on\n"
                "random tokens, each several times; \"@d1024\" marks tests behind 1024 tokens of\n"
                "context. Prints tokens per second: median, slowest, fastest.",

@@ -1,9 +1,9 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "cli/console.h"
-#include "cli/io.h"
-#include "cli/repl.h"
+#include "cli/base/console.h"
+#include "cli/base/io.h"
+#include "cli/talk/repl.h"
 
 typedef struct {
     HearthCommon common;
@@ -24,7 +24,7 @@ static const HearthOption options[] = {
      "instructions that stand before the conversation"},
     {"max-new-tokens", 0, HEARTH_OPTION_INT, "N", offsetof(Values, max_new_tokens), 1, 100000000,
      "longest answer (otherwise as long as the context)"},
-    {"context", 0, HEARTH_OPTION_INT, "N", offsetof(Values, context), 1, 100000000,
+    {"context", 0, HEARTH_OPTION_INT, "N", offsetof(Values, context), 1, 1 << 24,
      "tokens of context (otherwise the model's, 4096 at most)"},
     {"threads", 0, HEARTH_OPTION_INT, "N", offsetof(Values, threads), 1, 512,
      "worker threads (otherwise one per physical core)"},
@@ -36,7 +36,7 @@ static const HearthOption options[] = {
      "draw from the tokens that make up P of the probability"},
     {"min-p", 0, HEARTH_OPTION_REAL, "P", offsetof(Values, min_p), 0, 1,
      "leave out tokens below P times the most probable one"},
-    {"repeat-penalty", 0, HEARTH_OPTION_REAL, "R", offsetof(Values, repeat_penalty), 0.01, 100,
+    {"repeat-penalty", 0, HEARTH_OPTION_REAL, "R", offsetof(Values, repeat_penalty), 0.1, 100,
      "above 1: avoid what was said lately"},
     {"seed", 0, HEARTH_OPTION_SEED, "S", offsetof(Values, seed), 0, 0,
      "the same seed gives the same answer"},
@@ -115,7 +115,7 @@ static bool print_json(const HearthAnswer *answer, GError **error)
 
 static bool answer_once(HearthTalk *talk, const char *prompt, bool as_json, GError **error)
 {
-    HearthShow show = as_json ? HEARTH_SHOW_NOTHING
+    HearthShow show = as_json                                          ? HEARTH_SHOW_NOTHING
                       : hearth_console_is_terminal(HEARTH_CONSOLE_OUT) ? HEARTH_SHOW_TERMINAL
                                                                        : HEARTH_SHOW_ANSWER;
     g_auto(HearthAnswer) answer;

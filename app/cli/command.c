@@ -3,13 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/console.h"
-#include "cli/io.h"
+#include "cli/base/console.h"
+#include "cli/base/io.h"
 
 static const HearthCommand *const commands[] = {
-    &hearth_chat_command,       &hearth_inspect_command, &hearth_hardware_command,
-    &hearth_bench_command,      &hearth_tokenize_command, &hearth_detokenize_command,
-    &hearth_render_command,     &hearth_logits_command,
+    &hearth_chat_command,   &hearth_inspect_command,  &hearth_hardware_command,
+    &hearth_bench_command,  &hearth_tokenize_command, &hearth_detokenize_command,
+    &hearth_render_command, &hearth_logits_command,
 };
 
 static const HearthCommand *find(const char *name)
@@ -29,9 +29,8 @@ bool hearth_command_require(const void *value, const char *command, const char *
 
 static bool print_overview(GError **error)
 {
-    g_autoptr(GString) out = g_string_new(
-        "Hearth runs large language models on this computer.\n\n"
-        "usage: hearth-cli COMMAND [OPTION…]\n\n");
+    g_autoptr(GString) out = g_string_new("Hearth runs large language models on this computer.\n\n"
+                                          "usage: hearth-cli COMMAND [OPTION…]\n\n");
     for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
         g_string_append_printf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
     g_string_append(out, "\n"
@@ -62,8 +61,8 @@ static bool run_command(const HearthCommand *command, char **args, GError **erro
     if (command->max_operands >= 0 && operands->len > (guint)command->max_operands)
         return hearth_error(error, HEARTH_ERROR_USAGE,
                             "%s does not know what to do with \"%s\": see 'hearth-cli %s --help'.",
-                            command->name,
-                            (const char *)operands->pdata[command->max_operands], command->name);
+                            command->name, (const char *)operands->pdata[command->max_operands],
+                            command->name);
     g_ptr_array_add(operands, NULL);
     return command->run(values, (char **)operands->pdata, error);
 }

@@ -6,7 +6,7 @@
 #ifndef HEARTH_CLI_COMMAND_H
 #define HEARTH_CLI_COMMAND_H
 
-#include "cli/options.h"
+#include "cli/base/options.h"
 
 typedef struct {
     const char *name;
@@ -14,8 +14,8 @@ typedef struct {
     const char *synopsis; /* what follows the name */
     const char *details;  /* paragraphs of --help */
     const HearthOption *options;
-    size_t values_size;            /* of its values, which begin with HearthCommon */
-    int max_operands;              /* -1 = any number */
+    size_t values_size;             /* of its values, which begin with HearthCommon */
+    int max_operands;               /* -1 = any number */
     void (*defaults)(void *values); /* NULL = all zero */
     /* `operands` ends with NULL. */
     bool (*run)(const void *values, char **operands, GError **error);
@@ -25,7 +25,8 @@ extern const HearthCommand hearth_chat_command, hearth_tokenize_command, hearth_
     hearth_render_command, hearth_logits_command, hearth_inspect_command, hearth_bench_command,
     hearth_hardware_command;
 
-/* The whole program. Returns the exit code: 0 done, 1 failed, 2 bad usage, 3 the input was refused. */
+/* The whole program. Returns the exit code: 0 done, 1 failed, 2 bad usage, 3 the input was refused.
+ */
 int hearth_command_main(int argc, char **argv);
 
 /* For commands that need what the option `name` gives. */

@@ -1,9 +1,9 @@
 #include <stdlib.h>
 
 #include "cli/command.h"
-#include "cli/io.h"
+#include "cli/base/io.h"
 #include "cli/loader.h"
-#include "cli/tokens.h"
+#include "cli/base/tokens.h"
 
 typedef struct {
     HearthCommon common;

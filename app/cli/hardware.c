@@ -1,5 +1,5 @@
 #include "cli/command.h"
-#include "cli/io.h"
+#include "cli/base/io.h"
 
 typedef struct {
     HearthCommon common;

@@ -1,8 +1,8 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "cli/console.h"
-#include "cli/io.h"
+#include "cli/base/console.h"
+#include "cli/base/io.h"
 #include "models/remote.h"
 
 typedef struct {

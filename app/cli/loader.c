@@ -1,6 +1,6 @@
 #include "cli/loader.h"
 
-#include "cli/console.h"
+#include "cli/base/console.h"
 #include "models/ember.h"
 
 static EngModel *open_model(const char *path, const EngModelSettings *settings, GError **error)

@@ -1,7 +1,7 @@
 #include "cli/command.h"
-#include "cli/io.h"
+#include "cli/base/io.h"
 #include "cli/loader.h"
-#include "cli/tokens.h"
+#include "cli/base/tokens.h"
 
 typedef struct {
     HearthCommon common;
@@ -12,7 +12,7 @@ typedef struct {
 static const HearthOption options[] = {
     {"model", 'm', HEARTH_OPTION_TEXT, "MODEL", offsetof(Values, model), 0, 0, "GGUF file"},
     {"tokens", 0, HEARTH_OPTION_TEXT, "IDS", offsetof(Values, tokens), 0, 0,
-     "token ids between commas; @FILE: read them from FILE; -: from the standard input"},
+     "token ids between commas; @FILE or -: from FILE or the standard input"},
     {"out", 0, HEARTH_OPTION_TEXT, "FILE", offsetof(Values, out), 0, 0,
      "where to write; an existing file is replaced when all is computed"},
     {"threads", 0, HEARTH_OPTION_INT, "N", offsetof(Values, threads), 1, 512,

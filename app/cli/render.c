@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "cli/io.h"
+#include "cli/base/io.h"
 #include "cli/loader.h"
-#include "cli/members.h"
+#include "cli/base/members.h"
 
 typedef struct {
     HearthCommon common;
@@ -30,8 +30,9 @@ static bool read_request(const char *path, char **ret_variables, char **ret_now,
     if (!request) return false;
     const char *input_text = hearth_members_get(request, "input");
     if (!input_text)
-        return hearth_error(error, HEARTH_ERROR_REFUSED,
-                            "The request has no \"input\": write {\"input\": {\"messages\": […]}}.");
+        return hearth_error(
+            error, HEARTH_ERROR_REFUSED,
+            "The request has no \"input\": write {\"input\": {\"messages\": […]}}.");
     g_autoptr(HearthMembers) input = hearth_members_new(input_text, error);
     if (!input) return false;
     const char *tokens_text = hearth_members_get(request, "tokens");

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "cli/command.h"
-#include "cli/io.h"
+#include "cli/base/io.h"
 #include "cli/loader.h"
 
 typedef struct {

@@ -7,15 +7,14 @@
 #endif
 
 /* The assembler copies the file in. `.previous` is no word of PE assemblers: back to .text. */
-__asm__(SECTION
-        ".balign 64\n"
-        ".globl hearth_ember_begin\n"
-        "hearth_ember_begin:\n"
-        ".incbin \"" HEARTH_EMBER_FILE "\"\n"
-        ".globl hearth_ember_end\n"
-        "hearth_ember_end:\n"
-        ".byte 0\n"
-        ".text\n");
+__asm__(SECTION ".balign 64\n"
+                ".globl hearth_ember_begin\n"
+                "hearth_ember_begin:\n"
+                ".incbin \"" HEARTH_EMBER_FILE "\"\n"
+                ".globl hearth_ember_end\n"
+                "hearth_ember_end:\n"
+                ".byte 0\n"
+                ".text\n");
 
 extern const unsigned char hearth_ember_begin[], hearth_ember_end[];
 

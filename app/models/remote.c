@@ -10,10 +10,10 @@
 /* One file on the server, as far as it is here. */
 typedef struct {
     const char *url;
-    GByteArray *bytes;   /* its beginning */
-    guint64 file_size;   /* 0 = not known yet */
-    char *etag;          /* of the first answer */
-    size_t want;         /* length of `bytes` after the request that runs */
+    GByteArray *bytes; /* its beginning */
+    guint64 file_size; /* 0 = not known yet */
+    char *etag;        /* of the first answer */
+    size_t want;       /* length of `bytes` after the request that runs */
     /* of the answer that comes in */
     guint64 range_start, range_total, length;
     char *answer_etag;
@@ -27,7 +27,10 @@ bool hearth_remote_is_url(const char *text)
            g_ascii_strncasecmp(text, "https://", 8) == 0;
 }
 
-static bool is_secure(const char *url) { return g_ascii_strncasecmp(url, "https:", 6) == 0; }
+static bool is_secure(const char *url)
+{
+    return g_ascii_strncasecmp(url, "https:", 6) == 0;
+}
 
 static size_t on_header(char *line, size_t size, size_t n, void *data)
 {
@@ -147,8 +150,8 @@ static bool fetch(CURL *curl, Download *download, size_t want, GError **error)
     bool complete = download->bytes->len == MIN(want, download->file_size);
     if (download->file_size && complete) return true;
     if (code == CURLE_OK)
-        download->refusal = body.begun ? "the server ended its answer too early"
-                                       : "the server's answer is empty";
+        download->refusal =
+            body.begun ? "the server ended its answer too early" : "the server's answer is empty";
     return failed(download, curl, code, details, error);
 }
 
@@ -161,8 +164,8 @@ static EngPeek *peek_part(CURL *curl, const char *url, GError **error)
     while (failure.code == ENG_ERR_MORE) {
         if (!fetch(curl, &download, want, error)) goto end;
         failure = (EngError){0};
-        peek = eng_peek_bytes(download.bytes->data, download.bytes->len, download.file_size,
-                              &failure);
+        peek =
+            eng_peek_bytes(download.bytes->data, download.bytes->len, download.file_size, &failure);
         if (peek) goto end;
         bool no_more = download.bytes->len == download.file_size || want == MOST_BYTES;
         if (failure.code == ENG_ERR_MORE && no_more) {
@@ -182,7 +185,8 @@ end:
     return peek;
 }
 
-/* The URL of part `part`, from the first part's; NULL when its name is not …-00001-of-NNNNN.gguf. */
+/* The URL of part `part`, from the first part's; NULL when its name is not …-00001-of-NNNNN.gguf.
+ */
 static char *part_url(const char *url, int part, int n_parts)
 {
     g_autofree char *first = g_strdup_printf("-00001-of-%05d.gguf", n_parts);

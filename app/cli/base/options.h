@@ -3,19 +3,19 @@
  * --name VALUE, --name=VALUE, -n VALUE, -nVALUE; `--` ends the options; the last of two wins. Every
  * command's values begin with HearthCommon, whose options all commands share. Strings are borrowed
  * from the arguments. */
-#ifndef HEARTH_CLI_OPTIONS_H
-#define HEARTH_CLI_OPTIONS_H
+#ifndef HEARTH_CLI_BASE_OPTIONS_H
+#define HEARTH_CLI_BASE_OPTIONS_H
 
 #include "error.h"
 
 typedef enum {
-    HEARTH_OPTION_FLAG,  /* gboolean: takes no value */
-    HEARTH_OPTION_TEXT,  /* const char * */
-    HEARTH_OPTION_CHOICE,/* const char *: one of `arg`, split at | */
-    HEARTH_OPTION_INT,   /* int, min … max */
-    HEARTH_OPTION_REAL,  /* double, min … max */
-    HEARTH_OPTION_SEED,  /* guint64 below ENG_SEED_RANDOM */
-    HEARTH_OPTION_ABSENT /* known by name, not in this build: `help` says what to do instead */
+    HEARTH_OPTION_FLAG,   /* gboolean: takes no value */
+    HEARTH_OPTION_TEXT,   /* const char * */
+    HEARTH_OPTION_CHOICE, /* const char *: one of `arg`, split at | */
+    HEARTH_OPTION_INT,    /* int, min … max */
+    HEARTH_OPTION_REAL,   /* double, min … max */
+    HEARTH_OPTION_SEED,   /* guint64 below ENG_SEED_RANDOM */
+    HEARTH_OPTION_ABSENT  /* known by name, not in this build: `help` says what to do instead */
 } HearthOptionKind;
 
 typedef struct {
@@ -34,7 +34,8 @@ typedef struct {
 
 extern const HearthOption hearth_options_common[];
 
-/* Fills `values`; what is no option goes to `operands` (borrowed strings). `args` ends with NULL. */
+/* Fills `values`; what is no option goes to `operands` (borrowed strings). `args` ends with NULL.
+ */
 bool hearth_options_parse(const char *command, const HearthOption *options, char **args,
                           void *values, GPtrArray *operands, GError **error);
 

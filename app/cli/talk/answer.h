@@ -1,7 +1,7 @@
 /* One answer of a model: the loop over eng_step until the model ends it, a limit is reached or
  * Ctrl-C stops it; what was said is collected and, as it comes, shown. */
-#ifndef HEARTH_CLI_ANSWER_H
-#define HEARTH_CLI_ANSWER_H
+#ifndef HEARTH_CLI_TALK_ANSWER_H
+#define HEARTH_CLI_TALK_ANSWER_H
 
 #include "error.h"
 

@@ -1,7 +1,7 @@
 /* Lines typed at a prompt: with editing and a history kept between sessions where libedit was there
  * at build time, plainly otherwise. */
-#ifndef HEARTH_CLI_LINES_H
-#define HEARTH_CLI_LINES_H
+#ifndef HEARTH_CLI_TALK_LINES_H
+#define HEARTH_CLI_TALK_LINES_H
 
 typedef struct HearthLines HearthLines;
 

@@ -1,10 +1,10 @@
-#include "cli/repl.h"
+#include "cli/talk/repl.h"
 
 #include <string.h>
 
-#include "cli/console.h"
-#include "cli/io.h"
-#include "cli/lines.h"
+#include "cli/base/console.h"
+#include "cli/base/io.h"
+#include "cli/talk/lines.h"
 #include "paths.h"
 
 #define HOW_TO_LEAVE "To leave, press Ctrl-D or type /quit."

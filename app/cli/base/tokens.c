@@ -1,8 +1,8 @@
-#include "cli/tokens.h"
+#include "cli/base/tokens.h"
 
 #include <string.h>
 
-#include "cli/options.h"
+#include "cli/base/options.h"
 
 #define SEPARATORS ", \t\r\n"
 

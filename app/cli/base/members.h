@@ -4,8 +4,8 @@
  * written: json-glib would wrap integers beyond 64 bits, print 1e22 as no JSON, and cut a string at
  * \u0000. Only the outermost object is taken apart here; the values inside are checked by whoever
  * reads them. */
-#ifndef HEARTH_CLI_MEMBERS_H
-#define HEARTH_CLI_MEMBERS_H
+#ifndef HEARTH_CLI_BASE_MEMBERS_H
+#define HEARTH_CLI_BASE_MEMBERS_H
 
 #include "error.h"
 

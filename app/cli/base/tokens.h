@@ -1,6 +1,6 @@
 /* Token ids as people and scripts write them: numbers between commas or white space. */
-#ifndef HEARTH_CLI_TOKENS_H
-#define HEARTH_CLI_TOKENS_H
+#ifndef HEARTH_CLI_BASE_TOKENS_H
+#define HEARTH_CLI_BASE_TOKENS_H
 
 #include "error.h"
 

@@ -1,4 +1,4 @@
-#include "cli/members.h"
+#include "cli/base/members.h"
 
 #include <string.h>
 
@@ -11,7 +11,10 @@ struct HearthMembers {
     GArray *list; /* of Member */
 };
 
-static const char *skip_space(const char *p) { return p + strspn(p, " \t\r\n"); }
+static const char *skip_space(const char *p)
+{
+    return p + strspn(p, " \t\r\n");
+}
 
 /* p is at a quote; returns what follows the closing one, NULL when there is none. */
 static const char *skip_string(const char *p)

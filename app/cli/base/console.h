@@ -2,8 +2,8 @@
  *
  * The only escape sequences used: ESC[2m dim, ESC[0m normal, CR ESC[K erase the line. They are
  * written to terminals only; colour keeps quiet with NO_COLOR set or TERM=dumb. */
-#ifndef HEARTH_CLI_CONSOLE_H
-#define HEARTH_CLI_CONSOLE_H
+#ifndef HEARTH_CLI_BASE_CONSOLE_H
+#define HEARTH_CLI_BASE_CONSOLE_H
 
 #include <stdbool.h>
 
@@ -35,7 +35,8 @@ void hearth_console_progress_done(void);
  * something is stuck. */
 void hearth_console_catch_interrupts(void);
 
-/* Whether Ctrl-C was pressed since the last call. */
+/* Whether Ctrl-C was pressed since the flag was last taken; to take it lowers it. */
+bool hearth_console_interrupted(void);
 bool hearth_console_take_interrupt(void);
 
 #endif

@@ -1,9 +1,9 @@
-#include "cli/answer.h"
+#include "cli/talk/answer.h"
 
 #include <string.h>
 
-#include "cli/console.h"
-#include "cli/io.h"
+#include "cli/base/console.h"
+#include "cli/base/io.h"
 
 /* What is on the screen. */
 typedef struct {
@@ -93,11 +93,11 @@ static bool show_end(View *view, const HearthAnswer *answer, GError **error)
                       : g_str_equal(answer->stop, "length")    ? " · token limit reached"
                       : g_str_equal(answer->stop, "context")   ? " · context full"
                                                                : "";
-    g_autofree char *line = g_strdup_printf(
-        "%s%s%s%d tokens · %.1f tok/s · first token %.1f s%s%s\n", hearth_console_normal(),
-        view->begun ? "\n" : "", hearth_console_dim(), answer->stats.tokens,
-        hearth_answer_decode_speed(answer), answer->stats.first_token_s, why,
-        hearth_console_normal());
+    g_autofree char *line =
+        g_strdup_printf("%s%s%s%d tokens · %.1f tok/s · first token %.1f s%s%s\n",
+                        hearth_console_normal(), view->begun ? "\n" : "", hearth_console_dim(),
+                        answer->stats.tokens, hearth_answer_decode_speed(answer),
+                        answer->stats.first_token_s, why, hearth_console_normal());
     return write_text(line, error);
 }
 

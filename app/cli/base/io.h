@@ -1,8 +1,8 @@
 /* What the commands read and write: whole files or stdin in, stdout out, every error noticed.
  *
  * A reader that went away (a closed pipe) is HEARTH_ERROR_CLOSED. */
-#ifndef HEARTH_CLI_IO_H
-#define HEARTH_CLI_IO_H
+#ifndef HEARTH_CLI_BASE_IO_H
+#define HEARTH_CLI_BASE_IO_H
 
 #include <json-glib/json-glib.h>
 

@@ -1,4 +1,4 @@
-#include "cli/io.h"
+#include "cli/base/io.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -31,8 +31,8 @@ bool hearth_io_read(const char *path, char **ret_bytes, size_t *ret_len, GError 
     if (g_file_get_contents(path, ret_bytes, ret_len, &cause)) return true;
     int why = errno;
     if (g_error_matches(cause, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-        return hearth_error(error, HEARTH_ERROR_FAILED,
-                            "There is no file \"%s\": check the path.", path);
+        return hearth_error(error, HEARTH_ERROR_FAILED, "There is no file \"%s\": check the path.",
+                            path);
     return hearth_error(error, HEARTH_ERROR_FAILED, "Cannot read \"%s\": %s.", path,
                         why ? g_strerror(why) : cause->message);
 }

@@ -1,9 +1,9 @@
 /* A conversation in a terminal: model, session, sampling and the messages so far. The whole history
  * goes to the engine each time; it computes only what is new. */
-#ifndef HEARTH_CLI_TALK_H
-#define HEARTH_CLI_TALK_H
+#ifndef HEARTH_CLI_TALK_TALK_H
+#define HEARTH_CLI_TALK_TALK_H
 
-#include "cli/answer.h"
+#include "cli/talk/answer.h"
 #include "cli/loader.h"
 
 typedef struct HearthTalk HearthTalk;

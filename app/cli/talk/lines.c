@@ -1,15 +1,30 @@
-#include "cli/lines.h"
+#include "cli/talk/lines.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include <glib.h>
 
-#include "cli/console.h"
+#include "cli/base/console.h"
+
+/* Waits until something was typed; false when Ctrl-C was pressed. A plain read could miss one that
+ * comes just before it begins, so this looks again five times a second. */
+static bool wait_for_input(void)
+{
+#ifdef G_OS_UNIX
+    GPollFD input = {.fd = 0, .events = G_IO_IN};
+    while (!hearth_console_interrupted())
+        if (g_poll(&input, 1, 200) > 0) return true;
+    return false;
+#else
+    return true; /* there, Ctrl-C ends the read */
+#endif
+}
 
 #ifdef HEARTH_HAVE_LIBEDIT
 
 #include <histedit.h>
+#include <wchar.h>
 
 enum { KEPT = 1000 }; /* lines of history */
 
@@ -27,10 +42,27 @@ static char *current_prompt(EditLine *edit)
     return (char *)lines->prompt;
 }
 
+/* One character: 1, 0 at the end, -1 when Ctrl-C was pressed. */
+static int read_character(EditLine *edit, wchar_t *ret)
+{
+    (void)edit;
+    if (!wait_for_input()) return -1;
+    mbstate_t state = {0};
+    for (;;) {
+        int c = getc(stdin);
+        if (c == EOF) return 0;
+        char byte = (char)c;
+        size_t used = mbrtowc(ret, &byte, 1, &state);
+        if (used == (size_t)-1) *ret = 0xfffd;
+        if (used != (size_t)-2) return 1;
+    }
+}
+
 HearthLines *hearth_lines_new(const char *history_path)
 {
     HearthLines *lines = g_new0(HearthLines, 1);
     HistEvent event;
+    setvbuf(stdin, NULL, _IONBF, 0); /* what is readable shall show in the descriptor */
     lines->path = g_strdup(history_path);
     lines->prompt = "";
     lines->history = history_init();
@@ -42,6 +74,7 @@ HearthLines *hearth_lines_new(const char *history_path)
     el_set(lines->edit, EL_PROMPT, current_prompt);
     el_set(lines->edit, EL_HIST, history, lines->history);
     el_set(lines->edit, EL_SIGNAL, 1); /* its own handlers while it reads, which pass on to ours */
+    el_set(lines->edit, EL_GETCFN, read_character);
     el_set(lines->edit, EL_EDITOR, "emacs");
     el_set(lines->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(lines->edit, NULL); /* the person's own ~/.editrc */
@@ -100,17 +133,6 @@ void hearth_lines_free(HearthLines *lines)
     g_free(lines);
 }
 
-/* Unlike a read, this comes back when Ctrl-C is pressed. On a terminal a whole line is there then. */
-static bool wait_for_input(void)
-{
-#ifdef G_OS_UNIX
-    GPollFD input = {.fd = 0, .events = G_IO_IN};
-    return g_poll(&input, 1, -1) > 0;
-#else
-    return true;
-#endif
-}
-
 HearthLinesResult hearth_lines_read(HearthLines *lines, const char *prompt, char **ret_line)
 {
     int c = EOF;
@@ -118,8 +140,7 @@ HearthLinesResult hearth_lines_read(HearthLines *lines, const char *prompt, char
     fflush(stdout);
     g_string_truncate(lines->line, 0);
     if (wait_for_input())
-        while ((c = getc(stdin)) != EOF && c != '\n')
-            g_string_append_c(lines->line, (char)c);
+        while ((c = getc(stdin)) != EOF && c != '\n') g_string_append_c(lines->line, (char)c);
     if (c == EOF) {
         clearerr(stdin);
         if (hearth_console_take_interrupt()) return HEARTH_LINES_INTERRUPT;

@@ -1,0 +1,312 @@
+"""What each command but chat does with good input, and with odd but good input."""
+import json
+import math
+import os
+import struct
+
+import gguf_file
+import harness
+from harness import Case, FOLDER, run
+
+TINY = harness.write("tiny.gguf", gguf_file.llama())
+VOCAB = harness.write("vocab.gguf", gguf_file.build(
+    {"general.architecture": "llama", **gguf_file.vocabulary()}, []))
+IDS = {byte: i for i, byte in enumerate(gguf_file.byte_letters())}
+BOS = gguf_file.N_VOCAB - 2
+
+
+class Tokenize(Case):
+    def ids(self, data, *args, model=TINY):
+        return self.json("tokenize", "-m", model, *args, stdin=data)["tokens"]
+
+    def test_every_byte_and_no_newline_lost(self):
+        data = b"\n\x00 a\xff\xfe\xe4\xb8\n"
+        self.assertEqual(self.ids(data), [IDS[b] for b in data])
+
+    def test_merges(self):
+        self.assertEqual(self.ids(b"hehe"), [256, 256])
+
+    def test_plain_form(self):
+        self.assertEqual(self.text("tokenize", "-m", TINY, stdin=b"ab"),
+                         f"{IDS[97]} {IDS[98]}\n".encode())
+        self.assertEqual(self.text("tokenize", "-m", TINY, stdin=b""), b"\n")
+
+    def test_empty_text(self):
+        self.assertEqual(self.ids(b""), [])
+
+    def test_file_and_dash(self):
+        path = harness.write("text", b"he\x00")
+        for args in (["--file", path], ["--file=-"]):
+            self.assertEqual(self.ids(b"he\x00", *args), [256, IDS[0]])
+
+    def test_special_tokens(self):
+        text = b"<|im_end|>"
+        self.assertEqual(self.ids(text), [BOS + 1])
+        self.assertEqual(self.ids(text, "--no-special"), [IDS[b] for b in text])
+
+    def test_bos(self):
+        metadata = {"general.architecture": "llama", **gguf_file.vocabulary(),
+                    "tokenizer.ggml.add_bos_token": True}
+        model = harness.write("bos.gguf", gguf_file.build(metadata, []))
+        self.assertEqual(self.ids(b"he", model=model), [BOS, 256])
+        self.assertEqual(self.ids(b"he", "--no-bos", model=model), [256])
+
+    def test_vocabulary_without_weights(self):
+        self.assertEqual(self.ids(b"he", model=VOCAB), [256])
+
+
+class Detokenize(Case):
+    def test_bytes_come_back(self):
+        data = bytes(range(256))
+        self.assertEqual(self.text("detokenize", "-m", VOCAB, *(IDS[b] for b in data)), data)
+
+    def test_json_is_text(self):
+        ids = [IDS[b] for b in b"a\xff\x00b"]
+        self.assertEqual(self.json("detokenize", "-m", VOCAB, *ids)["text"], "a\ufffd\ufffdb")
+
+    def test_ids_in_one_argument(self):
+        self.assertEqual(self.text("detokenize", "-m", VOCAB, "256,256 256"), b"hehehe")
+
+    def test_special_tokens_are_written(self):
+        self.assertEqual(self.text("detokenize", "-m", VOCAB, BOS), b"<|im_start|>")
+
+    def test_bad_ids(self):
+        self.refuse(2, '"-5" is no token id', "detokenize", "-m", VOCAB, "-5")
+        self.refuse(2, '"x" is no token id', "detokenize", "-m", VOCAB, "1,x")
+        self.refuse(2, "is no token id", "detokenize", "-m", VOCAB, "99999999999999999999")
+        self.refuse(3, "259|0 to 258", "detokenize", "-m", VOCAB, "259")
+
+
+class Render(Case):
+    def request(self, document):
+        text = document if isinstance(document, (str, bytes)) else json.dumps(document)
+        return harness.write("request.json", text)
+
+    def render(self, template, document, **more):
+        path = harness.write("template.jinja", template)
+        return self.json("render", "--template", path, "--request", self.request(document), **more)
+
+    def test_template(self):
+        got = self.render("{% for m in messages %}{{ bos_token }}{{ m.content }}|{% endfor %}",
+                          {"input": {"messages": [{"role": "user", "content": "ü\n"}]},
+                           "tokens": {"bos_token": "<s>"}})
+        self.assertEqual(got, {"text": "<s>ü\n|"})
+
+    def test_input_wins_over_tokens(self):
+        got = self.render("{{ a }}{{ b }}", {"input": {"a": 1}, "tokens": {"a": 2, "b": 3}})
+        self.assertEqual(got["text"], "13")
+
+    def test_plain_text_has_nothing_added(self):
+        path = harness.write("template.jinja", "{{ a }}")
+        request = self.request({"input": {"a": "x\n\n"}})
+        self.assertEqual(self.text("render", "--template", path, "--request", request), b"x\n\n")
+
+    def test_request_on_standard_input(self):
+        path = harness.write("template.jinja", "{{ a }}")
+        self.assertEqual(self.text("render", "--template", path, "--request", "-",
+                                   stdin=b' {"input": {"a": [1, "}"]}} \n'), b"[1, '}']")
+
+    def test_numbers_stay_as_written(self):
+        got = self.render("{{ a }} {{ b }} {{ c }}",
+                          '{"input": {"a": 12345678901234567890, "b": 0.1, "c": 1e22}}')
+        self.assertEqual(got["text"], "12345678901234567890 0.1 1e+22")
+
+    def test_now(self):
+        got = self.render("{{ strftime_now('%Y/%m/%d %H') }}",
+                          {"input": {}, "now": "2026-03-09T08:05:07"})
+        self.assertEqual(got["text"], "2026/03/09 08")
+
+    def test_of_a_model(self):
+        request = self.request({"input": {"messages": [{"role": "user", "content": "A"}],
+                                          "add_generation_prompt": True}})
+        for model in (TINY, VOCAB):
+            got = self.json("render", "-m", model, "--request", request)
+            self.assertEqual(got["text"],
+                             "<|im_start|>user\nA<|im_end|>\n<|im_start|>assistant\n")
+
+    def test_a_template_that_raises_speaks_for_itself(self):
+        long = "Only user and assistant roles are supported! " * 20
+        path = harness.write("template.jinja", "{{ raise_exception(text) }}")
+        for message in ("No “luck” today", long):
+            request = self.request({"input": {"text": message}})
+            for extra in ([], ["--json"]):
+                done = run("render", "--template", path, "--request", request, *extra)
+                self.assertEqual((done.returncode, done.stdout), (3, b""))
+                self.assertEqual(done.stderr.decode(), message + "\n")
+
+    def test_bad_requests(self):
+        path = harness.write("template.jinja", "x")
+        for text in ("", "[]", "{", "nonsense", '{"input": {}', '{"input": {} "x": 1}', "{} {}",
+                     '{"input": 5}', '{"input": {}, "tokens": []}', '{"input": {"a": }}'):
+            self.refuse(3, "request", "render", "--template", path, "--request",
+                        self.request(text))
+        self.refuse(3, '"input"', "render", "--template", path, "--request", self.request("{}"))
+        self.refuse(3, '"now"', "render", "--template", path, "--request",
+                    self.request('{"input": {}, "now": 5}'))
+        self.refuse(3, "UTF-8", "render", "--template", path, "--request", self.request(b"\xff"))
+
+    def test_model_without_template(self):
+        metadata = {"general.architecture": "llama", **gguf_file.vocabulary()}
+        del metadata["tokenizer.chat_template"]
+        model = harness.write("plain.gguf", gguf_file.build(metadata, []))
+        done = run("render", "-m", model, "--request", self.request({"input": {}}))
+        self.assertEqual((done.returncode, done.stdout), (3, b""))
+        self.assertIn(b"template", done.stderr)
+
+
+class Logits(Case):
+    OUT = os.path.join(FOLDER, "out")
+
+    def rows(self, *args, **more):
+        self.json("logits", "-m", TINY, "--out", self.OUT, *args, **more)
+        with open(self.OUT, "rb") as file:
+            data = file.read()
+        n = len(data) // 4 // gguf_file.N_VOCAB
+        values = struct.unpack(f"<{len(data) // 4}f", data)
+        self.assertEqual(len(values), n * gguf_file.N_VOCAB)
+        return [values[i * gguf_file.N_VOCAB:(i + 1) * gguf_file.N_VOCAB] for i in range(n)]
+
+    def test_a_row_per_token(self):
+        rows = self.rows("--tokens", "1,2,3")
+        self.assertEqual(len(rows), 3)
+        self.assertTrue(all(math.isfinite(x) for row in rows for x in row))
+        self.assertEqual(rows[0][258], 0)  # the model's row of zeros
+        self.assertEqual(self.rows("--tokens", "1,2,3", "--threads", 1), rows)
+        self.assertEqual(self.rows("--tokens", "1,2,3", "--threads", 3), rows)
+
+    def test_a_row_knows_only_what_came_before(self):
+        long, short = self.rows("--tokens", "5,6,7,8"), self.rows("--tokens", "5,6")
+        for a, b in zip(long, short):
+            self.assertTrue(all(abs(x - y) < 1e-4 for x, y in zip(a, b)))
+        self.assertNotEqual(long[0], long[1])
+
+    def test_lists_from_elsewhere(self):
+        expected = self.rows("--tokens", "1,2,3")
+        path = harness.write("ids", "1 2\n3\n")
+        self.assertEqual(self.rows("--tokens", "@" + path), expected)
+        self.assertEqual(self.rows("--tokens", "-", stdin=b"1,2,3"), expected)
+
+    def test_more_rows_than_one_piece(self):
+        """64 MiB of rows are computed at once; these are more."""
+        n_vocab, n = 40000, 430
+        table = struct.pack("<32f", *(x / 16 for x in range(32))) * n_vocab
+        tensors = [t for t in gguf_file.llama_tensors()
+                   if t.name not in ("token_embd.weight", "output.weight")]
+        tensors += [gguf_file.Tensor(name, [32, n_vocab], table)
+                    for name in ("token_embd.weight", "output.weight")]
+        metadata = gguf_file.llama_metadata()
+        metadata["tokenizer.ggml.tokens"] += [f"t{i}" for i in range(n_vocab - gguf_file.N_VOCAB)]
+        metadata["tokenizer.ggml.token_type"] += [1] * (n_vocab - gguf_file.N_VOCAB)
+        model = harness.write("wide.gguf", gguf_file.build(metadata, tensors))
+        ids = " ".join(str(i) for i in range(n))
+        got = self.json("logits", "-m", model, "--tokens", "-", "--out", self.OUT,
+                        stdin=ids.encode())
+        self.assertEqual(got, {"n_tokens": n, "n_vocab": n_vocab})
+        self.assertEqual(os.path.getsize(self.OUT), n * n_vocab * 4)
+        self.assertGreater(n * n_vocab * 4, 64 << 20)
+        os.remove(self.OUT)
+
+    def test_bad_tokens(self):
+        for code, ids, words in ((2, "", "no token ids"), (2, "1,,x", '"x"'), (2, "-1", '"-1"'),
+                                 (3, "259", "0 to 258"), (1, "@/nonexistent", "no file")):
+            self.refuse(code, words, "logits", "-m", TINY, f"--tokens={ids}", "--out", self.OUT)
+
+    def test_nothing_remains_of_a_failure(self):
+        folder = os.path.join(FOLDER, "empty")
+        os.mkdir(folder)
+        out = os.path.join(folder, "out")
+        self.refuse(3, "", "logits", "-m", TINY, "--tokens", "1,300", "--out", out)
+        self.assertEqual(os.listdir(folder), [])
+        self.refuse(1, "Cannot write", "logits", "-m", TINY, "--tokens", "1",
+                    "--out", os.path.join(folder, "none", "out"))
+
+    def test_devices_stay_devices(self):
+        self.refuse(1, "Cannot write", "logits", "-m", TINY, "--tokens", "1", "--out", "/dev/full")
+        self.text("logits", "-m", TINY, "--tokens", "1", "--out", "/dev/null")
+        self.assertFalse(os.path.isfile("/dev/null"))
+
+
+class Inspect(Case):
+    def test_json(self):
+        got = self.json("inspect", TINY)
+        tensors = gguf_file.llama_tensors()
+        self.assertEqual({t["name"]: t["shape"] for t in got["tensors"]},
+                         {t.name: t.shape for t in tensors})
+        self.assertEqual({t["type"] for t in got["tensors"]}, {"F32"})
+        parameters = sum(math.prod(t.shape) for t in tensors)
+        self.assertEqual(sum(t["bytes"] for t in got["tensors"]), 4 * parameters)
+        self.assertEqual((got["arch"], got["name"], got["quant"]), ("llama", "Tiny", "F32"))
+        self.assertEqual((got["parameters"], got["context"]), (parameters, 100000))
+        self.assertLess(got["active_parameters"], parameters)  # one row of the token table
+        self.assertEqual((got["supported"], got["reason"]), (True, ""))
+
+    def test_plain(self):
+        out = self.text("inspect", TINY).decode()
+        for words in ("Tiny", "llama, runs here", "100000 tokens", "blk.1.ffn_down.weight"):
+            self.assertIn(words, out)
+
+    def test_a_family_that_does_not_run(self):
+        path = harness.write("other.gguf", gguf_file.build(
+            {"general.architecture": "starfish"}, [gguf_file.Tensor("a", [4])]))
+        got = self.json("inspect", path)
+        self.assertFalse(got["supported"])
+        self.assertIn("starfish", got["reason"])
+        self.assertIn(b"starfish, does not run here", self.text("inspect", path))
+
+    def test_vocabulary_only(self):
+        got = self.json("inspect", VOCAB)
+        self.assertEqual((got["tensors"], got["supported"]), ([], False))
+        self.assertIn("vocabulary", got["reason"])
+
+    def test_names_cannot_command_a_terminal(self):
+        path = harness.write("escape.gguf", gguf_file.build(
+            {"general.architecture": "llama", "general.name": b"\x1b[2Jgone\xff"},
+            [gguf_file.Tensor("\x1b[31mred", [4])]))
+        done = run("inspect", path)
+        self.assertNotIn(b"\x1b", done.stdout + done.stderr)
+        self.assertNotIn(b"\x1b", run("inspect", "--json", path).stdout)
+
+
+class Bench(Case):
+    def test_rows(self):
+        got = self.json("bench", "-m", TINY, "-p", 20, "-n", 5, "-r", 2, "--threads", 2)
+        self.assertEqual([(row["test"], row["n"]) for row in got["rows"]], [("pp20", 20), ("tg5", 5)])
+        for row in got["rows"]:
+            self.assertGreater(row["tok_s_min"], 0)
+            self.assertLessEqual(row["tok_s_min"], row["tok_s_median"])
+            self.assertLessEqual(row["tok_s_median"], row["tok_s_max"])
+
+    def test_depth_and_single_tests(self):
+        got = self.json("bench", "-m", TINY, "-p0", "-n3", "-d", 7, "-r1", "--gpu=off")
+        self.assertEqual([row["test"] for row in got["rows"]], ["tg3@d7"])
+        got = self.json("bench", "-m", TINY, "-p", 3, "-n", 0, "-r", 1)
+        self.assertEqual([row["test"] for row in got["rows"]], ["pp3"])
+
+    def test_the_built_in_model(self):
+        self.assertIn(b"pp8 ", self.text("bench", "-p", 8, "-n", 2, "-r", 1))
+
+
+class Hardware(Case):
+    def test_json(self):
+        got = self.json("hardware")
+        self.assertGreaterEqual(got["cpu"]["cores"], 1)
+        self.assertGreaterEqual(got["cpu"]["threads"], got["cpu"]["cores"])
+        self.assertGreater(got["dram_total"], 1 << 28)
+        self.assertLessEqual(got["dram_available"], got["dram_total"])
+        self.assertGreaterEqual(len(got["nodes"]), 1)
+        self.assertNotEqual(bool(got["gpu"]["name"]), bool(got["gpu"]["reason"]))
+
+    def test_plain(self):
+        out = self.text("hardware").decode()
+        for word in ("CPU", "Cores", "DRAM", "GPU"):
+            self.assertIn(word, out)
+
+    def test_mask(self):
+        got = self.json("hardware", env={"HEARTH_CPU_MASK": "c"})
+        self.assertEqual(got["cpu"]["isa_limit"], "c")
+        self.assertIn(b"HEARTH_CPU_MASK=c", self.text("hardware", env={"HEARTH_CPU_MASK": "c"}))
+        self.refuse(2, "HEARTH_CPU_MASK", "hardware", env={"HEARTH_CPU_MASK": "nonsense"})
+
+
+if __name__ == "__main__":
+    harness.main()

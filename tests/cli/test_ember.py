@@ -1,0 +1,52 @@
+"""The built-in model through the real program: 50 questions about Hearth, in phrasings that it was
+not trained on. It is the end-to-end test too: one wrong kernel turns its answers into noise.
+
+An answer is right when it has, of each list in `any`, at least one phrase, and none of `none`."""
+import json
+import os
+
+import harness
+from harness import Case
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+NEEDED = 45
+
+
+def load():
+    with open(os.path.join(HERE, "ember_questions.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def is_right(answer, rule):
+    text = answer.lower()
+    return (all(any(phrase.lower() in text for phrase in phrases) for phrases in rule["any"])
+            and not any(phrase.lower() in text for phrase in rule.get("none", [])))
+
+
+class Ember(Case):
+    def ask(self, question, *args):
+        return self.json("chat", "--prompt", question, "--temperature", 0, *args)
+
+    def test_questions(self):
+        questions, right = load(), 0
+        self.assertEqual(len({row["q"] for row in questions}), 50)
+        for row in questions:
+            answer = self.ask(row["q"])["text"]
+            if is_right(answer, row):
+                right += 1
+            else:
+                print(f"# wrong: {row['q']}\n#   {answer!r}\n#   needs {row['any']}, not {row.get('none')}", flush=True)
+        print(f"# {right} of {len(questions)} right", flush=True)
+        self.assertGreaterEqual(right, NEEDED)
+
+    def test_it_ends_its_answers(self):
+        self.assertEqual(self.ask("What is Hearth?")["stop"], "end")
+
+    def test_same_text_at_any_thread_count(self):
+        texts = {self.json("chat", "--prompt", "Tell me about Hearth.", "--seed", 11, "--threads",
+                           n)["text"] for n in (1, 2, 3)}
+        self.assertEqual(len(texts), 1)
+
+
+if __name__ == "__main__":
+    harness.main()
