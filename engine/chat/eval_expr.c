@@ -20,11 +20,12 @@ static EngValue eval_items(EngRun *run, EngEnv *env, const EngNode *node)
 
 static EngValue eval_dict(EngRun *run, EngEnv *env, const EngNode *node)
 {
-    EngDict *dict = eng_dict_new(run);
-    for (size_t i = 0; i < node->items.n; i += 2) {
-        EngValue key = eng_eval_expr(run, env, node->items.items[i]);
-        eng_dict_set(run, dict, key, eng_eval_expr(run, env, node->items.items[i + 1]));
-    }
+    EngList *items = eng_value_list_new(run, node->items.n);
+    for (size_t i = 0; i < items->n; i++)
+        items->items[i] = eng_eval_expr(run, env, node->items.items[i]);
+    EngDict *dict = eng_dict_new(run); /* an unhashable key fails after all have been computed */
+    for (size_t i = 0; i < items->n; i += 2)
+        eng_dict_set(run, dict, items->items[i], items->items[i + 1]);
     return eng_value_dict(dict);
 }
 

@@ -91,6 +91,7 @@ static EngValue filter_attr(EngRun *run, const EngValue *a, const EngArgs *args)
 {
     (void)args;
     EngValue v;
+    (void)eng_value_hash(run, a[1]);
     if (a[1].type != ENG_V_STR)
         eng_value_raise(run, "attribute name must be string, not '%s'", eng_value_type_name(a[1]));
     if (!eng_attribute_own(run, a[0], a[1].u.str, &v)) return eng_value_no_attribute(run, a[0], a[1]);

@@ -184,24 +184,37 @@ static EngValue filter_indent(EngRun *run, const EngValue *a, const EngArgs *arg
     return text(result);
 }
 
+static EngValue length_of(EngRun *run, EngValue v)
+{
+    size_t n;
+    if (!eng_value_len(v, &n))
+        eng_value_raise(run, "object of type '%s' has no len()", eng_value_type_name(v));
+    return eng_value_int((int64_t)n);
+}
+
+/* The reference's assertion that v >= least. */
+static void expect_at_least(EngRun *run, const char *what, EngValue v, EngValue least)
+{
+    if (eng_value_order(run, ENG_GE, v, least)) return;
+    EngText t = {0};
+    eng_text_printf(run, &t, "expected %s >= %lld, got ", what, (long long)least.u.i);
+    eng_repr_add_str(run, &t, v);
+    eng_value_raise_str(run, eng_text_take(run, &t));
+}
+
 static EngValue filter_truncate(EngRun *run, const EngValue *a, const EngArgs *args)
 {
     (void)args;
+    EngValue length = eng_builtin_or(a[1], eng_value_int(255)), leeway = a[4];
     EngValue ellipsis = eng_builtin_or(a[3], eng_value_text(run, "..."));
-    int64_t length = a[1].type == ENG_V_MISSING ? 255 : eng_builtin_index(run, a[1]);
-    int64_t leeway = 5;
-    size_t n, end;
-    if (a[4].type != ENG_V_MISSING && a[4].type != ENG_V_NONE) leeway = eng_builtin_index(run, a[4]);
-    if (!eng_value_len(ellipsis, &end))
-        eng_value_raise(run, "object of type '%s' has no len()", eng_value_type_name(ellipsis));
-    if (length < (int64_t)end)
-        eng_value_raise(run, "expected length >= %zu, got %lld", end, (long long)length);
-    if (leeway < 0) eng_value_raise(run, "expected leeway >= 0, got %lld", (long long)leeway);
-    if (!eng_value_len(a[0], &n))
-        eng_value_raise(run, "object of type '%s' has no len()", eng_value_type_name(a[0]));
-    if ((int64_t)n <= length + leeway) return a[0];
+    if (leeway.type == ENG_V_MISSING || leeway.type == ENG_V_NONE) leeway = eng_value_int(5);
+    EngValue end = length_of(run, ellipsis);
+    expect_at_least(run, "length", length, end);
+    expect_at_least(run, "leeway", leeway, eng_value_int(0));
+    EngValue n = length_of(run, a[0]);
+    if (eng_value_order(run, ENG_LE, n, eng_operate(run, ENG_N_ADD, length, leeway))) return a[0];
     EngValue cut = eng_operate_slice(run, a[0], eng_value_none(),
-                                     eng_value_int(length - (int64_t)end), eng_value_none());
+                                     eng_operate(run, ENG_N_SUB, length, end), eng_value_none());
     if (cut.type == ENG_V_STR && !flag(a[2])) {
         EngStr space = {.data = " ", .n = 1, .chars = 1};
         EngStr *head = eng_str_rsplit(run, cut.u.str, &space, 1)->items[0].u.str;

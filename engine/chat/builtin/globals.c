@@ -54,6 +54,8 @@ static EngDict *dict_of(EngRun *run, const EngArgs *args)
 {
     EngDict *dict = eng_dict_new(run);
     if (args->n > 1) eng_value_raise(run, "dict expected at most 1 argument, got %zu", args->n);
+    if (args->n == 1 && args->pos[0].type == ENG_V_UNDEFINED)
+        eng_value_raise_undefined(run, args->pos[0]);
     if (args->n == 1 && args->pos[0].type == ENG_V_DICT) dict = eng_dict_copy(run, args->pos[0].u.dict);
     else if (args->n == 1) add_sequence(run, dict, args->pos[0]);
     for (size_t i = 0; i < args->n_named; i++)

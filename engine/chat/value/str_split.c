@@ -72,7 +72,7 @@ EngList *eng_str_split(EngRun *run, const EngStr *s, const EngStr *sep, int64_t 
         at = skip_space(s, at, true);
         if (at == s->n) break;
         if (max >= 0 && (int64_t)p.n >= max) {
-            add_piece(&p, at, skip_space_back(s, s->n, true));
+            add_piece(&p, at, s->n);
             break;
         }
         size_t end = skip_space(s, at, false);
@@ -101,7 +101,7 @@ EngList *eng_str_rsplit(EngRun *run, const EngStr *s, const EngStr *sep, int64_t
         end = skip_space_back(s, end, true);
         if (end == 0) break;
         if (max >= 0 && (int64_t)p.n >= max) {
-            add_piece(&p, skip_space(s, 0, true), end);
+            add_piece(&p, 0, end);
             break;
         }
         size_t from = skip_space_back(s, end, false);
