@@ -150,7 +150,7 @@ static size_t make_input(const Seed *seed, long number, uint8_t *bytes)
 
 static void run_one(const Seed *seed, long number, uint8_t *bytes)
 {
-    snprintf(now_running, sizeof now_running, "%s %ld", seed->name, number);
+    snprintf(now_running, sizeof now_running, "%.255s %ld", seed->name, number);
     size_t n = make_input(seed, number, bytes);
     uint8_t *exact = malloc(n ? n : 1); /* the sanitizer sees the byte after the last */
     memcpy(exact, bytes, n);
