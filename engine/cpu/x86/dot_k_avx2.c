@@ -200,6 +200,7 @@ typedef struct {
 INLINE void tile_mins(const Tile tile[2], TileKind kind, const char *x, size_t x_stride, int tokens,
                       Ints ret[2][TILE_TOKENS])
 {
+    const int pairs = 128 / kind.group;
     UNROLL for (int t = 0; t < tokens; t++)
     {
         const EngBlockQ8_KA *a = (const EngBlockQ8_KA *)(x + (size_t)t * x_stride);
@@ -211,7 +212,7 @@ INLINE void tile_mins(const Tile tile[2], TileKind kind, const char *x, size_t x
         }
         store(sums, all_sums);
         ret[0][t] = ret[1][t] = _mm256_setzero_si256();
-        UNROLL for (int j = 0; j < 128 / kind.group; j++)
+        UNROLL for (int j = 0; j < pairs; j++)
         {
             Ints two = _mm256_set1_epi32((int)word(sums + 2 * j));
             ret[0][t] = add32(ret[0][t], pairs_16(load(tile[0].m[j]), two));

@@ -195,8 +195,9 @@ INLINE Floats tile_mins(const Tile *tile, TileKind kind, const Act *a)
         all_sums = _mm256_zextsi128_si256(_mm256_cvtepi32_epi16(all_sums));
     }
     _mm256_store_si256((__m256i *)sums, all_sums);
+    const int pairs = 128 / kind.group;
     Ints mins = zero();
-    UNROLL for (int j = 0; j < 128 / kind.group; j++)
+    UNROLL for (int j = 0; j < pairs; j++)
         mins = add_pairs(mins, load(tile->m[j]), all_words(sums + 2 * j));
     return mul(loadf(tile->dmin), floats(mins));
 }
