@@ -36,7 +36,8 @@ static EngValue macro_attribute(EngRun *run, const EngMacro *macro, const EngStr
 {
     const EngSignature *s = macro->node->signature;
     if (eng_str_is_text(name, "name"))
-        return macro->node->kind == ENG_N_MACRO ? eng_value_str(macro->node->name) : eng_value_none();
+        return macro->node->kind == ENG_N_MACRO ? eng_value_str(macro->node->name)
+                                                : eng_value_none();
     if (eng_str_is_text(name, "catch_kwargs")) return eng_value_bool(s->kwargs >= 0);
     if (eng_str_is_text(name, "catch_varargs")) return eng_value_bool(s->varargs >= 0);
     if (eng_str_is_text(name, "caller")) return eng_value_bool(s->caller >= 0);
@@ -62,10 +63,18 @@ static EngValue number_attribute(EngValue v, const EngStr *name)
 static bool is_internal(const EngStr *name)
 {
     static const char *const names[] = {
-        "__class__", "__doc__",  "__init__", "__new__",  "__repr__",   "__str__",     "__hash__",
-        "__eq__",    "__ne__",   "__lt__",   "__le__",   "__gt__",     "__ge__",      "__dir__",
-        "__format__", "__sizeof__", "__reduce__", "__reduce_ex__", "__getattribute__",
-        "__setattr__", "__delattr__", "__init_subclass__", "__subclasshook__", "__getstate__",
+        "__class__",        "__doc__",
+        "__init__",         "__new__",
+        "__repr__",         "__str__",
+        "__hash__",         "__eq__",
+        "__ne__",           "__lt__",
+        "__le__",           "__gt__",
+        "__ge__",           "__dir__",
+        "__format__",       "__sizeof__",
+        "__reduce__",       "__reduce_ex__",
+        "__getattribute__", "__setattr__",
+        "__delattr__",      "__init_subclass__",
+        "__subclasshook__", "__getstate__",
     };
     for (size_t i = 0; i < ENG_LEN(names); i++)
         if (eng_str_is_text(name, names[i])) return true;

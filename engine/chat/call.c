@@ -13,7 +13,8 @@ bool eng_call_possible(EngValue v)
 static EngValue call_loop(EngRun *run, EngLoop *loop, const EngArgs *args)
 {
     if (args->n != 1 || args->n_named)
-        eng_value_raise(run, "LoopContext.__call__() takes 2 positional arguments but %zu were given",
+        eng_value_raise(run,
+                        "LoopContext.__call__() takes 2 positional arguments but %zu were given",
                         args->n + 1);
     return eng_value_str(eng_eval_recurse(run, loop, args->pos[0]));
 }
@@ -90,8 +91,8 @@ EngArgs eng_call_args(EngRun *run, EngEnv *env, const EngCallArgs *call, EngValu
         args.n += star->n;
     }
     EngDict *more = call->star_star ? star_star_args(run, env, call->star_star) : NULL;
-    args.named = eng_value_alloc(run, (call->named.n + (more ? more->n : 0) + 1) *
-                                          sizeof *args.named);
+    args.named =
+        eng_value_alloc(run, (call->named.n + (more ? more->n : 0) + 1) * sizeof *args.named);
     for (size_t i = 0; i < call->named.n; i++)
         add_named(run, &args, eng_value_str(call->keys[i]), named[i]);
     if (caller) add_named(run, &args, eng_value_text(run, "caller"), *caller);

@@ -94,7 +94,8 @@ static void render(EngRun *run, void *arg)
         int n = sscanf(r->now, "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d", &t.year, &t.month, &t.day, &t.hour,
                        &t.minute, &t.second);
         if (n < 3 || !valid_time(t))
-            eng_value_raise(run, "The time \"%.40s\" is not of the form 2026-03-09T08:05:07.", r->now);
+            eng_value_raise(run, "The time \"%.40s\" is not of the form 2026-03-09T08:05:07.",
+                            r->now);
         run->now = t;
     }
     run->variables = read_object(run, r->request);

@@ -93,7 +93,8 @@ static void unpack(EngRun *run, EngEnv *env, const EngNodes *targets, EngValue v
     EngValue extra;
     for (size_t i = 0; i < targets->n; i++)
         if (!eng_iter_next(run, it, &values->items[i]))
-            eng_value_raise(run, "not enough values to unpack (expected %zu, got %zu)", targets->n, i);
+            eng_value_raise(run, "not enough values to unpack (expected %zu, got %zu)", targets->n,
+                            i);
     if (eng_iter_next(run, it, &extra))
         eng_value_raise(run, "too many values to unpack (expected %zu)", targets->n);
     for (size_t i = 0; i < targets->n; i++)
@@ -191,8 +192,8 @@ static bool next_of_loop(EngRun *run, EngIter *it, EngValue *ret)
 
 EngIter *eng_eval_loop_iter(EngRun *run, EngLoop *loop)
 {
-    return eng_iter_new(run, "LoopContext", next_of_loop,
-                        (EngValue){ENG_V_LOOP, {.loop = loop}}, NULL);
+    return eng_iter_new(run, "LoopContext", next_of_loop, (EngValue){ENG_V_LOOP, {.loop = loop}},
+                        NULL);
 }
 
 void eng_eval_loop_repr(EngRun *run, EngText *t, EngLoop *loop)
@@ -238,12 +239,18 @@ static EngValue with_test(EngRun *run, EngEnv *env, const EngNode *node, EngValu
     return eng_value_iter(eng_iter_new(run, "generator", next_passing, iterable, test));
 }
 
-static Flow run_loop(EngRun *run, EngEnv *env, const EngNode *node, EngValue iterable, int64_t depth0)
+static Flow run_loop(EngRun *run, EngEnv *env, const EngNode *node, EngValue iterable,
+                     int64_t depth0)
 {
     if (node->c) iterable = with_test(run, env, node, iterable);
     EngLoop *loop = eng_value_alloc(run, sizeof *loop);
-    *loop = (EngLoop){.iterable = iterable, .iter = eng_iter_of(run, iterable), .index0 = -1,
-                      .depth0 = depth0, .length = -1, .node = node->flag ? node : NULL, .env = env};
+    *loop = (EngLoop){.iterable = iterable,
+                      .iter = eng_iter_of(run, iterable),
+                      .index0 = -1,
+                      .depth0 = depth0,
+                      .length = -1,
+                      .node = node->flag ? node : NULL,
+                      .env = env};
     EngEnv *inner = env_new(run, env, node->scope);
     bool completed = false;
     EngValue item;
@@ -277,8 +284,10 @@ EngStr *eng_eval_recurse(EngRun *run, EngLoop *loop, EngValue iterable)
 
 void eng_eval_macro_name(EngRun *run, EngText *t, const EngMacro *macro)
 {
-    if (macro->node->kind == ENG_N_MACRO) eng_repr_add(run, t, eng_value_str(macro->node->name));
-    else eng_text_puts(run, t, "None");
+    if (macro->node->kind == ENG_N_MACRO)
+        eng_repr_add(run, t, eng_value_str(macro->node->name));
+    else
+        eng_text_puts(run, t, "None");
 }
 
 static EngValue take_named(EngArgs *args, const EngStr *name)
@@ -309,8 +318,9 @@ static void refuse_named(EngRun *run, const EngMacro *macro, EngArgs *args)
     EngStr caller = {.data = "caller", .n = 6, .chars = 6};
     EngValue first = args->named[0].key;
     if (take_named(args, &caller).type != ENG_V_MISSING) {
-        eng_text_puts(run, &t, " was invoked with two values for the special caller argument. "
-                               "This is most likely a bug.");
+        eng_text_puts(run, &t,
+                      " was invoked with two values for the special caller argument. "
+                      "This is most likely a bug.");
     } else {
         eng_text_puts(run, &t, " takes no keyword argument ");
         eng_repr_add(run, &t, first);
@@ -318,7 +328,8 @@ static void refuse_named(EngRun *run, const EngMacro *macro, EngArgs *args)
     eng_value_raise_str(run, eng_text_take(run, &t));
 }
 
-static void bind_special(EngRun *run, EngMacro *macro, EngEnv *env, EngArgs *args, bool found_caller)
+static void bind_special(EngRun *run, EngMacro *macro, EngEnv *env, EngArgs *args,
+                         bool found_caller)
 {
     const EngSignature *s = macro->node->signature;
     size_t n = s->args.n;
@@ -449,7 +460,8 @@ static Flow exec_scope(EngRun *run, EngEnv *env, const EngNode *node)
 {
     EngEnv *inner = enter_new(run, env, node->scope);
     if (node->a && eng_value_truth(eng_eval_expr(run, inner, node->a)))
-        eng_value_raise(run, "The template asks for automatic HTML escaping, which chats do not use.");
+        eng_value_raise(run,
+                        "The template asks for automatic HTML escaping, which chats do not use.");
     return exec_all(run, inner, &node->body);
 }
 
@@ -460,9 +472,7 @@ static Flow exec(EngRun *run, EngEnv *env, const EngNode *node)
     eng_value_enter(run);
     switch (node->kind) {
     case ENG_N_OUTPUT: exec_output(run, env, node); break;
-    case ENG_N_FOR:
-        flow = run_loop(run, env, node, eng_eval_expr(run, env, node->b), 0);
-        break;
+    case ENG_N_FOR: flow = run_loop(run, env, node, eng_eval_expr(run, env, node->b), 0); break;
     case ENG_N_IF: flow = exec_if(run, env, node); break;
     case ENG_N_MACRO: eng_eval_assign(run, env, node->a, macro_new(run, env, node)); break;
     case ENG_N_CALL_BLOCK: exec_call_block(run, env, node); break;

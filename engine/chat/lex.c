@@ -11,12 +11,12 @@ static const struct {
     const char *text;
     EngTokenKind kind;
 } operators[] = {
-    {"//", ENG_T_FLOORDIV}, {"**", ENG_T_POW},      {"==", ENG_T_EQ},      {"!=", ENG_T_NE},
-    {">=", ENG_T_GTEQ},     {"<=", ENG_T_LTEQ},     {"+", ENG_T_ADD},      {"-", ENG_T_SUB},
-    {"/", ENG_T_DIV},       {"*", ENG_T_MUL},       {"%", ENG_T_MOD},      {"~", ENG_T_TILDE},
-    {"[", ENG_T_LBRACKET},  {"]", ENG_T_RBRACKET},  {"(", ENG_T_LPAREN},   {")", ENG_T_RPAREN},
-    {"{", ENG_T_LBRACE},    {"}", ENG_T_RBRACE},    {">", ENG_T_GT},       {"<", ENG_T_LT},
-    {"=", ENG_T_ASSIGN},    {".", ENG_T_DOT},       {":", ENG_T_COLON},    {"|", ENG_T_PIPE},
+    {"//", ENG_T_FLOORDIV}, {"**", ENG_T_POW},      {"==", ENG_T_EQ},    {"!=", ENG_T_NE},
+    {">=", ENG_T_GTEQ},     {"<=", ENG_T_LTEQ},     {"+", ENG_T_ADD},    {"-", ENG_T_SUB},
+    {"/", ENG_T_DIV},       {"*", ENG_T_MUL},       {"%", ENG_T_MOD},    {"~", ENG_T_TILDE},
+    {"[", ENG_T_LBRACKET},  {"]", ENG_T_RBRACKET},  {"(", ENG_T_LPAREN}, {")", ENG_T_RPAREN},
+    {"{", ENG_T_LBRACE},    {"}", ENG_T_RBRACE},    {">", ENG_T_GT},     {"<", ENG_T_LT},
+    {"=", ENG_T_ASSIGN},    {".", ENG_T_DOT},       {":", ENG_T_COLON},  {"|", ENG_T_PIPE},
     {",", ENG_T_COMMA},     {";", ENG_T_SEMICOLON},
 };
 
@@ -221,10 +221,12 @@ static size_t skip_digits(const EngLex *lex, size_t at, int base)
 {
     if (at >= lex->n || !is_digit(lex->source[at], base)) return at;
     for (;;) {
-        if (at < lex->n && is_digit(lex->source[at], base)) at++;
+        if (at < lex->n && is_digit(lex->source[at], base))
+            at++;
         else if (at + 1 < lex->n && lex->source[at] == '_' && is_digit(lex->source[at + 1], base))
             at += 2;
-        else return at;
+        else
+            return at;
     }
 }
 
@@ -298,7 +300,8 @@ static void unescape_one(EngLex *lex, EngText *t, const EngStr *s, size_t *at)
     *at += eng_str_decode(s->data + *at, &cp);
     const char *hit = cp < 128 ? strchr(letters, (int)cp) : NULL;
     if (cp == '\n') return;
-    if (hit && *hit) eng_text_char(lex->run, t, (unsigned char)meant[hit - letters]);
+    if (hit && *hit)
+        eng_text_char(lex->run, t, (unsigned char)meant[hit - letters]);
     else if (cp >= '0' && cp <= '7') {
         cp -= '0';
         for (int i = 0; i < 2 && *at < s->n && s->data[*at] >= '0' && s->data[*at] <= '7'; i++)
@@ -315,7 +318,11 @@ static void unescape_one(EngLex *lex, EngText *t, const EngStr *s, size_t *at)
     } else if (cp < 128) {
         eng_text_printf(lex->run, t, "\\%c", (int)cp);
     } else { /* the reference escapes what is not ASCII first, and so unescapes its own backslash */
-        eng_text_printf(lex->run, t, cp < 0x100 ? "\\x%02x" : cp < 0x10000 ? "\\u%04x" : "\\U%08x", cp);
+        eng_text_printf(lex->run, t,
+                        cp < 0x100     ? "\\x%02x"
+                        : cp < 0x10000 ? "\\u%04x"
+                                       : "\\U%08x",
+                        cp);
     }
 }
 
@@ -404,8 +411,10 @@ static bool tag_end(EngLex *lex, EngToken *ret)
     if (lex->state == ENG_LEX_BLOCK) {
         end = block_end(lex, lex->at, "%}");
     } else {
-        if (starts(lex, lex->at, "-}}")) end = skip_space(lex, lex->at + 3);
-        else if (starts(lex, lex->at, "}}")) end = lex->at + 2;
+        if (starts(lex, lex->at, "-}}"))
+            end = skip_space(lex, lex->at + 3);
+        else if (starts(lex, lex->at, "}}"))
+            end = lex->at + 2;
     }
     if (!end) return false;
     *ret = token(lex, lex->state == ENG_LEX_BLOCK ? ENG_T_BLOCK_END : ENG_T_VARIABLE_END);
@@ -424,10 +433,14 @@ static bool next_in_tag(EngLex *lex, EngToken *ret)
     }
     char c = lex->source[lex->at];
     size_t end = float_end(lex, lex->at);
-    if (end) *ret = number(lex, end, true);
-    else if (c >= '0' && c <= '9') *ret = number(lex, integer_end(lex, lex->at), false);
-    else if (name(lex, ret)) return true;
-    else if ((c != '\'' && c != '"') || !string(lex, ret)) *ret = operator(lex);
+    if (end)
+        *ret = number(lex, end, true);
+    else if (c >= '0' && c <= '9')
+        *ret = number(lex, integer_end(lex, lex->at), false);
+    else if (name(lex, ret))
+        return true;
+    else if ((c != '\'' && c != '"') || !string(lex, ret))
+        *ret = operator(lex);
     return true;
 }
 

@@ -52,7 +52,13 @@ typedef struct {
     EngValue value; /* DATA, NAME, STRING: text; INTEGER, FLOAT: the number */
 } EngToken;
 
-typedef enum { ENG_LEX_ROOT, ENG_LEX_BLOCK, ENG_LEX_VARIABLE, ENG_LEX_COMMENT, ENG_LEX_RAW } EngLexState;
+typedef enum {
+    ENG_LEX_ROOT,
+    ENG_LEX_BLOCK,
+    ENG_LEX_VARIABLE,
+    ENG_LEX_COMMENT,
+    ENG_LEX_RAW
+} EngLexState;
 
 typedef struct {
     EngRun *run;

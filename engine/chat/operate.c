@@ -28,7 +28,8 @@ static _Noreturn void unsupported(EngRun *run, EngNodeKind op, EngValue a, EngVa
 
 static _Noreturn void too_large(EngRun *run)
 {
-    eng_value_raise(run, "The template computes an integer beyond 64 bits, which is not supported.");
+    eng_value_raise(run,
+                    "The template computes an integer beyond 64 bits, which is not supported.");
 }
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -65,8 +66,10 @@ static EngValue ints(EngRun *run, EngNodeKind op, int64_t a, int64_t b)
     case ENG_N_MUL: overflow = __builtin_mul_overflow(a, b, &r); break;
     case ENG_N_DIV: return eng_value_float((double)a / (double)b);
     case ENG_N_FLOORDIV:
-        if (b == -1) overflow = __builtin_sub_overflow((int64_t)0, a, &r);
-        else r = floor_div(a, b);
+        if (b == -1)
+            overflow = __builtin_sub_overflow((int64_t)0, a, &r);
+        else
+            r = floor_div(a, b);
         break;
     case ENG_N_MOD: r = b == -1 ? 0 : a - floor_div(a, b) * b; break;
     default: return int_power(run, a, b);
@@ -129,7 +132,8 @@ static EngValue add_sequences(EngRun *run, EngValue a, EngValue b)
     }
     if (a.type != b.type)
         eng_value_raise(run, "can only concatenate %s (not \"%s\") to %s",
-                        a.type == ENG_V_STR ? "str" : eng_value_type_name(a), eng_value_type_name(b),
+                        a.type == ENG_V_STR ? "str" : eng_value_type_name(a),
+                        eng_value_type_name(b),
                         a.type == ENG_V_STR ? "str" : eng_value_type_name(a));
     EngList *list = eng_value_list_new(run, a.u.list->n + b.u.list->n);
     if (a.u.list->n) memcpy(list->items, a.u.list->items, a.u.list->n * sizeof *list->items);
@@ -166,7 +170,8 @@ static EngValue multiply(EngRun *run, EngValue a, EngValue b)
     if (is_sequence(b) && eng_value_int_like(a, &times)) return repeat(run, b, times);
     if (is_sequence(a) || is_sequence(b)) {
         EngValue other = is_sequence(a) ? b : a;
-        if (other.type == ENG_V_BIG) eng_value_raise(run, "cannot fit 'int' into an index-sized integer");
+        if (other.type == ENG_V_BIG)
+            eng_value_raise(run, "cannot fit 'int' into an index-sized integer");
         eng_value_raise(run, "can't multiply sequence by non-int of type '%s'",
                         eng_value_type_name(other));
     }
@@ -176,7 +181,8 @@ static EngValue multiply(EngRun *run, EngValue a, EngValue b)
 EngValue eng_operate(EngRun *run, EngNodeKind op, EngValue a, EngValue b)
 {
     int64_t i, j;
-    if (op == ENG_N_MOD && a.type == ENG_V_STR) return eng_value_str(eng_format_percent(run, a.u.str, b));
+    if (op == ENG_N_MOD && a.type == ENG_V_STR)
+        return eng_value_str(eng_format_percent(run, a.u.str, b));
     if (a.type == ENG_V_UNDEFINED) eng_value_raise_undefined(run, a);
     if (b.type == ENG_V_UNDEFINED) eng_value_raise_undefined(run, b);
     if (eng_value_int_like(a, &i) && eng_value_int_like(b, &j)) return ints(run, op, i, j);
@@ -240,8 +246,9 @@ EngValue eng_operate_slice(EngRun *run, EngValue v, EngValue start, EngValue sto
     if (by == 0) eng_value_raise(run, "slice step cannot be zero");
     if (by == INT64_MIN) by = -INT64_MAX;
     int64_t lowest = by < 0 ? -1 : 0, highest = by < 0 ? n - 1 : n;
-    int64_t from = start.type == ENG_V_NONE ? (by < 0 ? highest : 0)
-                                            : clamp_index(slice_part(run, start), n, lowest, highest);
+    int64_t from = start.type == ENG_V_NONE
+                       ? (by < 0 ? highest : 0)
+                       : clamp_index(slice_part(run, start), n, lowest, highest);
     int64_t to = stop.type == ENG_V_NONE ? (by < 0 ? -1 : n)
                                          : clamp_index(slice_part(run, stop), n, lowest, highest);
     int64_t count = by > 0 ? (to > from ? (to - from - 1) / by + 1 : 0)

@@ -155,7 +155,8 @@ static _Noreturn void fail_open_block(EngParser *p, EngStr *name)
                                   "tag, but currently looking for "
                                 : " Jinja was looking for the following tags: ");
         for (const char *const *end = p->ends[p->n_ends - 1]; *end; end++)
-            eng_text_printf(p->run, &t, "%s'%s'", end == p->ends[p->n_ends - 1] ? "" : " or ", *end);
+            eng_text_printf(p->run, &t, "%s'%s'", end == p->ends[p->n_ends - 1] ? "" : " or ",
+                            *end);
         eng_text_puts(p->run, &t, ".");
     }
     if (p->n_tags > 0) {
@@ -243,7 +244,8 @@ static EngNode *parse_for(EngParser *p)
 
 static EngNode *parse_if(EngParser *p)
 {
-    static const char *const ends[] = {"elif", "else", "endif", NULL}, *const last[] = {"endif", NULL};
+    static const char *const ends[] = {"elif", "else", "endif", NULL}, *const last[] = {"endif",
+                                                                                        NULL};
     EngNode *first = eng_parse_node(p, ENG_N_IF, eng_parse_next(p).line), *node = first;
     EngNodeList further = {0};
     for (;;) {
@@ -300,7 +302,8 @@ static void parse_signature(EngParser *p, EngSignature *signature)
     while (p->current.kind != ENG_T_RPAREN) {
         if (args.nodes.n) eng_parse_expect(p, ENG_T_COMMA);
         EngNode *arg = eng_parse_name_target(p);
-        if (eng_parse_skip(p, ENG_T_ASSIGN)) eng_parse_add(p, &defaults, eng_parse_expression(p, true));
+        if (eng_parse_skip(p, ENG_T_ASSIGN))
+            eng_parse_add(p, &defaults, eng_parse_expression(p, true));
         else if (defaults.nodes.n)
             eng_value_raise(p->run, "non-default argument follows default argument");
         eng_parse_add(p, &args, arg);
@@ -444,14 +447,22 @@ static EngNode *parse_statement(EngParser *p)
         const char *tag;
         EngNode *(*parse)(EngParser *);
     } statements[] = {
-        {"for", parse_for},           {"if", parse_if},
-        {"block", parse_block},       {"extends", parse_load},
-        {"print", parse_print},       {"macro", parse_macro},
-        {"include", parse_load},      {"from", parse_load},
-        {"import", parse_load},       {"set", parse_set},
-        {"with", parse_with},         {"autoescape", parse_autoescape},
-        {"call", parse_call_block},   {"filter", parse_filter_block},
-        {"break", parse_jump},        {"continue", parse_jump},
+        {"for", parse_for},
+        {"if", parse_if},
+        {"block", parse_block},
+        {"extends", parse_load},
+        {"print", parse_print},
+        {"macro", parse_macro},
+        {"include", parse_load},
+        {"from", parse_load},
+        {"import", parse_load},
+        {"set", parse_set},
+        {"with", parse_with},
+        {"autoescape", parse_autoescape},
+        {"call", parse_call_block},
+        {"filter", parse_filter_block},
+        {"break", parse_jump},
+        {"continue", parse_jump},
         {"generation", parse_generation},
     };
     if (p->current.kind != ENG_T_NAME) eng_value_raise(p->run, "tag name expected");

@@ -75,7 +75,7 @@ static bool compare_operator(EngParser *p, EngCompareOp *ret)
     static const struct {
         EngTokenKind token;
         EngCompareOp op;
-    } ops[] = {{ENG_T_EQ, ENG_OP_EQ}, {ENG_T_NE, ENG_OP_NE},   {ENG_T_LT, ENG_OP_LT},
+    } ops[] = {{ENG_T_EQ, ENG_OP_EQ},   {ENG_T_NE, ENG_OP_NE}, {ENG_T_LT, ENG_OP_LT},
                {ENG_T_LTEQ, ENG_OP_LE}, {ENG_T_GT, ENG_OP_GT}, {ENG_T_GTEQ, ENG_OP_GE}};
     for (size_t i = 0; i < ENG_LEN(ops); i++)
         if (eng_parse_skip(p, ops[i].token)) return *ret = ops[i].op, true;
@@ -179,7 +179,8 @@ static void parse_argument(EngParser *p, EngCallArgs *call, EngNodeList *args, E
     } else if (p->current.kind == ENG_T_POW) {
         valid = !call->star_star;
     } else if (p->current.kind == ENG_T_NAME && eng_parse_look(p).kind == ENG_T_ASSIGN) {
-        if (call->star_star) valid = false;
+        if (call->star_star)
+            valid = false;
         else {
             EngStr *key = eng_parse_next(p).value.u.str;
             eng_parse_next(p);
@@ -340,8 +341,8 @@ static EngNode *parse_subscript(EngParser *p, EngNode *node)
         eng_parse_add(p, &args, parse_subscribed(p));
     }
     eng_parse_expect(p, ENG_T_RBRACKET);
-    EngNode *arg = args.nodes.n == 1 ? args.nodes.items[0]
-                                     : with_items(p, ENG_N_TUPLE, token.line, args);
+    EngNode *arg =
+        args.nodes.n == 1 ? args.nodes.items[0] : with_items(p, ENG_N_TUPLE, token.line, args);
     return node2(p, ENG_N_GETITEM, token.line, node, arg);
 }
 
@@ -350,8 +351,10 @@ static EngNode *parse_postfix(EngParser *p, EngNode *node)
     for (;;) {
         if (p->current.kind == ENG_T_DOT || p->current.kind == ENG_T_LBRACKET)
             node = parse_subscript(p, node);
-        else if (p->current.kind == ENG_T_LPAREN) node = parse_call(p, node);
-        else return node;
+        else if (p->current.kind == ENG_T_LPAREN)
+            node = parse_call(p, node);
+        else
+            return node;
     }
 }
 
@@ -369,10 +372,14 @@ static EngNode *parse_unary(EngParser *p, bool with_filter)
     }
     node = parse_postfix(p, node);
     while (with_filter) {
-        if (p->current.kind == ENG_T_PIPE) node = eng_parse_filter(p, node, false);
-        else if (eng_parse_is_name(p, "is")) node = parse_test(p, node);
-        else if (p->current.kind == ENG_T_LPAREN) node = parse_call(p, node);
-        else break;
+        if (p->current.kind == ENG_T_PIPE)
+            node = eng_parse_filter(p, node, false);
+        else if (eng_parse_is_name(p, "is"))
+            node = parse_test(p, node);
+        else if (p->current.kind == ENG_T_LPAREN)
+            node = parse_call(p, node);
+        else
+            break;
     }
     return node;
 }
@@ -504,14 +511,14 @@ static bool can_assign(const EngNode *node)
 static void check_target(EngParser *p, EngNode *node)
 {
     static const char *const names[] = {
-        [ENG_N_CONST] = "const",     [ENG_N_NAME] = "name",         [ENG_N_TUPLE] = "tuple",
-        [ENG_N_LIST] = "list",       [ENG_N_DICT] = "dict",         [ENG_N_COND] = "condexpr",
-        [ENG_N_OR] = "or",           [ENG_N_AND] = "and",           [ENG_N_NOT] = "not",
-        [ENG_N_COMPARE] = "compare", [ENG_N_ADD] = "add",           [ENG_N_SUB] = "sub",
-        [ENG_N_MUL] = "mul",         [ENG_N_DIV] = "div",           [ENG_N_FLOORDIV] = "floordiv",
-        [ENG_N_MOD] = "mod",         [ENG_N_POW] = "pow",           [ENG_N_CONCAT] = "concat",
-        [ENG_N_NEG] = "neg",         [ENG_N_POS] = "pos",           [ENG_N_GETATTR] = "getattr",
-        [ENG_N_GETITEM] = "getitem", [ENG_N_CALL] = "call",         [ENG_N_FILTER] = "filter",
+        [ENG_N_CONST] = "const",     [ENG_N_NAME] = "name", [ENG_N_TUPLE] = "tuple",
+        [ENG_N_LIST] = "list",       [ENG_N_DICT] = "dict", [ENG_N_COND] = "condexpr",
+        [ENG_N_OR] = "or",           [ENG_N_AND] = "and",   [ENG_N_NOT] = "not",
+        [ENG_N_COMPARE] = "compare", [ENG_N_ADD] = "add",   [ENG_N_SUB] = "sub",
+        [ENG_N_MUL] = "mul",         [ENG_N_DIV] = "div",   [ENG_N_FLOORDIV] = "floordiv",
+        [ENG_N_MOD] = "mod",         [ENG_N_POW] = "pow",   [ENG_N_CONCAT] = "concat",
+        [ENG_N_NEG] = "neg",         [ENG_N_POS] = "pos",   [ENG_N_GETATTR] = "getattr",
+        [ENG_N_GETITEM] = "getitem", [ENG_N_CALL] = "call", [ENG_N_FILTER] = "filter",
         [ENG_N_TEST] = "test",
     };
     if (!can_assign(node)) eng_value_raise(p->run, "can't assign to '%s'", names[node->kind]);

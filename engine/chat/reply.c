@@ -6,7 +6,9 @@
 
 #define MAX_SPACE 16 /* bytes of white space held back; of a longer run only the end */
 
-#define DEEPSEEK(word) "<\xef\xbd\x9ctool\xe2\x96\x81" "calls\xe2\x96\x81" word "\xef\xbd\x9c>"
+#define DEEPSEEK(word)                                                                             \
+    "<\xef\xbd\x9ctool\xe2\x96\x81"                                                                \
+    "calls\xe2\x96\x81" word "\xef\xbd\x9c>"
 
 static const struct {
     const char *text;
@@ -21,7 +23,10 @@ static const struct {
     {DEEPSEEK("end"), ENG_PART_TOOL_CALL, ENG_PART_ANSWER},
 };
 
-static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
 
 void eng_reply_init(EngReply *reply, const char *prompt, size_t len)
 {

@@ -187,8 +187,10 @@ static void look_undeclared(void *ctx, EngNode *node)
 {
     Undeclared *u = ctx;
     if (node->kind == ENG_N_NAME && eng_str_is_text(node->name, u->name)) {
-        if (node->store) u->stored = true;
-        else if (!u->stored) u->read = true;
+        if (node->store)
+            u->stored = true;
+        else if (!u->stored)
+            u->read = true;
     }
     if (node->kind != ENG_N_BLOCK) each_child(node, look_undeclared, ctx);
 }
@@ -231,8 +233,10 @@ static void collect(void *ctx, EngNode *node)
     Collector *c = ctx;
     switch (node->kind) {
     case ENG_N_NAME:
-        if (node->store) store(c->run, c->scope, node->name);
-        else load(c->run, c->scope, node->name);
+        if (node->store)
+            store(c->run, c->scope, node->name);
+        else
+            load(c->run, c->scope, node->name);
         break;
     case ENG_N_NSREF: load(c->run, c->scope, node->name); break;
     case ENG_N_IF: collect_if(c, node); break;
@@ -257,8 +261,10 @@ static void collect(void *ctx, EngNode *node)
 static void collect_parameters(void *ctx, EngNode *node)
 {
     Collector *c = ctx;
-    if (node->kind == ENG_N_NAME) parameter(c->run, c->scope, node->name);
-    else each_child(node, collect_parameters, c);
+    if (node->kind == ENG_N_NAME)
+        parameter(c->run, c->scope, node->name);
+    else
+        each_child(node, collect_parameters, c);
 }
 
 /* ---- resolving ---- */
@@ -301,8 +307,7 @@ static void resolve_for(Resolver *r, EngScope *scope, EngNode *node, bool soft)
               in_else = {run, scope_new(run, scope)};
     collect_parameters(&in_loop, node->a);
     node->uses_loop = node->flag || is_undeclared(&node->body, "loop");
-    if (node->uses_loop)
-        node->loop_slot = parameter(run, in_loop.scope, eng_str_text(run, "loop"));
+    if (node->uses_loop) node->loop_slot = parameter(run, in_loop.scope, eng_str_text(run, "loop"));
     each(&node->body, collect, &in_loop);
     each(&node->orelse, collect, &in_else);
     node->scope = in_loop.scope;
@@ -370,8 +375,7 @@ static void resolve_block(Resolver *r, EngScope *scope, EngNode *node)
             eng_value_raise_str(r->run, eng_text_take(r->run, &t));
         }
     EngNode **more = eng_value_alloc(r->run, (r->tree->blocks.n + 1) * sizeof *more);
-    if (r->tree->blocks.n)
-        memcpy(more, r->tree->blocks.items, r->tree->blocks.n * sizeof *more);
+    if (r->tree->blocks.n) memcpy(more, r->tree->blocks.items, r->tree->blocks.n * sizeof *more);
     more[r->tree->blocks.n++] = node;
     r->tree->blocks.items = more;
     Collector c = {r->run, scope_new(r->run, node->flag ? scope : NULL)};
@@ -389,8 +393,7 @@ static void resolve_inner(Resolver *r, EngScope *scope, EngNode *node)
     Collector c = {r->run, scope_new(r->run, scope)};
     node->scope = c.scope;
     if (node->kind == ENG_N_WITH)
-        for (size_t i = 0; i < node->items.n; i += 2)
-            collect_parameters(&c, node->items.items[i]);
+        for (size_t i = 0; i < node->items.n; i += 2) collect_parameters(&c, node->items.items[i]);
     if (node->kind == ENG_N_SCOPE && node->a) collect(&c, node->a);
     each(&node->body, collect, &c);
     if (node->kind == ENG_N_FILTER_BLOCK) collect(&c, node->a);

@@ -85,10 +85,10 @@ typedef struct {
     EngNode *star, *star_star; /* *args, **kwargs, or NULL */
 } EngCallArgs;
 
-typedef struct { /* of a macro or a call block */
-    EngNodes args; /* NAMEs */
-    EngNodes defaults; /* of the last n of args */
-    int *slots;        /* of args */
+typedef struct {                 /* of a macro or a call block */
+    EngNodes args;               /* NAMEs */
+    EngNodes defaults;           /* of the last n of args */
+    int *slots;                  /* of args */
     int caller, kwargs, varargs; /* slots, -1: not used in the body */
     bool explicit_caller;        /* caller is among args */
 } EngSignature;

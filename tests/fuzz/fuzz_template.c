@@ -10,8 +10,8 @@ static void render(const EngTemplate *tmpl, const char *request)
     EngError err = {0};
     char *text = NULL, *message = NULL;
     size_t n = 0;
-    if (eng_template_render(tmpl, request, "{\"bos_token\": \"<s>\"}", "2026-03-09T08:05:07", &text, &n,
-                            &message, &err)) {
+    if (eng_template_render(tmpl, request, "{\"bos_token\": \"<s>\"}", "2026-03-09T08:05:07", &text,
+                            &n, &message, &err)) {
         if (!text || text[n] != 0) __builtin_trap();
     } else if (!message || err.code != ENG_ERR_REFUSED) {
         __builtin_trap();
@@ -22,8 +22,9 @@ static void render(const EngTemplate *tmpl, const char *request)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char sample[] = "{\"messages\": [{\"role\": \"user\", \"content\": \"Hi \\u00e9\"}], "
-                                 "\"l\": [3, 1, 2], \"d\": {\"a\": 1.5, \"b\": null}, \"s\": \"a b\"}";
+    static const char sample[] =
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"Hi \\u00e9\"}], "
+        "\"l\": [3, 1, 2], \"d\": {\"a\": 1.5, \"b\": null}, \"s\": \"a b\"}";
     EngError err = {0};
     const char *tmpl = (const char *)data, *end = size ? memchr(data, 0, size) : NULL;
     size_t n = end ? (size_t)(end - tmpl) : size;

@@ -28,7 +28,8 @@ static char *read_file(const char *path, size_t *ret_n)
     return data;
 }
 
-/* A JSON document, read by the interpreter's own reader; cleared with eng_arena_clear(&run->arena). */
+/* A JSON document, read by the interpreter's own reader; cleared with eng_arena_clear(&run->arena).
+ */
 static bool read_json(EngRun *run, const char *text, size_t n, EngValue *ret)
 {
     *run = (EngRun){0};
@@ -55,7 +56,8 @@ static char *dump(EngRun *run, EngValue v)
     return eng_strndup(s->data, s->n);
 }
 
-/* Renders; the result or the message, 'O', 'E' (rendering failed) or 'S' (parsing failed). free(). */
+/* Renders; the result or the message, 'O', 'E' (rendering failed) or 'S' (parsing failed). free().
+ */
 static char *outcome(const char *tmpl, size_t n, const char *request, const char *defaults,
                      const char *now, char *ret_kind)
 {
@@ -82,19 +84,40 @@ static bool differs_at(const char *got, const EngStr *want)
 /* ---- shared templates ---- */
 
 static const char *const shared[] = {
-    "Apertus-8B-Instruct", "CohereForAI-c4ai-command-r-plus-tool_use", "GLM-4.6", "GLM-4.7-Flash",
-    "HuggingFaceTB-SmolLM3-3B", "Kimi-K2-Instruct", "LFM2-8B-A1B", "MiMo-VL", "MiroThinker",
-    "Mistral-Small-3.2-24B-Instruct-2506", "NousResearch-Hermes-3-Llama-3.1-8B-tool_use",
-    "Qwen-QwQ-32B", "Qwen-Qwen2.5-7B-Instruct", "Qwen-Qwen3-0.6B", "StepFun3.5-Flash",
-    "deepseek-ai-DeepSeek-R1-Distill-Llama-8B", "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B",
-    "deepseek-ai-DeepSeek-V3.1", "deepseek-ai-DeepSeek-V3.2", "fireworks-ai-llama-3-firefunction-v2",
-    "google-gemma-2-2b-it", "ibm-granite-granite-3.3-2B-Instruct", "llama-cpp-deepseek-r1",
-    "meetkai-functionary-medium-v3.1", "meta-llama-Llama-3.1-8B-Instruct",
-    "meta-llama-Llama-3.3-70B-Instruct", "microsoft-Phi-3.5-mini-instruct",
-    "mistralai-Mistral-Nemo-Instruct-2407", "moonshotai-Kimi-K2", "openai-gpt-oss-120b",
+    "Apertus-8B-Instruct",
+    "CohereForAI-c4ai-command-r-plus-tool_use",
+    "GLM-4.6",
+    "GLM-4.7-Flash",
+    "HuggingFaceTB-SmolLM3-3B",
+    "Kimi-K2-Instruct",
+    "LFM2-8B-A1B",
+    "MiMo-VL",
+    "MiroThinker",
+    "Mistral-Small-3.2-24B-Instruct-2506",
+    "NousResearch-Hermes-3-Llama-3.1-8B-tool_use",
+    "Qwen-QwQ-32B",
+    "Qwen-Qwen2.5-7B-Instruct",
+    "Qwen-Qwen3-0.6B",
+    "StepFun3.5-Flash",
+    "deepseek-ai-DeepSeek-R1-Distill-Llama-8B",
+    "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B",
+    "deepseek-ai-DeepSeek-V3.1",
+    "deepseek-ai-DeepSeek-V3.2",
+    "fireworks-ai-llama-3-firefunction-v2",
+    "google-gemma-2-2b-it",
+    "ibm-granite-granite-3.3-2B-Instruct",
+    "llama-cpp-deepseek-r1",
+    "meetkai-functionary-medium-v3.1",
+    "meta-llama-Llama-3.1-8B-Instruct",
+    "meta-llama-Llama-3.3-70B-Instruct",
+    "microsoft-Phi-3.5-mini-instruct",
+    "mistralai-Mistral-Nemo-Instruct-2407",
+    "moonshotai-Kimi-K2",
+    "openai-gpt-oss-120b",
 };
 
-static void check_shared(const char *name, const char *tmpl, size_t n_tmpl, EngRun *run, EngValue doc)
+static void check_shared(const char *name, const char *tmpl, size_t n_tmpl, EngRun *run,
+                         EngValue doc)
 {
     char *tokens = dump(run, member(run, doc, "tokens")), *now = NULL;
     EngValue when = member(run, doc, "now"), cases = member(run, doc, "cases");
@@ -106,9 +129,9 @@ static void check_shared(const char *name, const char *tmpl, size_t n_tmpl, EngR
         char *request = dump(run, member(run, one, "input"));
         char *got = outcome(tmpl, n_tmpl, request, tokens, now, &kind);
         EngStr *title = member(run, one, "case").u.str;
-        CHECK_MSG(kind == want_kind && !differs_at(got, want.u.str), "%s, %.*s:\n%c %s\nnot\n%c %.*s",
-                  name, (int)title->n, title->data, kind, got, want_kind, (int)want.u.str->n,
-                  want.u.str->data);
+        CHECK_MSG(kind == want_kind && !differs_at(got, want.u.str),
+                  "%s, %.*s:\n%c %s\nnot\n%c %.*s", name, (int)title->n, title->data, kind, got,
+                  want_kind, (int)want.u.str->n, want.u.str->data);
         free(got);
         free(request);
     }
@@ -173,15 +196,15 @@ static void language(void)
 static void expect(const char *tmpl, const char *request, char want_kind, const char *want)
 {
     char kind, *got = outcome(tmpl, strlen(tmpl), request, NULL, NULL, &kind);
-    CHECK_MSG(kind == want_kind && strcmp(got, want) == 0, "%.200s: %c %.200s, not %c %s", tmpl, kind,
-              got, want_kind, want);
+    CHECK_MSG(kind == want_kind && strcmp(got, want) == 0, "%.200s: %c %.200s, not %c %s", tmpl,
+              kind, got, want_kind, want);
     free(got);
 }
 
 static void generation_blocks(void)
 {
-    expect("{% for m in l %}{% generation %}{{ m }}{% endgeneration %}{% endfor %}", "{\"l\":[1,2]}",
-           'O', "12");
+    expect("{% for m in l %}{% generation %}{{ m }}{% endgeneration %}{% endfor %}",
+           "{\"l\":[1,2]}", 'O', "12");
     expect("{% generation %}", "{}", 'S',
            "Unexpected end of template. Jinja was looking for the following tags: 'endgeneration'. "
            "The innermost block that needs to be closed is 'generation'.");
@@ -191,7 +214,8 @@ static void bad_requests(void)
 {
     expect("x", "[1]", 'E', "The request is not a JSON object.");
     expect("x", "{\"a\":1,}", 'E', "The request is not JSON: '\"' expected at byte 7 (line 1).");
-    expect("x", "{\"a\": 01}", 'E', "The request is not JSON: ',' or '}' expected at byte 7 (line 1).");
+    expect("x", "{\"a\": 01}", 'E',
+           "The request is not JSON: ',' or '}' expected at byte 7 (line 1).");
     expect("x", "{\"a\": \"\x01\"}", 'E',
            "The request is not JSON: control character in a string at byte 7 (line 1).");
     expect("x", "", 'E', "The request is not JSON: it ends too early at byte 0 (line 1).");
@@ -202,16 +226,18 @@ static void bad_requests(void)
 
 static void limits(void)
 {
-    expect("{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}", "{}", 'E',
-           "The template does not end: stopped after 50000000 steps.");
+    expect("{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}", "{}",
+           'E', "The template does not end: stopped after 50000000 steps.");
     expect("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "{}", 'E',
            "maximum recursion depth exceeded");
     expect("{{ 'x' * 99999999999 }}", "{}", 'E', "The template's text grows beyond 64 MiB.");
     expect("{{ 'x'.ljust(99999999999) }}", "{}", 'E', "The template's text grows beyond 64 MiB.");
-    expect("{{ [1] * 99999999999 }}", "{}", 'E', "The template needs more than 1024 MiB of memory.");
+    expect("{{ [1] * 99999999999 }}", "{}", 'E',
+           "The template needs more than 1024 MiB of memory.");
     expect("{{ range(1000000) }}", "{}", 'E',
            "Range too big. The sandbox blocks ranges larger than MAX_RANGE (100000).");
-    expect("{% set ns = namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}"
+    expect("{% set ns = namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% "
+           "endfor %}"
            "{{ ns.l }}",
            "{}", 'E', "maximum recursion depth exceeded");
     expect("{{ 9223372036854775807 + 1 }}", "{}", 'E',
@@ -268,7 +294,8 @@ static int serve(void)
     size_t n_tmpl, n_request;
     while (scanf("%zu %zu", &n_tmpl, &n_request) == 2 && getchar() == '\n') {
         char *tmpl = calloc(1, n_tmpl + 1), *request = calloc(1, n_request + 1), kind;
-        if (fread(tmpl, 1, n_tmpl, stdin) != n_tmpl || fread(request, 1, n_request, stdin) != n_request)
+        if (fread(tmpl, 1, n_tmpl, stdin) != n_tmpl ||
+            fread(request, 1, n_request, stdin) != n_request)
             return 1;
         char *got = outcome(tmpl, n_tmpl, request, NULL, "2026-03-09T08:05:07", &kind);
         printf("%c %zu\n%s\n", kind, strlen(got), got);
@@ -283,9 +310,13 @@ static int serve(void)
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
-        {"shared_templates", shared_templates}, {"language", language},
-        {"generation_blocks", generation_blocks}, {"bad_requests", bad_requests},
-        {"limits", limits}, {"nesting", nesting}, {"long_texts", long_texts},
+        {"shared_templates", shared_templates},
+        {"language", language},
+        {"generation_blocks", generation_blocks},
+        {"bad_requests", bad_requests},
+        {"limits", limits},
+        {"nesting", nesting},
+        {"long_texts", long_texts},
     };
     if (argc == 2 && strcmp(argv[1], "--serve") == 0) return serve();
     return test_main(argc, argv, tests, TEST_COUNT(tests));

@@ -11,8 +11,8 @@ typedef struct {
 
 static void collect(Parts *parts, const EngReplySegment *segments, int n)
 {
-    static const char letters[] = {[ENG_PART_ANSWER] = 'A', [ENG_PART_THINKING] = 'T',
-                                   [ENG_PART_TOOL_CALL] = 'C'};
+    static const char letters[] = {
+        [ENG_PART_ANSWER] = 'A', [ENG_PART_THINKING] = 'T', [ENG_PART_TOOL_CALL] = 'C'};
     for (int i = 0; i < n; i++) {
         size_t at = strlen(parts->text);
         CHECK(segments[i].len > 0);
@@ -94,17 +94,21 @@ static void stray_tags(void)
 
 static void tool_calls(void)
 {
-    expect("", "Let me see.\n<tool_call>\n{\"name\": \"f\"}\n</tool_call>\n<tool_call>\n{}\n</tool_call>",
-           "A:Let me see.|C:{\"name\": \"f\"}{}");
+    expect(
+        "",
+        "Let me see.\n<tool_call>\n{\"name\": \"f\"}\n</tool_call>\n<tool_call>\n{}\n</tool_call>",
+        "A:Let me see.|C:{\"name\": \"f\"}{}");
     expect("", "<think>\nx\n</think>\n<tool_call>{}</tool_call>\ndone", "T:x|C:{}|A:done");
-    expect("", "ok<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+    expect("",
+           "ok<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
            "A:ok|C:<｜tool▁call▁begin｜>f<｜tool▁call▁end｜>");
     expect("", "<tool_call>unfinished", "C:unfinished");
 }
 
 static void long_space(void)
 {
-    expect("", "a                                        b", "A:a                                        b");
+    expect("", "a                                        b",
+           "A:a                                        b");
     expect("<think>", "a                    </think>b", "T:a    |A:b"); /* 16 bytes are held back */
 }
 
@@ -125,8 +129,12 @@ static void many_segments(void)
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
-        {"plain", plain},           {"thinking", thinking},     {"open_prompt", open_prompt},
-        {"stray_tags", stray_tags}, {"tool_calls", tool_calls}, {"long_space", long_space},
+        {"plain", plain},
+        {"thinking", thinking},
+        {"open_prompt", open_prompt},
+        {"stray_tags", stray_tags},
+        {"tool_calls", tool_calls},
+        {"long_space", long_space},
         {"many_segments", many_segments},
     };
     return test_main(argc, argv, tests, TEST_COUNT(tests));

@@ -23,7 +23,10 @@ const EngFilter *eng_builtin_filter(const EngStr *name)
     return found;
 }
 
-const EngFilter *eng_builtin_test(const EngStr *name) { return find_in(eng_builtin_tests, name); }
+const EngFilter *eng_builtin_test(const EngStr *name)
+{
+    return find_in(eng_builtin_tests, name);
+}
 
 /* ---- arguments to parameters ---- */
 
@@ -43,13 +46,14 @@ static _Noreturn void too_many(EngRun *run, const EngFilter *f, int n_params, co
     int least = f->required + f->hidden, most = n_params + f->hidden;
     size_t given = args->n + (size_t)f->hidden;
     if (least == most)
-        eng_value_raise(run, "%s() takes %d positional argument%s but %zu %s given", f->python, most,
-                        most == 1 ? "" : "s", given, given == 1 ? "was" : "were");
+        eng_value_raise(run, "%s() takes %d positional argument%s but %zu %s given", f->python,
+                        most, most == 1 ? "" : "s", given, given == 1 ? "was" : "were");
     eng_value_raise(run, "%s() takes from %d to %d positional arguments but %zu were given",
                     f->python, least, most, given);
 }
 
-static void check_required(EngRun *run, const EngFilter *f, const EngStr *names, const EngValue *out)
+static void check_required(EngRun *run, const EngFilter *f, const EngStr *names,
+                           const EngValue *out)
 {
     int missing[ENG_BUILTIN_MAX_PARAMS], n = 0;
     for (int i = 0; i < f->required; i++)
@@ -74,9 +78,9 @@ static void bind(EngRun *run, const EngFilter *f, const EngArgs *args, EngValue 
         const EngStr *key = args->named[k].key.u.str;
         int i = 0;
         while (i < n && !eng_str_equal(&names[i], key)) i++;
-        const char *wrong = i == n                           ? "got an unexpected keyword argument"
+        const char *wrong = i == n                         ? "got an unexpected keyword argument"
                             : out[i].type != ENG_V_MISSING ? "got multiple values for argument"
-                                                             : NULL;
+                                                           : NULL;
         if (wrong) {
             EngText t = {0};
             eng_text_printf(run, &t, "%s() %s ", f->python, wrong);
@@ -105,7 +109,8 @@ EngValue eng_builtin_apply_named(EngRun *run, EngValue name, bool is_filter, con
     const EngFilter *f = NULL;
     if (name.type == ENG_V_STR)
         f = is_filter ? eng_builtin_filter(name.u.str) : eng_builtin_test(name.u.str);
-    else (void)eng_value_hash(run, name); /* looked up in a dict: "unhashable type" */
+    else
+        (void)eng_value_hash(run, name); /* looked up in a dict: "unhashable type" */
     if (f) return eng_builtin_apply(run, f, args);
     EngText t = {0};
     eng_text_printf(run, &t, "No %s named ", is_filter ? "filter" : "test");
@@ -114,7 +119,8 @@ EngValue eng_builtin_apply_named(EngRun *run, EngValue name, bool is_filter, con
     if (name.type == ENG_V_UNDEFINED) {
         const EngUndefined *u = name.u.undefined;
         eng_text_puts(run, &t, " (");
-        if (u->hint) eng_text_str(run, &t, u->hint);
+        if (u->hint)
+            eng_text_str(run, &t, u->hint);
         else {
             if (u->obj.type != ENG_V_MISSING) {
                 eng_repr_add(run, &t, eng_value_str(eng_value_type_repr(run, u->obj)));
@@ -159,8 +165,14 @@ EngStr *eng_builtin_ascii(EngRun *run, const EngStr *s)
     for (size_t at = 0; at < s->n;) {
         uint32_t cp;
         at += eng_str_decode(s->data + at, &cp);
-        if (cp < 128) eng_text_char(run, &t, cp);
-        else eng_text_printf(run, &t, cp < 0x100 ? "\\x%02x" : cp < 0x10000 ? "\\u%04x" : "\\U%08x", cp);
+        if (cp < 128)
+            eng_text_char(run, &t, cp);
+        else
+            eng_text_printf(run, &t,
+                            cp < 0x100     ? "\\x%02x"
+                            : cp < 0x10000 ? "\\u%04x"
+                                           : "\\U%08x",
+                            cp);
     }
     return eng_text_take(run, &t);
 }
@@ -203,8 +215,10 @@ static void sort_short(EngRun *run, Keyed *k, size_t n)
         size_t lo = 0, hi = sorted;
         while (lo < hi) {
             size_t mid = (lo + hi) / 2;
-            if (less(run, &pivot, &k[mid])) hi = mid;
-            else lo = mid + 1;
+            if (less(run, &pivot, &k[mid]))
+                hi = mid;
+            else
+                lo = mid + 1;
         }
         memmove(&k[lo + 1], &k[lo], (sorted - lo) * sizeof *k);
         k[lo] = pivot;

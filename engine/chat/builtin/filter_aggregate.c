@@ -4,7 +4,10 @@
 #include "chat/value/repr.h"
 #include "chat/value/str.h"
 
-static bool flag(EngValue v) { return v.type != ENG_V_MISSING && eng_value_truth(v); }
+static bool flag(EngValue v)
+{
+    return v.type != ENG_V_MISSING && eng_value_truth(v);
+}
 
 /* make_attrgetter with ignore_case */
 static EngValue key_of(EngRun *run, EngValue item, EngValue attribute, bool case_sensitive)
@@ -95,8 +98,8 @@ static EngValue extreme(EngRun *run, const EngValue *a, EngOrder order)
     EngIter *it = eng_iter_of(run, a[0]);
     EngValue best, v;
     if (!eng_iter_next(run, it, &best))
-        return eng_value_undefined_hint(run,
-                                        eng_str_text(run, "No aggregated item, sequence was empty."));
+        return eng_value_undefined_hint(
+            run, eng_str_text(run, "No aggregated item, sequence was empty."));
     EngValue best_key = key_of(run, best, a[2], flag(a[1]));
     while (eng_iter_next(run, it, &v)) {
         EngValue key = key_of(run, v, a[2], flag(a[1]));

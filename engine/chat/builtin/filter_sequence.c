@@ -7,7 +7,10 @@
 #include "chat/value/repr.h"
 #include "chat/value/str.h"
 
-static bool given(EngValue v) { return v.type != ENG_V_MISSING && v.type != ENG_V_NONE; }
+static bool given(EngValue v)
+{
+    return v.type != ENG_V_MISSING && v.type != ENG_V_NONE;
+}
 
 static EngValue filter_default(EngRun *run, const EngValue *a, const EngArgs *args)
 {
@@ -94,7 +97,8 @@ static EngValue filter_attr(EngRun *run, const EngValue *a, const EngArgs *args)
     (void)eng_value_hash(run, a[1]);
     if (a[1].type != ENG_V_STR)
         eng_value_raise(run, "attribute name must be string, not '%s'", eng_value_type_name(a[1]));
-    if (!eng_attribute_own(run, a[0], a[1].u.str, &v)) return eng_value_no_attribute(run, a[0], a[1]);
+    if (!eng_attribute_own(run, a[0], a[1].u.str, &v))
+        return eng_value_no_attribute(run, a[0], a[1]);
     return eng_attribute_get(run, a[0], a[1].u.str);
 }
 
@@ -150,8 +154,10 @@ static void prepare_map(EngRun *run, Each *e)
         e->fallback = eng_value_missing();
         for (size_t i = 0; i < e->args.n_named; i++) {
             EngPair *p = &e->args.named[i];
-            if (eng_str_is_text(p->key.u.str, "attribute")) e->attribute = p->value;
-            else if (eng_str_is_text(p->key.u.str, "default")) e->fallback = p->value;
+            if (eng_str_is_text(p->key.u.str, "attribute"))
+                e->attribute = p->value;
+            else if (eng_str_is_text(p->key.u.str, "default"))
+                e->fallback = p->value;
             else {
                 EngStr *before = eng_str_text(run, "Unexpected keyword argument ");
                 eng_value_raise_str(run, eng_str_concat(run, before, eng_repr_of(run, p->key)));
@@ -217,12 +223,12 @@ static bool next_selected(EngRun *run, EngIter *it, EngValue *ret)
     return false;
 }
 
-static EngValue each_new(EngRun *run, const EngArgs *args, EngNext *next, bool by_attribute, bool negate)
+static EngValue each_new(EngRun *run, const EngArgs *args, EngNext *next, bool by_attribute,
+                         bool negate)
 {
     Each *e = eng_value_alloc(run, sizeof *e);
     *e = (Each){.args = *args, .by_attribute = by_attribute, .negate = negate};
-    if (args->n == 0)
-        eng_value_raise(run, "missing 1 required positional argument: 'value'");
+    if (args->n == 0) eng_value_raise(run, "missing 1 required positional argument: 'value'");
     return eng_value_iter(eng_iter_new(run, "generator", next, args->pos[0], e));
 }
 

@@ -9,7 +9,10 @@
 #include "chat/value/repr.h"
 #include "chat/value/str.h"
 
-static EngValue text(EngStr *s) { return eng_value_str(s); }
+static EngValue text(EngStr *s)
+{
+    return eng_value_str(s);
+}
 
 /* The result of a str method: markup stays markup. */
 static EngValue like(EngRun *run, const EngStr *source, EngStr *s)
@@ -17,7 +20,10 @@ static EngValue like(EngRun *run, const EngStr *source, EngStr *s)
     return text(source->markup ? eng_str_mark(run, s, true) : s);
 }
 
-static bool flag(EngValue v) { return v.type != ENG_V_MISSING && eng_value_truth(v); }
+static bool flag(EngValue v)
+{
+    return v.type != ENG_V_MISSING && eng_value_truth(v);
+}
 
 static EngValue filter_upper(EngRun *run, const EngValue *a, const EngArgs *args)
 {
@@ -71,7 +77,8 @@ static EngValue filter_trim(EngRun *run, const EngValue *a, const EngArgs *args)
     (void)args;
     EngStr *s = eng_repr_soft(run, a[0]);
     const EngStr *chars = NULL;
-    if (a[1].type == ENG_V_STR) chars = a[1].u.str;
+    if (a[1].type == ENG_V_STR)
+        chars = a[1].u.str;
     else if (a[1].type != ENG_V_MISSING && a[1].type != ENG_V_NONE)
         eng_value_raise(run, "strip arg must be None or str");
     return like(run, s, eng_str_strip(run, s, chars, ENG_STRIP_LEFT | ENG_STRIP_RIGHT));
@@ -95,7 +102,8 @@ static EngValue filter_replace(EngRun *run, const EngValue *a, const EngArgs *ar
 {
     (void)args;
     int64_t count = -1;
-    EngStr *s = eng_repr_str(run, a[0]), *old = eng_repr_str(run, a[1]), *by = eng_repr_str(run, a[2]);
+    EngStr *s = eng_repr_str(run, a[0]), *old = eng_repr_str(run, a[1]),
+           *by = eng_repr_str(run, a[2]);
     if (a[3].type != ENG_V_MISSING && a[3].type != ENG_V_NONE) count = eng_builtin_index(run, a[3]);
     return text(eng_str_replace(run, s, old, by, count));
 }
@@ -118,7 +126,8 @@ static EngValue filter_escape(EngRun *run, const EngValue *a, const EngArgs *arg
 {
     (void)a;
     if (args->n != 1 || args->n_named)
-        eng_value_raise(run, "escape() takes exactly one argument (%zu given)", args->n + args->n_named);
+        eng_value_raise(run, "escape() takes exactly one argument (%zu given)",
+                        args->n + args->n_named);
     EngStr *s = eng_repr_soft(run, args->pos[0]);
     return text(s->markup ? s : eng_str_escape(run, s));
 }
@@ -245,11 +254,12 @@ static EngValue filter_wordcount(EngRun *run, const EngValue *a, const EngArgs *
 static EngValue filter_striptags(EngRun *run, const EngValue *a, const EngArgs *args)
 {
     (void)args;
-    static const char *const entities[][2] = {{"&lt;", "<"},  {"&gt;", ">"},    {"&#39;", "'"},
-                                              {"&#34;", "\""}, {"&quot;", "\""}, {"&nbsp;", "\xc2\xa0"},
-                                              {"&amp;", "&"}};
+    static const char *const entities[][2] = {
+        {"&lt;", "<"},    {"&gt;", ">"},          {"&#39;", "'"}, {"&#34;", "\""},
+        {"&quot;", "\""}, {"&nbsp;", "\xc2\xa0"}, {"&amp;", "&"}};
     EngStr *s = eng_repr_str(run, a[0]);
-    EngStr tag = {.data = "<", .n = 1}, close = {.data = ">", .n = 1}, end = {.data = "-->", .n = 3};
+    EngStr tag = {.data = "<", .n = 1}, close = {.data = ">", .n = 1},
+           end = {.data = "-->", .n = 3};
     EngText t = {0};
     size_t at = 0;
     for (size_t open; (open = eng_str_find(run, s, &tag, at, s->n)) != ENG_STR_NOT_FOUND;) {
@@ -283,9 +293,12 @@ static void add_quoted(EngRun *run, EngText *t, EngValue v, bool query)
         unsigned char c = (unsigned char)s->data[i];
         bool plain = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
                      (c && strchr("_.-~", c)) || (c == '/' && !query);
-        if (plain) eng_text_char(run, t, c);
-        else if (c == ' ' && query) eng_text_puts(run, t, "+");
-        else eng_text_printf(run, t, "%%%02X", c);
+        if (plain)
+            eng_text_char(run, t, c);
+        else if (c == ' ' && query)
+            eng_text_puts(run, t, "+");
+        else
+            eng_text_printf(run, t, "%%%02X", c);
     }
 }
 
@@ -335,9 +348,9 @@ static EngValue filter_xmlattr(EngRun *run, const EngValue *a, const EngArgs *ar
                             eng_value_type_name(p.key));
         for (size_t k = 0; k < p.key.u.str->n; k++) {
             if (!p.key.u.str->data[k] || !strchr(" \t\n\r\f\v/>=", p.key.u.str->data[k])) continue;
-            eng_value_raise_str(run, eng_str_concat(run,
-                                                    eng_str_text(run, "Invalid character in attribute name: "),
-                                                    eng_repr_of(run, p.key)));
+            eng_value_raise_str(
+                run, eng_str_concat(run, eng_str_text(run, "Invalid character in attribute name: "),
+                                    eng_repr_of(run, p.key)));
         }
         if (t.n || a[1].type == ENG_V_MISSING || eng_value_truth(a[1])) eng_text_puts(run, &t, " ");
         EngStr *key = p.key.u.str, *value = eng_repr_soft(run, p.value);
@@ -355,7 +368,8 @@ static EngValue filter_tojson(EngRun *run, const EngValue *a, const EngArgs *arg
 {
     (void)args;
     EngJsonStyle style = {.ensure_ascii = flag(a[1]), .sort_keys = flag(a[4])};
-    if (a[2].type == ENG_V_STR) style.indent = a[2].u.str;
+    if (a[2].type == ENG_V_STR)
+        style.indent = a[2].u.str;
     else if (a[2].type != ENG_V_MISSING && a[2].type != ENG_V_NONE)
         style.indent = eng_operate(run, ENG_N_MUL, eng_value_text(run, " "), a[2]).u.str;
     style.item_separator = eng_str_text(run, style.indent ? "," : ", ");
@@ -412,12 +426,14 @@ static EngValue filter_pprint(EngRun *run, const EngValue *a, const EngArgs *arg
 static EngValue filter_unsupported(EngRun *run, const EngValue *a, const EngArgs *args)
 {
     (void)a, (void)args;
-    eng_value_raise(run, "The template uses the filter urlize, wordwrap or random, which chats do not "
-                         "support.");
+    eng_value_raise(run,
+                    "The template uses the filter urlize, wordwrap or random, which chats do not "
+                    "support.");
 }
 
 const EngFilter eng_builtin_text_filters[] = {
-    {"tojson", filter_tojson, "env.<locals>.tojson", "x ensure_ascii indent separators sort_keys", 1, 0},
+    {"tojson", filter_tojson, "env.<locals>.tojson", "x ensure_ascii indent separators sort_keys",
+     1, 0},
     {"trim", filter_trim, "do_trim", "value chars", 1, 0},
     {"upper", filter_upper, "do_upper", "s", 1, 0},
     {"lower", filter_lower, "do_lower", "s", 1, 0},

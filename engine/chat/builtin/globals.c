@@ -41,10 +41,12 @@ static void add_sequence(EngRun *run, EngDict *dict, EngValue v)
     EngValue item;
     for (size_t i = 0; eng_iter_next(run, it, &item); i++) {
         if (!eng_iter_possible(item))
-            eng_value_raise(run, "cannot convert dictionary update sequence element #%zu to a sequence", i);
+            eng_value_raise(
+                run, "cannot convert dictionary update sequence element #%zu to a sequence", i);
         EngList *pair = eng_iter_list(run, item);
         if (pair->n != 2)
-            eng_value_raise(run, "dictionary update sequence element #%zu has length %zu; 2 is required",
+            eng_value_raise(run,
+                            "dictionary update sequence element #%zu has length %zu; 2 is required",
                             i, pair->n);
         eng_dict_set(run, dict, pair->items[0], pair->items[1]);
     }
@@ -56,8 +58,10 @@ static EngDict *dict_of(EngRun *run, const EngArgs *args)
     if (args->n > 1) eng_value_raise(run, "dict expected at most 1 argument, got %zu", args->n);
     if (args->n == 1 && args->pos[0].type == ENG_V_UNDEFINED)
         eng_value_raise_undefined(run, args->pos[0]);
-    if (args->n == 1 && args->pos[0].type == ENG_V_DICT) dict = eng_dict_copy(run, args->pos[0].u.dict);
-    else if (args->n == 1) add_sequence(run, dict, args->pos[0]);
+    if (args->n == 1 && args->pos[0].type == ENG_V_DICT)
+        dict = eng_dict_copy(run, args->pos[0].u.dict);
+    else if (args->n == 1)
+        add_sequence(run, dict, args->pos[0]);
     for (size_t i = 0; i < args->n_named; i++)
         eng_dict_set(run, dict, args->named[i].key, args->named[i].value);
     return dict;
@@ -89,7 +93,9 @@ static EngValue global_joiner(EngRun *run, EngValue self, const EngArgs *args)
 {
     (void)self;
     EngJoiner *j = eng_value_alloc(run, sizeof *j);
-    j->sep = args->n ? args->pos[0] : args->n_named ? args->named[0].value : eng_value_text(run, ", ");
+    j->sep = args->n         ? args->pos[0]
+             : args->n_named ? args->named[0].value
+                             : eng_value_text(run, ", ");
     return (EngValue){ENG_V_JOINER, {.joiner = j}};
 }
 
@@ -106,8 +112,8 @@ static EngValue one_of(EngRun *run, const char *function, const char *param, con
         eng_value_raise_str(run, eng_text_take(run, &t));
     }
     if (args->n == 0) eng_value_raise(run, "env.<locals>.%s() %s%s'", function, none, param);
-    eng_value_raise(run, "env.<locals>.%s() takes 1 positional argument but %zu were given", function,
-                    args->n);
+    eng_value_raise(run, "env.<locals>.%s() takes 1 positional argument but %zu were given",
+                    function, args->n);
 }
 
 static EngValue global_raise(EngRun *run, EngValue self, const EngArgs *args)

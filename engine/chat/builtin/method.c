@@ -24,11 +24,12 @@ static void no_args(EngRun *run, EngValue self, const char *name, const EngArgs 
 {
     no_named(run, self, name, args);
     if (args->n)
-        eng_value_raise(run, "%s.%s() takes no arguments (%zu given)", eng_value_type_name(self), name,
-                        args->n);
+        eng_value_raise(run, "%s.%s() takes no arguments (%zu given)", eng_value_type_name(self),
+                        name, args->n);
 }
 
-static void count_args(EngRun *run, const char *name, const EngArgs *args, size_t least, size_t most)
+static void count_args(EngRun *run, const char *name, const EngArgs *args, size_t least,
+                       size_t most)
 {
     if (args->n < least)
         eng_value_raise(run, "%s expected at least %zu argument%s, got %zu", name, least,
@@ -92,9 +93,9 @@ static EngValue dict_fromkeys(EngRun *run, EngValue self, const EngArgs *args)
 }
 
 static const EngMethod dict_methods[] = {
-    {"get", dict_get},       {"items", dict_items},   {"keys", dict_keys},
-    {"values", dict_values}, {"copy", dict_copy},     {"fromkeys", dict_fromkeys},
-    {"clear", forbidden},    {"pop", forbidden},      {"popitem", forbidden},
+    {"get", dict_get},       {"items", dict_items},     {"keys", dict_keys},
+    {"values", dict_values}, {"copy", dict_copy},       {"fromkeys", dict_fromkeys},
+    {"clear", forbidden},    {"pop", forbidden},        {"popitem", forbidden},
     {"update", forbidden},   {"setdefault", forbidden}, {NULL, NULL},
 };
 
@@ -144,9 +145,9 @@ static EngValue list_copy(EngRun *run, EngValue self, const EngArgs *args)
 }
 
 static const EngMethod list_methods[] = {
-    {"index", list_index}, {"count", list_count},  {"copy", list_copy},  {"append", forbidden},
+    {"index", list_index}, {"count", list_count},  {"copy", list_copy},   {"append", forbidden},
     {"clear", forbidden},  {"extend", forbidden},  {"insert", forbidden}, {"pop", forbidden},
-    {"remove", forbidden}, {"reverse", forbidden}, {"sort", forbidden},  {NULL, NULL},
+    {"remove", forbidden}, {"reverse", forbidden}, {"sort", forbidden},   {NULL, NULL},
 };
 
 static const EngMethod tuple_methods[] = {
@@ -186,7 +187,8 @@ static EngValue loop_changed(EngRun *run, EngValue self, const EngArgs *args)
     EngList *now = eng_value_list_new(run, args->n);
     if (args->n) memcpy(now->items, args->pos, args->n * sizeof *now->items);
     EngValue value = eng_value_tuple(now), *last = &self.u.loop->last_changed;
-    if (last->type != ENG_V_MISSING && eng_value_equal(run, *last, value)) return eng_value_bool(false);
+    if (last->type != ENG_V_MISSING && eng_value_equal(run, *last, value))
+        return eng_value_bool(false);
     *last = value;
     return eng_value_bool(true);
 }
@@ -224,8 +226,14 @@ EngValue eng_builtin_method(EngRun *run, EngValue obj, const EngStr *name)
     case ENG_V_FLOAT: table = float_methods; break;
     case ENG_V_BOOL:
     case ENG_V_INT: table = int_methods; break;
-    case ENG_V_LOOP: table = loop_methods; type_name = "method"; break;
-    case ENG_V_CYCLER: table = cycler_methods; type_name = "method"; break;
+    case ENG_V_LOOP:
+        table = loop_methods;
+        type_name = "method";
+        break;
+    case ENG_V_CYCLER:
+        table = cycler_methods;
+        type_name = "method";
+        break;
     default: return eng_value_missing();
     }
     for (; table->name; table++)

@@ -38,7 +38,8 @@ static void one_arg(EngRun *run, const char *name, const EngArgs *args)
         eng_value_raise(run, "str.%s() takes exactly one argument (%zu given)", name, args->n);
 }
 
-static void count_args(EngRun *run, const char *name, const EngArgs *args, size_t least, size_t most)
+static void count_args(EngRun *run, const char *name, const EngArgs *args, size_t least,
+                       size_t most)
 {
     no_named(run, name, args);
     if (args->n < least)
@@ -153,8 +154,9 @@ static EngValue split(EngRun *run, EngValue self, const EngArgs *args, const cha
     int64_t max = a[1].type == ENG_V_MISSING ? -1 : eng_builtin_index(run, a[1]);
     if (!sep && a[0].type != ENG_V_MISSING && a[0].type != ENG_V_NONE)
         eng_value_raise(run, "must be str or None, not %s", eng_value_type_name(a[0]));
-    return list_like(run, self, right ? eng_str_rsplit(run, self.u.str, sep, max)
-                                      : eng_str_split(run, self.u.str, sep, max));
+    return list_like(run, self,
+                     right ? eng_str_rsplit(run, self.u.str, sep, max)
+                           : eng_str_split(run, self.u.str, sep, max));
 }
 
 static EngValue str_split(EngRun *run, EngValue self, const EngArgs *args)
@@ -180,7 +182,8 @@ static EngValue strip(EngRun *run, EngValue self, const EngArgs *args, const cha
 {
     count_args(run, name, args, 0, 1);
     const EngStr *chars = NULL;
-    if (args->n && args->pos[0].type == ENG_V_STR) chars = args->pos[0].u.str;
+    if (args->n && args->pos[0].type == ENG_V_STR)
+        chars = args->pos[0].u.str;
     else if (args->n && args->pos[0].type != ENG_V_NONE)
         eng_value_raise(run, "%s arg must be None or str", name);
     return like(run, self, eng_str_strip(run, self.u.str, chars, sides));
@@ -201,7 +204,8 @@ static EngValue str_rstrip(EngRun *run, EngValue self, const EngArgs *args)
     return strip(run, self, args, "rstrip", ENG_STRIP_RIGHT);
 }
 
-static EngValue partition(EngRun *run, EngValue self, const EngArgs *args, const char *name, bool right)
+static EngValue partition(EngRun *run, EngValue self, const EngArgs *args, const char *name,
+                          bool right)
 {
     one_arg(run, name, args);
     EngStr *s = self.u.str, *sep = need_str(run, args->pos[0]), *empty = eng_str_text(run, "");
@@ -211,8 +215,10 @@ static EngValue partition(EngRun *run, EngValue self, const EngArgs *args, const
     bool found = hit != ENG_STR_NOT_FOUND;
     parts->items[0] = like(run, self, found ? eng_str_cut(run, s, 0, hit) : right ? empty : s);
     parts->items[1] = like(run, self, found ? sep : empty);
-    parts->items[2] = like(run, self, found ? eng_str_cut(run, s, hit + sep->n, s->n)
-                                            : right ? s : empty);
+    parts->items[2] = like(run, self,
+                           found   ? eng_str_cut(run, s, hit + sep->n, s->n)
+                           : right ? s
+                                   : empty);
     return eng_value_tuple(parts);
 }
 
@@ -244,7 +250,8 @@ static EngValue str_removesuffix(EngRun *run, EngValue self, const EngArgs *args
         eng_value_raise(run, "removesuffix() argument must be str, not %s",
                         eng_value_type_name(args->pos[0]));
     const EngStr *s = self.u.str, *suffix = args->pos[0].u.str;
-    bool has = s->n >= suffix->n && memcmp(s->data + s->n - suffix->n, suffix->data, suffix->n) == 0;
+    bool has =
+        s->n >= suffix->n && memcmp(s->data + s->n - suffix->n, suffix->data, suffix->n) == 0;
     return like(run, self, eng_str_cut(run, s, 0, has ? s->n - suffix->n : s->n));
 }
 
@@ -252,13 +259,15 @@ static EngValue str_removesuffix(EngRun *run, EngValue self, const EngArgs *args
 
 /* [start, end) of find, count, startswith … as byte offsets; false: the range is empty because it
  * begins after the end, where not even "" is found. */
-static bool search_range(EngRun *run, const EngStr *s, const EngArgs *args, size_t *from, size_t *to)
+static bool search_range(EngRun *run, const EngStr *s, const EngArgs *args, size_t *from,
+                         size_t *to)
 {
     int64_t n = (int64_t)s->chars, part[2] = {0, n};
     for (size_t i = 0; i < 2; i++) {
         if (args->n <= i + 1 || args->pos[i + 1].type == ENG_V_NONE) continue;
         if (!eng_value_int_like(args->pos[i + 1], &part[i]))
-            eng_value_raise(run, "slice indices must be integers or None or have an __index__ method");
+            eng_value_raise(run,
+                            "slice indices must be integers or None or have an __index__ method");
         if (part[i] < 0) part[i] = part[i] + n < 0 ? 0 : part[i] + n;
     }
     if (part[1] > n) part[1] = n;
@@ -272,7 +281,8 @@ static size_t search(EngRun *run, EngValue self, const EngArgs *args, const char
 {
     no_named(run, name, args);
     if (args->n < 1) eng_value_raise(run, "%s() takes at least 1 argument (0 given)", name);
-    if (args->n > 3) eng_value_raise(run, "%s() takes at most 3 arguments (%zu given)", name, args->n);
+    if (args->n > 3)
+        eng_value_raise(run, "%s() takes at most 3 arguments (%zu given)", name, args->n);
     const EngStr *sub = need_str(run, args->pos[0]), *s = self.u.str;
     size_t from, to;
     if (!search_range(run, s, args, &from, &to)) return ENG_STR_NOT_FOUND;
@@ -312,13 +322,15 @@ static EngValue str_count(EngRun *run, EngValue self, const EngArgs *args)
     size_t from, to, n = 0;
     size_t hit = search(run, self, args, "count", false);
     const EngStr *s = self.u.str, *sub = args->pos[0].u.str;
-    if (hit == ENG_STR_NOT_FOUND || !search_range(run, s, args, &from, &to)) return eng_value_int(0);
+    if (hit == ENG_STR_NOT_FOUND || !search_range(run, s, args, &from, &to))
+        return eng_value_int(0);
     if (sub->n == 0) return eng_value_int((int64_t)eng_str_count(s->data + from, to - from) + 1);
     for (; hit != ENG_STR_NOT_FOUND; n++) hit = eng_str_find(run, s, sub, hit + sub->n, to);
     return eng_value_int((int64_t)n);
 }
 
-static bool has_affix(EngRun *run, const EngStr *s, const EngArgs *args, const EngStr *affix, bool end)
+static bool has_affix(EngRun *run, const EngStr *s, const EngArgs *args, const EngStr *affix,
+                      bool end)
 {
     size_t from, to;
     if (!search_range(run, s, args, &from, &to) || to - from < affix->n) return false;
@@ -329,7 +341,8 @@ static EngValue affix(EngRun *run, EngValue self, const EngArgs *args, const cha
 {
     no_named(run, name, args);
     if (args->n < 1) eng_value_raise(run, "%s() takes at least 1 argument (0 given)", name);
-    if (args->n > 3) eng_value_raise(run, "%s() takes at most 3 arguments (%zu given)", name, args->n);
+    if (args->n > 3)
+        eng_value_raise(run, "%s() takes at most 3 arguments (%zu given)", name, args->n);
     EngValue v = args->pos[0];
     if (v.type == ENG_V_STR) return eng_value_bool(has_affix(run, self.u.str, args, v.u.str, end));
     if (v.type != ENG_V_TUPLE)
@@ -397,7 +410,8 @@ static EngValue str_join(EngRun *run, EngValue self, const EngArgs *args)
 
 typedef enum { LEFT, RIGHT, BOTH } Side;
 
-static EngValue padded(EngRun *run, EngValue self, const EngArgs *args, const char *name, Side blanks)
+static EngValue padded(EngRun *run, EngValue self, const EngArgs *args, const char *name,
+                       Side blanks)
 {
     count_args(run, name, args, 1, 2);
     int64_t width = eng_builtin_index(run, args->pos[0]);

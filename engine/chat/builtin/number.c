@@ -41,10 +41,13 @@ EngValue eng_builtin_parse_int_base(EngRun *run, const char *digits, size_t n, i
     if (!big && sum <= (uint64_t)INT64_MAX + (minus ? 1 : 0))
         return eng_value_int(minus ? (int64_t)(0 - sum) : (int64_t)sum);
     if (base != 10)
-        eng_value_raise(run, "The template computes an integer beyond 64 bits, which is not supported.");
+        eng_value_raise(run,
+                        "The template computes an integer beyond 64 bits, which is not supported.");
     if (n - at > 4300)
-        eng_value_raise(run, "Exceeds the limit (4300 digits) for integer string conversion: value has "
-                             "%zu digits; use sys.set_int_max_str_digits() to increase the limit", n - at);
+        eng_value_raise(run,
+                        "Exceeds the limit (4300 digits) for integer string conversion: value has "
+                        "%zu digits; use sys.set_int_max_str_digits() to increase the limit",
+                        n - at);
     EngText t = {0};
     if (minus) eng_text_puts(run, &t, "-");
     eng_text_add(run, &t, digits + at, n - at);
@@ -135,7 +138,8 @@ EngStr *eng_builtin_digits(EngRun *run, EngValue v, int base)
 {
     if (v.type == ENG_V_BIG) {
         if (base == 10) return v.u.str;
-        eng_value_raise(run, "The template formats an integer beyond 64 bits, which is not supported.");
+        eng_value_raise(run,
+                        "The template formats an integer beyond 64 bits, which is not supported.");
     }
     int64_t i = 0;
     eng_value_int_like(v, &i);
@@ -286,7 +290,8 @@ static EngValue filter_filesizeformat(EngRun *run, const EngValue *a, const EngA
     bool binary = a[1].type != ENG_V_MISSING && eng_value_truth(a[1]);
     double f, base = binary ? 1024 : 1000, unit = base;
     if (a[0].type == ENG_V_UNDEFINED) eng_value_raise_undefined(run, a[0]);
-    if (eng_value_is_number(a[0])) f = eng_value_as_double(run, a[0]);
+    if (eng_value_is_number(a[0]))
+        f = eng_value_as_double(run, a[0]);
     else if (a[0].type != ENG_V_STR)
         eng_value_raise(run, "float() argument must be a string or a real number, not '%s'",
                         eng_value_type_name(a[0]));

@@ -7,10 +7,14 @@
 
 static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                    "Thursday", "Friday", "Saturday"};
-static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
-                                     "July",    "August",   "September", "October", "November", "December"};
+static const char *const months[] = {"January",   "February", "March",    "April",
+                                     "May",       "June",     "July",     "August",
+                                     "September", "October",  "November", "December"};
 
-static bool is_leap(int year) { return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0; }
+static bool is_leap(int year)
+{
+    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
 
 static int day_of_year(EngTime t) /* from 0 */
 {
@@ -65,8 +69,7 @@ static void number(Field *f, int64_t value, int width, char pad)
     if (f->pad) pad = f->pad == '_' ? ' ' : f->pad;
     if (f->width > width) width = f->width;
     int n = snprintf(digits, sizeof digits, "%lld", (long long)value);
-    if (pad != '-' && n < width)
-        eng_text_fill(f->run, f->out, (uint32_t)pad, (size_t)(width - n));
+    if (pad != '-' && n < width) eng_text_fill(f->run, f->out, (uint32_t)pad, (size_t)(width - n));
     eng_text_puts(f->run, f->out, digits);
 }
 
@@ -75,7 +78,8 @@ static void word(Field *f, const char *s, size_t n)
     if (f->width > (int)n)
         eng_text_fill(f->run, f->out, f->pad == '0' ? '0' : ' ', (size_t)f->width - n);
     for (size_t i = 0; i < n; i++)
-        eng_text_char(f->run, f->out, (uint32_t)(f->upper && s[i] >= 'a' && s[i] <= 'z' ? s[i] - 32 : s[i]));
+        eng_text_char(f->run, f->out,
+                      (uint32_t)(f->upper && s[i] >= 'a' && s[i] <= 'z' ? s[i] - 32 : s[i]));
 }
 
 static void expand(EngRun *run, EngText *out, EngTime t, const char *format, size_t n);
@@ -85,8 +89,13 @@ static bool composed(Field *f, char c)
     static const struct {
         char c;
         const char *format;
-    } forms[] = {{'c', "%a %b %e %H:%M:%S %Y"}, {'D', "%m/%d/%y"}, {'F', "%Y-%m-%d"},
-                 {'T', "%H:%M:%S"}, {'R', "%H:%M"}, {'r', "%I:%M:%S %p"}, {'x', "%m/%d/%y"},
+    } forms[] = {{'c', "%a %b %e %H:%M:%S %Y"},
+                 {'D', "%m/%d/%y"},
+                 {'F', "%Y-%m-%d"},
+                 {'T', "%H:%M:%S"},
+                 {'R', "%H:%M"},
+                 {'r', "%I:%M:%S %p"},
+                 {'x', "%m/%d/%y"},
                  {'X', "%H:%M:%S"}};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         if (forms[i].c != c) continue;
@@ -158,8 +167,10 @@ static void expand(EngRun *run, EngText *out, EngTime t, const char *format, siz
         }
         Field f = {.run = run, .out = out, .t = t};
         for (; at < n && format[at] && strchr("-_0^#", format[at]); at++) {
-            if (format[at] == '^') f.upper = true;
-            else if (format[at] != '#') f.pad = format[at];
+            if (format[at] == '^')
+                f.upper = true;
+            else if (format[at] != '#')
+                f.pad = format[at];
         }
         while (at < n && format[at] >= '0' && format[at] <= '9' && f.width < 1000)
             f.width = f.width * 10 + (format[at++] - '0');

@@ -23,8 +23,8 @@ TEST(number, eng_value_is_number(a[0]))
 TEST(string, a[0].type == ENG_V_STR)
 TEST(mapping, a[0].type == ENG_V_DICT)
 TEST(iterable, eng_iter_possible(a[0]))
-TEST(sequence, a[0].type == ENG_V_UNDEFINED || a[0].type == ENG_V_STR || a[0].type == ENG_V_LIST || a[0].type == ENG_V_TUPLE ||
-                   a[0].type == ENG_V_DICT || a[0].type == ENG_V_RANGE)
+TEST(sequence, a[0].type == ENG_V_UNDEFINED || a[0].type == ENG_V_STR || a[0].type == ENG_V_LIST ||
+                   a[0].type == ENG_V_TUPLE || a[0].type == ENG_V_DICT || a[0].type == ENG_V_RANGE)
 TEST(lower, eng_str_is_case(eng_repr_str(run, a[0]), false))
 TEST(upper, eng_str_is_case(eng_repr_str(run, a[0]), true))
 TEST(sameas, eng_value_same(a[0], a[1]))
@@ -32,8 +32,10 @@ TEST(escaped, a[0].type == ENG_V_STR && a[0].u.str->markup)
 TEST(in, eng_value_contains(run, a[1], a[0]))
 TEST(filter, (eng_value_hash(run, a[0]), a[0].type == ENG_V_STR && eng_builtin_filter(a[0].u.str)))
 TEST(test, (eng_value_hash(run, a[0]), a[0].type == ENG_V_STR && eng_builtin_test(a[0].u.str)))
-TEST(odd, eng_value_equal(run, eng_operate(run, ENG_N_MOD, a[0], eng_value_int(2)), eng_value_int(1)))
-TEST(even, eng_value_equal(run, eng_operate(run, ENG_N_MOD, a[0], eng_value_int(2)), eng_value_int(0)))
+TEST(odd,
+     eng_value_equal(run, eng_operate(run, ENG_N_MOD, a[0], eng_value_int(2)), eng_value_int(1)))
+TEST(even,
+     eng_value_equal(run, eng_operate(run, ENG_N_MOD, a[0], eng_value_int(2)), eng_value_int(0)))
 TEST(divisibleby, eng_value_equal(run, eng_operate(run, ENG_N_MOD, a[0], a[1]), eng_value_int(0)))
 
 static EngValue test_callable(EngRun *run, const EngValue *a, const EngArgs *args)
@@ -67,8 +69,14 @@ OPERATOR(le, eng_value_order(run, ENG_LE, a, b))
 OPERATOR(gt, eng_value_order(run, ENG_GT, a, b))
 OPERATOR(ge, eng_value_order(run, ENG_GE, a, b))
 
-#define ONE(name) {#name, test_##name, "test_" #name, "value", 1, 0}
-#define RAW(alias, name) {alias, test_##name, #name, NULL, 0, 0}
+#define ONE(name)                                                                                  \
+    {                                                                                              \
+#name, test_##name, "test_" #name, "value", 1, 0                                           \
+    }
+#define RAW(alias, name)                                                                           \
+    {                                                                                              \
+        alias, test_##name, #name, NULL, 0, 0                                                      \
+    }
 
 const EngFilter eng_builtin_tests[] = {
     ONE(defined),

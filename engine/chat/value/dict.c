@@ -1,4 +1,5 @@
-/* Python's dict, without removal: pairs in order of insertion and, from 9 pairs on, a hash index. */
+/* Python's dict, without removal: pairs in order of insertion and, from 9 pairs on, a hash index.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -40,10 +41,12 @@ uint64_t eng_value_hash(EngRun *run, EngValue v)
     uint64_t h;
     const char *type;
     eng_value_enter(run);
-    if (eng_value_int_like(v, &i)) h = mix((uint64_t)i);
+    if (eng_value_int_like(v, &i))
+        h = mix((uint64_t)i);
     else if (v.type == ENG_V_FLOAT && v.u.f >= -0x1p63 && v.u.f < 0x1p63 && floor(v.u.f) == v.u.f)
         h = mix((uint64_t)(int64_t)v.u.f); /* equal to an integer: the same hash */
-    else if (v.type == ENG_V_FLOAT) h = hash_bytes((const char *)&v.u.f, sizeof v.u.f);
+    else if (v.type == ENG_V_FLOAT)
+        h = hash_bytes((const char *)&v.u.f, sizeof v.u.f);
     else if (v.type == ENG_V_STR || v.type == ENG_V_BIG) {
         eng_value_steps(run, v.u.str->n / 64);
         h = hash_bytes(v.u.str->data, v.u.str->n);
@@ -62,7 +65,10 @@ uint64_t eng_value_hash(EngRun *run, EngValue v)
     return h;
 }
 
-EngDict *eng_dict_new(EngRun *run) { return eng_value_alloc(run, sizeof(EngDict)); }
+EngDict *eng_dict_new(EngRun *run)
+{
+    return eng_value_alloc(run, sizeof(EngDict));
+}
 
 static bool same_key(EngRun *run, const EngPair *p, EngValue key, uint64_t hash)
 {

@@ -92,7 +92,8 @@ static EngStr *pad(EngRun *run, const Spec *spec, char align, const char *sign, 
 
 /* Separators every three digits (four in hex, octal, binary) of the whole part; zero padding is
  * grouped as well. */
-static EngStr *group(EngRun *run, const Spec *spec, const char *sign, const EngStr *digits, int every)
+static EngStr *group(EngRun *run, const Spec *spec, const char *sign, const EngStr *digits,
+                     int every)
 {
     size_t whole = 0;
     while (whole < digits->n && digits->data[whole] != '.' && digits->data[whole] != 'e') whole++;
@@ -161,9 +162,11 @@ static EngStr *format_float(EngRun *run, const Spec *spec, EngValue v)
             isfinite(f)) {
             EngText t = {0}; /* like 'g', with a digit after the point while there is room */
             eng_text_str(run, &t, body);
-            if ((int64_t)body->n < precision) eng_text_puts(run, &t, ".0");
+            if ((int64_t)body->n < precision)
+                eng_text_puts(run, &t, ".0");
             else
-                t.n = 0, eng_text_str(run, &t, eng_repr_printf_float(run, f, 'e', precision - 1, false));
+                t.n = 0,
+                eng_text_str(run, &t, eng_repr_printf_float(run, f, 'e', precision - 1, false));
             body = eng_text_take(run, &t);
         }
     }
@@ -252,7 +255,8 @@ static EngValue first_value(Braces *b, const EngStr *name)
     }
     for (size_t i = 0; i < b->args->n_named; i++)
         if (eng_str_equal(b->args->named[i].key.u.str, name)) return b->args->named[i].value;
-    eng_value_raise_str(b->run, eng_repr_of(b->run, eng_value_str(eng_str_cut(b->run, name, 0, name->n))));
+    eng_value_raise_str(b->run,
+                        eng_repr_of(b->run, eng_value_str(eng_str_cut(b->run, name, 0, name->n))));
 }
 
 static EngValue field_value(Braces *b, const EngStr *field)
@@ -274,9 +278,9 @@ static EngValue field_value(Braces *b, const EngStr *field)
             continue;
         }
         at++;
-        v = eng_attribute_item(b->run, v, all_digits(name)
-                                              ? eng_builtin_parse_int(b->run, name->data, name->n)
-                                              : eng_value_str(name));
+        v = eng_attribute_item(b->run, v,
+                               all_digits(name) ? eng_builtin_parse_int(b->run, name->data, name->n)
+                                                : eng_value_str(name));
         if (at < field->n && field->data[at] != '.' && field->data[at] != '[')
             eng_value_raise(b->run, "Only '.' or '[' may follow ']' in format field specifier");
     }
@@ -299,7 +303,8 @@ static void add_field(Braces *b, EngText *out, const EngStr *field, int depth)
 {
     size_t end = 0;
     bool in_brackets = false;
-    while (end < field->n && (in_brackets || (field->data[end] != ':' && field->data[end] != '!'))) {
+    while (end < field->n &&
+           (in_brackets || (field->data[end] != ':' && field->data[end] != '!'))) {
         in_brackets = in_brackets ? field->data[end] != ']' : field->data[end] == '[';
         end++;
     }

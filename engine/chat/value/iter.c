@@ -38,8 +38,7 @@ static bool next_char(EngRun *run, EngIter *it, EngValue *ret)
     if (it->pos >= s->n) return false;
     uint32_t cp;
     size_t len = eng_str_decode(s->data + it->pos, &cp);
-    EngStr *c = cp < 128 ? eng_str_char(run, cp)
-                         : eng_str_borrow(run, s->data + it->pos, len, 1);
+    EngStr *c = cp < 128 ? eng_str_char(run, cp) : eng_str_borrow(run, s->data + it->pos, len, 1);
     *ret = eng_value_str(c);
     it->pos += len;
     return true;
@@ -121,8 +120,8 @@ EngIter *eng_iter_of(EngRun *run, EngValue v)
     case ENG_V_LOOP: return eng_eval_loop_iter(run, v.u.loop);
     case ENG_V_UNDEFINED: return eng_iter_new(run, "generator", next_of_nothing, v, NULL);
     case ENG_V_STR:
-        return eng_iter_new(run, v.u.str->chars == v.u.str->n ? "str_ascii_iterator"
-                                                              : "str_iterator",
+        return eng_iter_new(run,
+                            v.u.str->chars == v.u.str->n ? "str_ascii_iterator" : "str_iterator",
                             next_char, v, NULL);
     case ENG_V_LIST: return eng_iter_new(run, "list_iterator", next_item, v, NULL);
     case ENG_V_TUPLE: return eng_iter_new(run, "tuple_iterator", next_item, v, NULL);
@@ -130,8 +129,7 @@ EngIter *eng_iter_of(EngRun *run, EngValue v)
         return eng_iter_new(run, "dict_keyiterator", next_of_view, keys_of(run, v), NULL);
     case ENG_V_VIEW: return eng_iter_new(run, "dict_iterator", next_of_view, v, NULL);
     case ENG_V_RANGE: return eng_iter_new(run, "range_iterator", next_of_range, v, NULL);
-    default:
-        eng_value_raise(run, "'%s' object is not iterable", eng_value_type_name(v));
+    default: eng_value_raise(run, "'%s' object is not iterable", eng_value_type_name(v));
     }
 }
 
@@ -163,8 +161,8 @@ EngIter *eng_iter_reversed(EngRun *run, EngValue v)
     switch (v.type) {
     case ENG_V_UNDEFINED: return eng_iter_new(run, "reversed", next_of_nothing, v, NULL);
     case ENG_V_STR:
-        it = eng_iter_new(run, "reversed", next_item_back,
-                          eng_value_list(eng_iter_list(run, v)), NULL);
+        it = eng_iter_new(run, "reversed", next_item_back, eng_value_list(eng_iter_list(run, v)),
+                          NULL);
         break;
     case ENG_V_LIST: it = eng_iter_new(run, "list_reverseiterator", next_item_back, v, NULL); break;
     case ENG_V_TUPLE: it = eng_iter_new(run, "reversed", next_item_back, v, NULL); break;

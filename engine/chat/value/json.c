@@ -22,10 +22,14 @@ static _Noreturn void refuse(Reader *r, const char *what)
 {
     size_t line = 1;
     for (size_t i = 0; i < r->at && i < r->n; i++) line += r->text[i] == '\n';
-    eng_value_raise(r->run, "The request is not JSON: %s at byte %zu (line %zu).", what, r->at, line);
+    eng_value_raise(r->run, "The request is not JSON: %s at byte %zu (line %zu).", what, r->at,
+                    line);
 }
 
-static int peek(Reader *r) { return r->at < r->n ? (unsigned char)r->text[r->at] : -1; }
+static int peek(Reader *r)
+{
+    return r->at < r->n ? (unsigned char)r->text[r->at] : -1;
+}
 
 static void skip_space(Reader *r)
 {
@@ -37,8 +41,9 @@ static uint32_t read_hex4(Reader *r)
     uint32_t cp = 0;
     for (int i = 0; i < 4; i++, r->at++) {
         int c = peek(r);
-        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f'
-                                                     ? (c | 32) - 'a' + 10 : -1;
+        int digit = c >= '0' && c <= '9'                 ? c - '0'
+                    : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                         : -1;
         if (digit < 0) refuse(r, "four hexadecimal digits expected");
         cp = cp << 4 | (uint32_t)digit;
     }
@@ -57,7 +62,8 @@ static uint32_t read_escape(Reader *r)
             size_t back = r->at;
             r->at += 2;
             uint32_t low = read_hex4(r);
-            if (low >= 0xdc00 && low < 0xe000) return 0x10000 + ((cp - 0xd800) << 10) + (low - 0xdc00);
+            if (low >= 0xdc00 && low < 0xe000)
+                return 0x10000 + ((cp - 0xd800) << 10) + (low - 0xdc00);
             r->at = back;
         }
         return cp;
@@ -102,8 +108,10 @@ static EngValue read_number(Reader *r)
     size_t from = r->at;
     bool real = false;
     if (peek(r) == '-') r->at++;
-    if (peek(r) == '0') r->at++;
-    else if (digits(r) == 0) refuse(r, "digit expected");
+    if (peek(r) == '0')
+        r->at++;
+    else if (digits(r) == 0)
+        refuse(r, "digit expected");
     if (peek(r) == '.') {
         real = true;
         r->at++;
@@ -182,13 +190,20 @@ static EngValue read_value(Reader *r)
     skip_space(r);
     EngValue v = eng_value_none();
     int c = peek(r);
-    if (c == '{') v = read_object(r);
-    else if (c == '[') v = read_array(r);
-    else if (c == '"') v = eng_value_str(read_string(r));
-    else if (c == '-' || (c >= '0' && c <= '9')) v = read_number(r);
-    else if (read_word(r, "true")) v = eng_value_bool(true);
-    else if (read_word(r, "false")) v = eng_value_bool(false);
-    else if (!read_word(r, "null")) refuse(r, c < 0 ? "it ends too early" : "a value expected");
+    if (c == '{')
+        v = read_object(r);
+    else if (c == '[')
+        v = read_array(r);
+    else if (c == '"')
+        v = eng_value_str(read_string(r));
+    else if (c == '-' || (c >= '0' && c <= '9'))
+        v = read_number(r);
+    else if (read_word(r, "true"))
+        v = eng_value_bool(true);
+    else if (read_word(r, "false"))
+        v = eng_value_bool(false);
+    else if (!read_word(r, "null"))
+        refuse(r, c < 0 ? "it ends too early" : "a value expected");
     skip_space(r);
     r->depth--;
     return v;
@@ -221,8 +236,8 @@ static void write_string(Writer *w, const EngStr *s)
     for (size_t at = 0; at < s->n;) {
         uint32_t cp;
         size_t len = eng_str_decode(s->data + at, &cp);
-        bool plain = cp >= 0x20 && cp != '"' && cp != '\\' &&
-                     (cp < 0x7f || !w->style->ensure_ascii);
+        bool plain =
+            cp >= 0x20 && cp != '"' && cp != '\\' && (cp < 0x7f || !w->style->ensure_ascii);
         if (plain) {
             at += len;
             continue;
@@ -232,8 +247,10 @@ static void write_string(Writer *w, const EngStr *s)
         from = at;
         static const char controls[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\";
         const char *hit = cp && cp < 128 ? strchr(controls, (int)cp) : NULL;
-        if (hit) eng_text_printf(w->run, &w->text, "\\%c", letters[hit - controls]);
-        else if (cp < 0x10000) eng_text_printf(w->run, &w->text, "\\u%04x", cp);
+        if (hit)
+            eng_text_printf(w->run, &w->text, "\\%c", letters[hit - controls]);
+        else if (cp < 0x10000)
+            eng_text_printf(w->run, &w->text, "\\u%04x", cp);
         else
             eng_text_printf(w->run, &w->text, "\\u%04x\\u%04x", 0xd800 + ((cp - 0x10000) >> 10),
                             0xdc00 + ((cp - 0x10000) & 0x3ff));
@@ -244,10 +261,12 @@ static void write_string(Writer *w, const EngStr *s)
 
 static void write_number(Writer *w, EngValue v)
 {
-    if (v.type == ENG_V_FLOAT && isnan(v.u.f)) eng_text_puts(w->run, &w->text, "NaN");
+    if (v.type == ENG_V_FLOAT && isnan(v.u.f))
+        eng_text_puts(w->run, &w->text, "NaN");
     else if (v.type == ENG_V_FLOAT && isinf(v.u.f))
         eng_text_puts(w->run, &w->text, v.u.f > 0 ? "Infinity" : "-Infinity");
-    else eng_repr_add(w->run, &w->text, v);
+    else
+        eng_repr_add(w->run, &w->text, v);
 }
 
 static void write_break(Writer *w)

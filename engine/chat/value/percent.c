@@ -13,7 +13,7 @@ typedef struct {
     const EngStr *format;
     size_t at;
     EngValue values;
-    size_t next;     /* of a tuple's values */
+    size_t next;      /* of a tuple's values */
     bool single_used; /* the one value that is not a tuple */
     EngText out;
 } Percent;
@@ -90,15 +90,22 @@ static void read_spec(Percent *p, Spec *spec)
     if (p->at < p->format->n && p->format->data[p->at] == '(') read_key(p, spec);
     for (;; p->at++) {
         char c = p->at < p->format->n ? p->format->data[p->at] : 0;
-        if (c == '-') spec->left = true;
-        else if (c == '+') spec->plus = true;
-        else if (c == ' ') spec->space = true;
-        else if (c == '#') spec->alternate = true;
-        else if (c == '0') spec->zero = true;
-        else break;
+        if (c == '-')
+            spec->left = true;
+        else if (c == '+')
+            spec->plus = true;
+        else if (c == ' ')
+            spec->space = true;
+        else if (c == '#')
+            spec->alternate = true;
+        else if (c == '0')
+            spec->zero = true;
+        else
+            break;
     }
     bool more = p->at < p->format->n;
-    spec->width = more && p->format->data[p->at] == '*' ? star_size(p) : read_size(p, "width too big");
+    spec->width =
+        more && p->format->data[p->at] == '*' ? star_size(p) : read_size(p, "width too big");
     if (spec->width < 0) {
         spec->left = true;
         spec->width = -spec->width;
@@ -157,9 +164,16 @@ static void add_integer(Percent *p, const Spec *spec, char kind, EngValue v)
         eng_text_str(p->run, &t, digits);
         digits = eng_text_take(p->run, &t);
     }
-    const char *prefix = !spec->alternate || decimal ? "" : kind == 'o' ? "0o" : kind == 'x' ? "0x"
-                                                                                             : "0X";
-    add_padded(p, spec, minus ? "-" : spec->plus ? "+" : spec->space ? " " : "", prefix, digits, true);
+    const char *prefix = !spec->alternate || decimal ? ""
+                         : kind == 'o'               ? "0o"
+                         : kind == 'x'               ? "0x"
+                                                     : "0X";
+    add_padded(p, spec,
+               minus         ? "-"
+               : spec->plus  ? "+"
+               : spec->space ? " "
+                             : "",
+               prefix, digits, true);
 }
 
 static void add_real(Percent *p, const Spec *spec, char kind, EngValue v)
@@ -169,8 +183,8 @@ static void add_real(Percent *p, const Spec *spec, char kind, EngValue v)
         eng_value_raise(p->run, "must be real number, not %s", eng_value_type_name(v));
     double f = eng_value_as_double(p->run, v);
     int precision = spec->precision < 0 ? 6 : (int)spec->precision;
-    EngStr *digits = eng_repr_printf_float(p->run, isnan(f) ? f : fabs(f), kind, precision,
-                                           spec->alternate);
+    EngStr *digits =
+        eng_repr_printf_float(p->run, isnan(f) ? f : fabs(f), kind, precision, spec->alternate);
     if (digits->data[0] == '-') digits = eng_str_cut(p->run, digits, 1, digits->n); /* -nan */
     bool minus = signbit(f) && !isnan(f);
     add_padded(p, spec, minus ? "-" : spec->plus ? "+" : spec->space ? " " : "", "", digits, true);
@@ -201,10 +215,14 @@ static void convert(Percent *p)
         return;
     }
     EngValue v = spec.has_value ? spec.value : next_value(p);
-    if (strchr("sra", kind)) add_string(p, &spec, kind, v);
-    else if (strchr("diuoxX", kind)) add_integer(p, &spec, kind, v);
-    else if (strchr("eEfFgG", kind)) add_real(p, &spec, kind, v);
-    else if (kind == 'c') add_char(p, &spec, v);
+    if (strchr("sra", kind))
+        add_string(p, &spec, kind, v);
+    else if (strchr("diuoxX", kind))
+        add_integer(p, &spec, kind, v);
+    else if (strchr("eEfFgG", kind))
+        add_real(p, &spec, kind, v);
+    else if (kind == 'c')
+        add_char(p, &spec, v);
     else {
         uint32_t cp;
         eng_str_decode(p->format->data + at, &cp);

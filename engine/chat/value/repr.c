@@ -16,9 +16,12 @@ bool eng_repr_parse_double(EngRun *run, const char *s, size_t n, double *ret)
     const char *point = localeconv()->decimal_point;
     EngText t = {0};
     for (size_t i = 0; i < n; i++) {
-        if (s[i] == '.') eng_text_puts(run, &t, point);
-        else if (s[i] == 0) return false;
-        else eng_text_add(run, &t, &s[i], 1);
+        if (s[i] == '.')
+            eng_text_puts(run, &t, point);
+        else if (s[i] == 0)
+            return false;
+        else
+            eng_text_add(run, &t, &s[i], 1);
     }
     eng_text_add(run, &t, "", 1);
     char *end;
@@ -89,7 +92,8 @@ void eng_repr_add_float(EngRun *run, EngText *t, double f)
         eng_text_fill(run, t, '0', (size_t)(-exponent - 1));
         eng_text_puts(run, t, digits);
     } else {
-        for (int i = 0; i <= exponent; i++) eng_text_char(run, t, i < n ? (uint32_t)digits[i] : '0');
+        for (int i = 0; i <= exponent; i++)
+            eng_text_char(run, t, i < n ? (uint32_t)digits[i] : '0');
         eng_text_puts(run, t, ".");
         eng_text_puts(run, t, n > exponent + 1 ? digits + exponent + 1 : "0");
     }
@@ -106,20 +110,29 @@ static void add_quoted(EngRun *run, EngText *t, const EngStr *s)
     for (size_t at = 0; at < s->n;) {
         uint32_t cp;
         at += eng_str_decode(s->data + at, &cp);
-        if (cp == quote || cp == '\\') eng_text_printf(run, t, "\\%c", (int)cp);
-        else if (cp == '\n') eng_text_puts(run, t, "\\n");
-        else if (cp == '\r') eng_text_puts(run, t, "\\r");
-        else if (cp == '\t') eng_text_puts(run, t, "\\t");
-        else if (cp == ' ' || eng_str_is(cp, ENG_IS_PRINTABLE)) eng_text_char(run, t, cp);
-        else if (cp < 0x100) eng_text_printf(run, t, "\\x%02x", cp);
-        else if (cp < 0x10000) eng_text_printf(run, t, "\\u%04x", cp);
-        else eng_text_printf(run, t, "\\U%08x", cp);
+        if (cp == quote || cp == '\\')
+            eng_text_printf(run, t, "\\%c", (int)cp);
+        else if (cp == '\n')
+            eng_text_puts(run, t, "\\n");
+        else if (cp == '\r')
+            eng_text_puts(run, t, "\\r");
+        else if (cp == '\t')
+            eng_text_puts(run, t, "\\t");
+        else if (cp == ' ' || eng_str_is(cp, ENG_IS_PRINTABLE))
+            eng_text_char(run, t, cp);
+        else if (cp < 0x100)
+            eng_text_printf(run, t, "\\x%02x", cp);
+        else if (cp < 0x10000)
+            eng_text_printf(run, t, "\\u%04x", cp);
+        else
+            eng_text_printf(run, t, "\\U%08x", cp);
     }
     eng_text_char(run, t, quote);
     if (s->markup) eng_text_puts(run, t, ")");
 }
 
-static void add_items(EngRun *run, EngText *t, const EngList *l, const char *open, const char *close)
+static void add_items(EngRun *run, EngText *t, const EngList *l, const char *open,
+                      const char *close)
 {
     eng_text_puts(run, t, open);
     for (size_t i = 0; i < l->n; i++) {
@@ -213,8 +226,10 @@ EngStr *eng_repr_of(EngRun *run, EngValue v)
 
 void eng_repr_add_str(EngRun *run, EngText *t, EngValue v)
 {
-    if (v.type == ENG_V_STR) eng_text_str(run, t, v.u.str);
-    else if (v.type != ENG_V_UNDEFINED) eng_repr_add(run, t, v);
+    if (v.type == ENG_V_STR)
+        eng_text_str(run, t, v.u.str);
+    else if (v.type != ENG_V_UNDEFINED)
+        eng_repr_add(run, t, v);
 }
 
 EngStr *eng_repr_soft(EngRun *run, EngValue v)

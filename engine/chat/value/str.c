@@ -34,9 +34,12 @@ bool eng_str_valid(const char *s, size_t n)
 {
     const unsigned char *p = (const unsigned char *)s;
     for (size_t i = 0; i < n;) {
-        size_t len = p[i] < 0x80 ? 1 : p[i] < 0xc2 ? 0 : p[i] < 0xe0 ? 2 : p[i] < 0xf0 ? 3
-                     : p[i] < 0xf5                                                 ? 4
-                                                                                   : 0;
+        size_t len = p[i] < 0x80   ? 1
+                     : p[i] < 0xc2 ? 0
+                     : p[i] < 0xe0 ? 2
+                     : p[i] < 0xf0 ? 3
+                     : p[i] < 0xf5 ? 4
+                                   : 0;
         if (len == 0 || len > n - i) return false;
         for (size_t k = 1; k < len; k++)
             if ((p[i + k] & 0xc0) != 0x80) return false;
@@ -79,7 +82,10 @@ void eng_text_add(EngRun *run, EngText *t, const char *s, size_t n)
     t->n += n;
 }
 
-void eng_text_puts(EngRun *run, EngText *t, const char *s) { eng_text_add(run, t, s, strlen(s)); }
+void eng_text_puts(EngRun *run, EngText *t, const char *s)
+{
+    eng_text_add(run, t, s, strlen(s));
+}
 
 void eng_text_char(EngRun *run, EngText *t, uint32_t cp)
 {
@@ -87,7 +93,10 @@ void eng_text_char(EngRun *run, EngText *t, uint32_t cp)
     eng_text_add(run, t, bytes, eng_str_encode(cp, bytes));
 }
 
-void eng_text_str(EngRun *run, EngText *t, const EngStr *s) { eng_text_add(run, t, s->data, s->n); }
+void eng_text_str(EngRun *run, EngText *t, const EngStr *s)
+{
+    eng_text_add(run, t, s->data, s->n);
+}
 
 void eng_text_fill(EngRun *run, EngText *t, uint32_t cp, size_t times)
 {
@@ -139,7 +148,10 @@ EngStr *eng_str_new(EngRun *run, const char *s, size_t n)
     return eng_text_take(run, &t);
 }
 
-EngStr *eng_str_text(EngRun *run, const char *s) { return eng_str_new(run, s, strlen(s)); }
+EngStr *eng_str_text(EngRun *run, const char *s)
+{
+    return eng_str_new(run, s, strlen(s));
+}
 
 EngStr *eng_str_char(EngRun *run, uint32_t cp)
 {
@@ -198,8 +210,9 @@ EngStr *eng_str_repeat(EngRun *run, const EngStr *s, int64_t times)
     EngText t = {0};
     if (times > 0 && s->n > 0) {
         if ((uint64_t)times > ENG_RUN_TEXT) times = (int64_t)ENG_RUN_TEXT + 1;
-        text_reserve(run, &t, s->n > ENG_RUN_TEXT / (uint64_t)times ? ENG_RUN_TEXT + 1
-                                                                    : s->n * (size_t)times);
+        text_reserve(run, &t,
+                     s->n > ENG_RUN_TEXT / (uint64_t)times ? ENG_RUN_TEXT + 1
+                                                           : s->n * (size_t)times);
         for (int64_t i = 0; i < times; i++) eng_text_str(run, &t, s);
     }
     return eng_text_take(run, &t);
@@ -210,10 +223,16 @@ EngStr *eng_str_escape(EngRun *run, const EngStr *s)
     EngText t = {0};
     for (size_t i = 0; i < s->n; i++) {
         char c = s->data[i];
-        const char *entity = c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;"
-                             : c == '\'' ? "&#39;" : c == '"' ? "&#34;" : NULL;
-        if (entity) eng_text_puts(run, &t, entity);
-        else eng_text_add(run, &t, &c, 1);
+        const char *entity = c == '&'    ? "&amp;"
+                             : c == '<'  ? "&lt;"
+                             : c == '>'  ? "&gt;"
+                             : c == '\'' ? "&#39;"
+                             : c == '"'  ? "&#34;"
+                                         : NULL;
+        if (entity)
+            eng_text_puts(run, &t, entity);
+        else
+            eng_text_add(run, &t, &c, 1);
     }
     EngStr *escaped = eng_text_take(run, &t);
     escaped->markup = true;

@@ -10,8 +10,10 @@ static bool in_ranges(uint32_t cp, const EngUnicodeRange *ranges, size_t n)
     size_t lo = 0, hi = n;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
-        if (cp > ranges[mid].last) lo = mid + 1;
-        else hi = mid;
+        if (cp > ranges[mid].last)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo < n && ranges[lo].first <= cp;
 }
@@ -49,8 +51,10 @@ static bool mapped(const EngUnicodeCase *cases, size_t n, uint32_t cp, uint32_t 
     size_t lo = 0, hi = n;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
-        if (cp > cases[mid].from) lo = mid + 1;
-        else hi = mid;
+        if (cp > cases[mid].from)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     if (lo == n || cases[lo].from != cp) return false;
     memcpy(ret, cases[lo].to, sizeof cases[lo].to);
@@ -97,8 +101,10 @@ static size_t add_lower(EngRun *run, EngText *t, const EngStr *s, size_t at)
 {
     uint32_t cp;
     size_t len = eng_str_decode(s->data + at, &cp);
-    if (cp == 0x3a3) eng_text_char(run, t, final_sigma(s, at, len) ? 0x3c2 : 0x3c3);
-    else add_cased(run, t, cp, LOWER);
+    if (cp == 0x3a3)
+        eng_text_char(run, t, final_sigma(s, at, len) ? 0x3c2 : 0x3c3);
+    else
+        add_cased(run, t, cp, LOWER);
     return len;
 }
 
@@ -118,9 +124,18 @@ static EngStr *convert(EngRun *run, const EngStr *s, Case to)
     return eng_text_take(run, &t);
 }
 
-EngStr *eng_str_upper(EngRun *run, const EngStr *s) { return convert(run, s, UPPER); }
-EngStr *eng_str_lower(EngRun *run, const EngStr *s) { return convert(run, s, LOWER); }
-EngStr *eng_str_casefold(EngRun *run, const EngStr *s) { return convert(run, s, FOLD); }
+EngStr *eng_str_upper(EngRun *run, const EngStr *s)
+{
+    return convert(run, s, UPPER);
+}
+EngStr *eng_str_lower(EngRun *run, const EngStr *s)
+{
+    return convert(run, s, LOWER);
+}
+EngStr *eng_str_casefold(EngRun *run, const EngStr *s)
+{
+    return convert(run, s, FOLD);
+}
 
 EngStr *eng_str_capitalize(EngRun *run, const EngStr *s)
 {
@@ -140,8 +155,10 @@ EngStr *eng_str_title(EngRun *run, const EngStr *s)
     for (size_t at = 0; at < s->n;) {
         uint32_t cp;
         size_t len = eng_str_decode(s->data + at, &cp);
-        if (in_word) add_lower(run, &t, s, at);
-        else add_cased(run, &t, cp, TITLE);
+        if (in_word)
+            add_lower(run, &t, s, at);
+        else
+            add_cased(run, &t, cp, TITLE);
         in_word = eng_str_is(cp, ENG_IS_CASED);
         at += len;
     }
@@ -154,9 +171,12 @@ EngStr *eng_str_swapcase(EngRun *run, const EngStr *s)
     for (size_t at = 0; at < s->n;) {
         uint32_t cp;
         size_t len = eng_str_decode(s->data + at, &cp);
-        if (eng_str_is(cp, ENG_IS_UPPER)) add_lower(run, &t, s, at);
-        else if (eng_str_is(cp, ENG_IS_LOWER)) add_cased(run, &t, cp, UPPER);
-        else eng_text_char(run, &t, cp);
+        if (eng_str_is(cp, ENG_IS_UPPER))
+            add_lower(run, &t, s, at);
+        else if (eng_str_is(cp, ENG_IS_LOWER))
+            add_cased(run, &t, cp, UPPER);
+        else
+            eng_text_char(run, &t, cp);
         at += len;
     }
     return eng_text_take(run, &t);

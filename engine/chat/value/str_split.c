@@ -113,8 +113,8 @@ EngList *eng_str_rsplit(EngRun *run, const EngStr *s, const EngStr *sep, int64_t
 
 static bool is_line_end(uint32_t cp)
 {
-    return (cp >= 0x0a && cp <= 0x0d) || (cp >= 0x1c && cp <= 0x1e) || cp == 0x85 ||
-           cp == 0x2028 || cp == 0x2029;
+    return (cp >= 0x0a && cp <= 0x0d) || (cp >= 0x1c && cp <= 0x1e) || cp == 0x85 || cp == 0x2028 ||
+           cp == 0x2029;
 }
 
 EngList *eng_str_lines(EngRun *run, const EngStr *s, bool keep_ends)

@@ -11,17 +11,15 @@
 
 void *eng_value_alloc(EngRun *run, size_t n)
 {
-    if (n > ENG_RUN_MEMORY || run->allocated + n > ENG_RUN_MEMORY)
-        eng_value_raise_str(run, NULL);
+    if (n > ENG_RUN_MEMORY || run->allocated + n > ENG_RUN_MEMORY) eng_value_raise_str(run, NULL);
     run->allocated += n + 16;
     return eng_arena_alloc(&run->arena, n);
 }
 
 void eng_value_raise_str(EngRun *run, EngStr *message)
 {
-    static EngStr no_memory = {.data = "The template needs more than 1024 MiB of memory.",
-                               .n = 48,
-                               .chars = 48};
+    static EngStr no_memory = {
+        .data = "The template needs more than 1024 MiB of memory.", .n = 48, .chars = 48};
     run->message = message ? message : &no_memory;
     longjmp(run->trap, 1);
 }
@@ -128,9 +126,12 @@ void eng_value_raise_undefined(EngRun *run, EngValue v)
 
 bool eng_value_int_like(EngValue v, int64_t *ret)
 {
-    if (v.type == ENG_V_BOOL) *ret = v.u.b;
-    else if (v.type == ENG_V_INT) *ret = v.u.i;
-    else return false;
+    if (v.type == ENG_V_BOOL)
+        *ret = v.u.b;
+    else if (v.type == ENG_V_INT)
+        *ret = v.u.i;
+    else
+        return false;
     return true;
 }
 
@@ -246,7 +247,8 @@ static int compare_int_float(int64_t i, double f)
 
 static int compare_big(EngValue a, EngValue b) /* one of them is BIG, neither a float */
 {
-    const EngStr *x = a.type == ENG_V_BIG ? a.u.str : NULL, *y = b.type == ENG_V_BIG ? b.u.str : NULL;
+    const EngStr *x = a.type == ENG_V_BIG ? a.u.str : NULL,
+                 *y = b.type == ENG_V_BIG ? b.u.str : NULL;
     if (!y) return x->data[0] == '-' ? -1 : 1;
     if (!x) return y->data[0] == '-' ? 1 : -1;
     bool minus_x = x->data[0] == '-', minus_y = y->data[0] == '-';

@@ -1,4 +1,5 @@
-/* The values that a chat template computes with: Python's, as far as jinja2 lets a template see them.
+/* The values that a chat template computes with: Python's, as far as jinja2 lets a template see
+ * them.
  *
  * Everything lives in the arena of one EngRun (one parse or one rendering) and is freed with it, so
  * no value has an owner and nothing is freed on its own. Strings, lists and dicts are immutable
@@ -20,11 +21,11 @@
 #include "base/sys.h"
 
 /* Limits on what an untrusted template may use. */
-#define ENG_RUN_STEPS 50000000u              /* evaluation steps, and characters looked at / 16 */
-#define ENG_RUN_TEXT ((size_t)64 << 20)      /* bytes of one string or of the output */
-#define ENG_RUN_MEMORY ((size_t)1 << 30)     /* bytes of one rendering's arena */
-#define ENG_RUN_DEPTH 1500                   /* nested evaluations; about 400 bytes of stack each */
-#define ENG_RUN_NESTING 180                  /* nested expressions or blocks in the source */
+#define ENG_RUN_STEPS 50000000u          /* evaluation steps, and characters looked at / 16 */
+#define ENG_RUN_TEXT ((size_t)64 << 20)  /* bytes of one string or of the output */
+#define ENG_RUN_MEMORY ((size_t)1 << 30) /* bytes of one rendering's arena */
+#define ENG_RUN_DEPTH 1500               /* nested evaluations; about 400 bytes of stack each */
+#define ENG_RUN_NESTING 180              /* nested expressions or blocks in the source */
 
 typedef enum {
     ENG_V_MISSING, /* no value at all: an unset slot, an argument not given */
@@ -69,7 +70,7 @@ typedef struct {
         bool b;
         int64_t i;
         double f;
-        EngStr *str; /* STR, and the digits of BIG */
+        EngStr *str;   /* STR, and the digits of BIG */
         EngList *list; /* LIST and TUPLE */
         EngDict *dict; /* DICT, and the attributes of NAMESPACE */
         EngView *view;
@@ -183,20 +184,53 @@ _Noreturn void eng_value_raise(EngRun *run, const char *fmt, ...)
 _Noreturn void eng_value_raise_str(EngRun *run, EngStr *message);
 void eng_value_steps(EngRun *run, uint64_t n); /* charges n steps */
 void eng_value_enter(EngRun *run);             /* one level of nesting more … */
-static inline void eng_value_leave(EngRun *run, int depth) { run->depth = depth; }
+static inline void eng_value_leave(EngRun *run, int depth)
+{
+    run->depth = depth;
+}
 
 /* ---- making values ---- */
 
-static inline EngValue eng_value_missing(void) { return (EngValue){.type = ENG_V_MISSING}; }
-static inline EngValue eng_value_none(void) { return (EngValue){.type = ENG_V_NONE}; }
-static inline EngValue eng_value_bool(bool b) { return (EngValue){ENG_V_BOOL, {.b = b}}; }
-static inline EngValue eng_value_int(int64_t i) { return (EngValue){ENG_V_INT, {.i = i}}; }
-static inline EngValue eng_value_float(double f) { return (EngValue){ENG_V_FLOAT, {.f = f}}; }
-static inline EngValue eng_value_str(EngStr *s) { return (EngValue){ENG_V_STR, {.str = s}}; }
-static inline EngValue eng_value_list(EngList *l) { return (EngValue){ENG_V_LIST, {.list = l}}; }
-static inline EngValue eng_value_tuple(EngList *l) { return (EngValue){ENG_V_TUPLE, {.list = l}}; }
-static inline EngValue eng_value_dict(EngDict *d) { return (EngValue){ENG_V_DICT, {.dict = d}}; }
-static inline EngValue eng_value_iter(EngIter *it) { return (EngValue){ENG_V_ITER, {.iter = it}}; }
+static inline EngValue eng_value_missing(void)
+{
+    return (EngValue){.type = ENG_V_MISSING};
+}
+static inline EngValue eng_value_none(void)
+{
+    return (EngValue){.type = ENG_V_NONE};
+}
+static inline EngValue eng_value_bool(bool b)
+{
+    return (EngValue){ENG_V_BOOL, {.b = b}};
+}
+static inline EngValue eng_value_int(int64_t i)
+{
+    return (EngValue){ENG_V_INT, {.i = i}};
+}
+static inline EngValue eng_value_float(double f)
+{
+    return (EngValue){ENG_V_FLOAT, {.f = f}};
+}
+static inline EngValue eng_value_str(EngStr *s)
+{
+    return (EngValue){ENG_V_STR, {.str = s}};
+}
+static inline EngValue eng_value_list(EngList *l)
+{
+    return (EngValue){ENG_V_LIST, {.list = l}};
+}
+static inline EngValue eng_value_tuple(EngList *l)
+{
+    return (EngValue){ENG_V_TUPLE, {.list = l}};
+}
+static inline EngValue eng_value_dict(EngDict *d)
+{
+    return (EngValue){ENG_V_DICT, {.dict = d}};
+}
+static inline EngValue eng_value_iter(EngIter *it)
+{
+    return (EngValue){ENG_V_ITER, {.iter = it}};
+}
 
 EngValue eng_value_text(EngRun *run, const char *text); /* NUL-terminated ASCII */
 EngValue eng_value_undefined(EngRun *run, EngStr *name);
@@ -213,8 +247,11 @@ static inline bool eng_value_is_number(EngValue v)
 {
     return v.type >= ENG_V_BOOL && v.type <= ENG_V_FLOAT;
 }
-static inline bool eng_value_is_str(EngValue v) { return v.type == ENG_V_STR; }
-bool eng_value_int_like(EngValue v, int64_t *ret); /* int or bool */
+static inline bool eng_value_is_str(EngValue v)
+{
+    return v.type == ENG_V_STR;
+}
+bool eng_value_int_like(EngValue v, int64_t *ret);   /* int or bool */
 double eng_value_as_double(EngRun *run, EngValue v); /* of a number */
 bool eng_value_truth(EngValue v);
 const char *eng_value_type_name(EngValue v);
@@ -260,7 +297,7 @@ static inline bool eng_iter_next(EngRun *run, EngIter *it, EngValue *ret)
     eng_value_steps(run, 1);
     return it->next(run, it, ret);
 }
-EngList *eng_iter_list(EngRun *run, EngValue v); /* list(v) */
+EngList *eng_iter_list(EngRun *run, EngValue v);     /* list(v) */
 EngIter *eng_iter_reversed(EngRun *run, EngValue v); /* NULL: cannot be reversed */
 EngValue eng_iter_range_item(const EngRange *r, int64_t i);
 
