@@ -130,11 +130,10 @@ static EngValue add_sequences(EngRun *run, EngValue a, EngValue b)
         if (!y->markup) y = eng_str_escape(run, y);
         return eng_value_str(eng_str_mark(run, eng_str_concat(run, x, y), true));
     }
+    if (a.type == ENG_V_STR && a.u.str->markup) unsupported(run, ENG_N_ADD, a, b);
     if (a.type != b.type)
-        eng_value_raise(run, "can only concatenate %s (not \"%s\") to %s",
-                        a.type == ENG_V_STR ? "str" : eng_value_type_name(a),
-                        eng_value_type_name(b),
-                        a.type == ENG_V_STR ? "str" : eng_value_type_name(a));
+        eng_value_raise(run, "can only concatenate %s (not \"%s\") to %s", eng_value_type_name(a),
+                        eng_value_type_name(b), eng_value_type_name(a));
     EngList *list = eng_value_list_new(run, a.u.list->n + b.u.list->n);
     if (a.u.list->n) memcpy(list->items, a.u.list->items, a.u.list->n * sizeof *list->items);
     if (b.u.list->n)

@@ -232,9 +232,9 @@ static EngNode *parse_for(EngParser *p)
 {
     static const char *const ends[] = {"endfor", "else", NULL}, *const last[] = {"endfor", NULL};
     EngNode *node = eng_parse_node(p, ENG_N_FOR, eng_parse_next(p).line);
-    node->a = eng_parse_target(p, "in", false);
+    node->a = eng_parse_target(p, false);
     eng_parse_expect_name(p, "in");
-    node->b = eng_parse_tuple(p, (EngTupleStyle){.without_condition = true, .end = "recursive"});
+    node->b = eng_parse_tuple(p, (EngTupleStyle){.without_condition = true});
     if (eng_parse_skip_name(p, "if")) node->c = eng_parse_expression(p, true);
     node->flag = eng_parse_skip_name(p, "recursive");
     node->body = parse_block_body(p, ends);
@@ -268,7 +268,7 @@ static EngNode *parse_set(EngParser *p)
 {
     static const char *const ends[] = {"endset", NULL};
     EngNode *node = eng_parse_node(p, ENG_N_SET, eng_parse_next(p).line);
-    node->a = eng_parse_target(p, NULL, true);
+    node->a = eng_parse_target(p, true);
     if (eng_parse_skip(p, ENG_T_ASSIGN)) {
         node->b = eng_parse_tuple(p, (EngTupleStyle){0});
         return node;
@@ -286,7 +286,7 @@ static EngNode *parse_with(EngParser *p)
     EngNodeList items = {0};
     while (p->current.kind != ENG_T_BLOCK_END) {
         if (items.nodes.n) eng_parse_expect(p, ENG_T_COMMA);
-        eng_parse_add(p, &items, eng_parse_target(p, NULL, false));
+        eng_parse_add(p, &items, eng_parse_target(p, false));
         eng_parse_expect(p, ENG_T_ASSIGN);
         eng_parse_add(p, &items, eng_parse_expression(p, true));
     }

@@ -38,11 +38,10 @@ void eng_parse_nest(EngParser *p);
 EngNode *eng_parse_expression(EngParser *p, bool with_condition);
 typedef struct {
     bool simplified, without_condition, explicit_parentheses, with_namespace;
-    const char *end; /* a name that ends the tuple, or NULL */
 } EngTupleStyle;
 EngNode *eng_parse_tuple(EngParser *p, EngTupleStyle style);
 EngNode *eng_parse_filter(EngParser *p, EngNode *node, bool start_inline);
-EngNode *eng_parse_target(EngParser *p, const char *end, bool with_namespace);
+EngNode *eng_parse_target(EngParser *p, bool with_namespace);
 EngNode *eng_parse_name_target(EngParser *p);
 
 #endif

@@ -467,9 +467,7 @@ EngNode *eng_parse_tuple(EngParser *p, EngTupleStyle style)
     for (;;) {
         if (list.nodes.n) eng_parse_expect(p, ENG_T_COMMA);
         EngTokenKind kind = p->current.kind;
-        if (kind == ENG_T_VARIABLE_END || kind == ENG_T_BLOCK_END || kind == ENG_T_RPAREN ||
-            (style.end && eng_parse_is_name(p, style.end)))
-            break;
+        if (kind == ENG_T_VARIABLE_END || kind == ENG_T_BLOCK_END || kind == ENG_T_RPAREN) break;
         eng_parse_add(p, &list,
                       style.simplified ? parse_primary(p, style.with_namespace)
                                        : eng_parse_expression(p, !style.without_condition));
@@ -524,10 +522,10 @@ static void check_target(EngParser *p, EngNode *node)
     if (!can_assign(node)) eng_value_raise(p->run, "can't assign to '%s'", names[node->kind]);
 }
 
-EngNode *eng_parse_target(EngParser *p, const char *end, bool with_namespace)
+EngNode *eng_parse_target(EngParser *p, bool with_namespace)
 {
-    EngNode *node = eng_parse_tuple(
-        p, (EngTupleStyle){.simplified = true, .with_namespace = with_namespace, .end = end});
+    EngNode *node =
+        eng_parse_tuple(p, (EngTupleStyle){.simplified = true, .with_namespace = with_namespace});
     mark_stores(node);
     check_target(p, node);
     return node;

@@ -338,6 +338,7 @@ static EngValue filter_xmlattr(EngRun *run, const EngValue *a, const EngArgs *ar
     (void)args;
     EngText t = {0};
     if (a[0].type == ENG_V_UNDEFINED) eng_value_raise_undefined(run, a[0]);
+    if (a[0].type == ENG_V_NAMESPACE) eng_value_raise(run, "items");
     if (a[0].type != ENG_V_DICT)
         eng_value_raise(run, "'%s' object has no attribute 'items'", eng_value_type_name(a[0]));
     for (size_t i = 0; i < a[0].u.dict->n; i++) {
