@@ -4,8 +4,8 @@
  * threads, ops or models.
  *
  * Adding an instruction set: one file x86/<family>_<isa>.c with its own compile flags that exports
- * eng_kernels_<family>_<isa>(EngKernels *), one line in x86/ladder.h, one in meson.build; tests/kernels then
- * compares every pointer that changed with the C twin by itself. */
+ * eng_kernels_<family>_<isa>(EngKernels *), one line in x86/ladder.h, one in meson.build; then
+ * tests/kernels compares every pointer that changed with the C twin by itself. */
 #ifndef ENG_CPU_KERNELS_H
 #define ENG_CPU_KERNELS_H
 

@@ -7,7 +7,8 @@ made finite, because weights of a valid file are. Signs and subnormal halves sta
 blocks keep infinity out, subnormals in. The expected values come from gguf.quants.dequantize
 (gguf 0.19.0) in float32 and the test asks for equal bits: decoding is one to three float32
 operations per weight, whose order is part of the format:
-    Q8_0 Q4_0        d * q
+    Q8_0 Q4_0 Q5_0   d * q
+    Q4_1 Q5_1        d * q + m
     Q2_K Q4_K Q5_K   (d * s) * q - (dmin * m)     three roundings: no fused multiply-add
     Q3_K Q6_K        (d * s) * q
 File: "block_count block_bytes block_weights\\n" in ASCII, then the raw blocks, then
@@ -24,6 +25,7 @@ from gguf import GGMLQuantizationType as QT
 # type: (blocks, byte offsets of the half floats in a block)
 TYPES = {
     QT.F16: (1024, [0]), QT.BF16: (1024, []), QT.Q8_0: (64, [0]), QT.Q4_0: (64, [0]),
+    QT.Q4_1: (64, [0, 2]), QT.Q5_0: (64, [0]), QT.Q5_1: (64, [0, 2]),
     QT.Q2_K: (24, [80, 82]), QT.Q3_K: (24, [108]), QT.Q4_K: (24, [0, 2]), QT.Q5_K: (24, [0, 2]),
     QT.Q6_K: (24, [208]),
 }
