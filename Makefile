@@ -21,7 +21,7 @@ run: build
 build:
 	@packaging/linux/install-deps build
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dcuda=auto >&2
-	@ninja -C $(BUILD) >&2
+	@ninja -C $(BUILD) app/cli/hearth-cli >&2
 
 check:
 	@packaging/linux/install-deps build test
