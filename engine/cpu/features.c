@@ -90,6 +90,6 @@ bool eng_cpu_level(EngCpuLevel *ret_level, EngError *err)
         }
     return eng_fail(err, ENG_ERR_USAGE,
                     "HEARTH_CPU_MASK is \"%.40s\", which names no instruction set; use c, avx2, "
-                    "avx512, vnni or amx, or unset it",
+                    "avx512, vnni or amx, or unset it.",
                     mask);
 }

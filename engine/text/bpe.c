@@ -87,12 +87,12 @@ bool eng_bpe_init(EngBpe *bpe, const EngVocab *vocab, const EngGguf *gguf, bool 
         return false;
     if (n == 0)
         return eng_fail(err, ENG_ERR_REFUSED,
-                        "this byte-pair vocabulary has no merges (tokenizer.ggml.merges); convert "
-                        "the model again");
+                        "This byte-pair vocabulary has no merges (tokenizer.ggml.merges); convert "
+                        "the model again.");
     if (n > INT32_MAX)
         return eng_fail(err, ENG_ERR_REFUSED,
-                        "this vocabulary claims %llu merges; the file is probably damaged: "
-                        "download it again",
+                        "This vocabulary claims %llu merges; the file is probably damaged: "
+                        "download it again.",
                         (unsigned long long)n);
     while (slots < 2 * n) slots *= 2;
     bpe->vocab = vocab;

@@ -58,8 +58,8 @@ static pcre2_code *compile(const char *pattern, EngError *err)
         char why[120] = "";
         pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof why);
         eng_fail(err, ENG_ERR_REFUSED,
-                 "the PCRE2 library of this system cannot read a pre-tokenizer pattern (%s); "
-                 "install PCRE2 10.40 or newer",
+                 "The PCRE2 library of this system cannot read a pre-tokenizer pattern (%s); "
+                 "install PCRE2 10.40 or newer.",
                  why);
         return NULL;
     }
@@ -72,8 +72,8 @@ EngSplit *eng_split_new(const char *name, size_t len, EngError *err)
     const EngSplitRule *rule = name ? find_rule(name, len) : find_rule("default", 7);
     if (!rule) {
         eng_fail(err, ENG_ERR_REFUSED,
-                 "this vocabulary's pre-tokenizer \"%.*s\" is not known to this version; update "
-                 "Hearth or choose another model",
+                 "This vocabulary's pre-tokenizer \"%.*s\" is not known to this version; update "
+                 "Hearth or choose another model.",
                  (int)ENG_MIN(len, 60), name);
         return NULL;
     }
@@ -162,7 +162,8 @@ static int next_match(EngSplitter *splitter, int step, const char *piece, size_t
         char why[120] = "";
         pcre2_get_error_message(rc, (PCRE2_UCHAR *)why, sizeof why);
         eng_fail(splitter->err, ENG_ERR_REFUSED,
-                 "the text cannot be cut into words (PCRE2: %s); split it into shorter texts", why);
+                 "The text cannot be cut into words (PCRE2: %s); split it into shorter texts.",
+                 why);
         return -1;
     }
     const PCRE2_SIZE *span = pcre2_get_ovector_pointer(splitter->match);

@@ -37,8 +37,8 @@ bool eng_spm_init(EngSpm *spm, const EngVocab *vocab, EngError *err)
     for (int b = 0; b < 256 && vocab->unk < 0; b++)
         if (vocab->byte_tokens[b] < 0)
             return eng_fail(err, ENG_ERR_REFUSED,
-                            "this SentencePiece vocabulary has neither an unknown token nor all "
-                            "byte tokens; convert the model again");
+                            "This SentencePiece vocabulary has neither an unknown token nor all "
+                            "byte tokens; convert the model again.");
     spm->vocab = vocab;
     for (int i = 0; i < vocab->n && !spm->joins_words; i++)
         spm->joins_words = vocab->tokens[i].type != ENG_TOKEN_CONTROL &&

@@ -184,8 +184,8 @@ bool eng_tokenizer_encode(const EngTokenizer *t, const char *text, size_t len,
     Run run = {.t = t};
     if (len > MAX_TEXT)
         return eng_fail(err, ENG_ERR_USAGE,
-                        "this text has %zu bytes, more than the %u that can be tokenized at once; "
-                        "split it", len, MAX_TEXT);
+                        "This text has %zu bytes, more than the %u that can be tokenized at once; "
+                        "split it.", len, MAX_TEXT);
     if (!t->vocab.spm) {
         run.splitter = eng_splitter_new(t->split);
         run.scratch = eng_bpe_scratch_new(len);

@@ -163,12 +163,12 @@ static bool read_texts(EngVocab *vocab, const EngGguf *gguf, EngError *err)
         return false;
     if (n == 0)
         return eng_fail(err, ENG_ERR_REFUSED,
-                        "this file has no tokens (tokenizer.ggml.tokens); convert the model again "
-                        "with its vocabulary");
+                        "This file has no tokens (tokenizer.ggml.tokens); convert the model again "
+                        "with its vocabulary.");
     if (n > MAX_TOKENS)
         return eng_fail(err, ENG_ERR_REFUSED,
-                        "this vocabulary claims %llu tokens, more than the %u that are supported; "
-                        "the file is probably damaged: download it again",
+                        "This vocabulary claims %llu tokens, more than the %u that are supported; "
+                        "the file is probably damaged: download it again.",
                         (unsigned long long)n, MAX_TOKENS);
     vocab->n = (int)n;
     vocab->tokens = eng_alloc0(n * sizeof *vocab->tokens);
@@ -176,8 +176,8 @@ static bool read_texts(EngVocab *vocab, const EngGguf *gguf, EngError *err)
         EngGgufString s = eng_gguf_next_string(&items);
         if (s.n > UINT32_MAX)
             return eng_fail(err, ENG_ERR_REFUSED,
-                            "token %llu of this vocabulary is longer than 4 GiB; the file is "
-                            "damaged: download it again",
+                            "Token %llu of this vocabulary is longer than 4 GiB; the file is "
+                            "damaged: download it again.",
                             (unsigned long long)i);
         vocab->tokens[i].text = s.s;
         vocab->tokens[i].text_len = (uint32_t)s.n;
@@ -190,8 +190,8 @@ static bool check_length(const char *what, uint64_t have, int want, EngError *er
 {
     if (have == (uint64_t)want) return true;
     return eng_fail(err, ENG_ERR_REFUSED,
-                    "this vocabulary has %d tokens but %llu %s; the file is damaged: download or "
-                    "convert it again",
+                    "This vocabulary has %d tokens but %llu %s; the file is damaged: download or "
+                    "convert it again.",
                     want, (unsigned long long)have, what);
 }
 
@@ -206,8 +206,8 @@ static bool read_types(EngVocab *vocab, const EngGguf *gguf, EngError *err)
     if (n_scores && !check_length("scores", n_scores, vocab->n, err)) return false;
     if (vocab->spm && !n_scores)
         return eng_fail(err, ENG_ERR_REFUSED,
-                        "this SentencePiece vocabulary has no scores (tokenizer.ggml.scores); "
-                        "convert the model again");
+                        "This SentencePiece vocabulary has no scores (tokenizer.ggml.scores); "
+                        "convert the model again.");
     for (int i = 0; i < vocab->n; i++) {
         EngToken *token = &vocab->tokens[i];
         int32_t type = ENG_TOKEN_NORMAL;
@@ -236,7 +236,7 @@ static bool read_id(const EngVocab *vocab, const EngGguf *gguf, const char *key,
     if (id >= (uint64_t)vocab->n)
         return eng_fail(err, ENG_ERR_REFUSED,
                         "%s is %llu, but the vocabulary has %d tokens; the file is damaged: "
-                        "download or convert it again",
+                        "download or convert it again.",
                         key, (unsigned long long)id, vocab->n);
     *ret = (int32_t)id;
     return true;
@@ -333,13 +333,13 @@ bool eng_vocab_init(EngVocab *vocab, const EngGguf *gguf, EngError *err)
     if (!eng_gguf_string(gguf, "tokenizer.ggml.model", &model, err)) return false;
     if (!model.s)
         return eng_fail(err, ENG_ERR_REFUSED,
-                        "this file has no vocabulary (tokenizer.ggml.model is missing); use the "
-                        "first part of a split model, or convert the model again");
+                        "This file has no vocabulary (tokenizer.ggml.model is missing); use the "
+                        "first part of a split model, or convert the model again.");
     vocab->spm = model.n == 5 && memcmp(model.s, "llama", 5) == 0;
     if (!vocab->spm && !(model.n == 4 && memcmp(model.s, "gpt2", 4) == 0))
         return eng_fail(err, ENG_ERR_REFUSED,
-                        "this file's tokenizer is of the kind \"%.*s\"; this version knows "
-                        "\"gpt2\" and \"llama\": choose another model",
+                        "This file's tokenizer is of the kind \"%.*s\"; this version knows "
+                        "\"gpt2\" and \"llama\": choose another model.",
                         (int)ENG_MIN(model.n, 40), model.s);
     if (!read_texts(vocab, gguf, err) || !read_types(vocab, gguf, err)) return false;
     decode_tokens(vocab);

@@ -137,6 +137,7 @@ class Tap(unittest.TestResult):
     def __init__(self, n):
         super().__init__()
         self.n = 0
+        self.bad_tests = []
         print(f"TAP version 13\n1..{n}", flush=True)
 
     def line(self, good, test, more=""):
@@ -159,6 +160,14 @@ class Tap(unittest.TestResult):
     def addError(self, test, err):
         super().addError(test, err)
         self.blame(test, err)
+
+    def addSubTest(self, test, subtest, err):
+        """Called for every part of a test; a bad one takes the place of the test's line."""
+        if err and not any(bad is test for bad in self.bad_tests):
+            self.bad_tests.append(test)
+            print(f"# in {subtest}")
+            self.blame(test, err)
+        super().addSubTest(test, subtest, err)
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)

@@ -74,8 +74,11 @@ static bool change_part(View *view, EngPart part, GError **error)
 static bool show_text(View *view, EngPart part, const char *text, size_t len, GError **error)
 {
     if (view->show == HEARTH_SHOW_NOTHING) return true;
-    if (view->show == HEARTH_SHOW_ANSWER)
-        return part == ENG_PART_THINKING || hearth_io_write(text, len, error);
+    if (view->show == HEARTH_SHOW_ANSWER) {
+        if (part == ENG_PART_THINKING) return true;
+        view->begun = true;
+        return hearth_io_write(text, len, error);
+    }
     hearth_console_progress_done();
     if ((!view->begun || part != view->part) && !change_part(view, part, error)) return false;
     g_autofree char *clean = hearth_console_clean(text);
@@ -140,7 +143,9 @@ bool hearth_answer_run(HearthAnswer *answer, EngSession *session, HearthShow sho
             fine = hearth_error_from_engine(error, &failure);
     }
     answer->stats = eng_session_stats(session);
-    /* The dim text and the line end also when it failed: the error's sentence follows. */
-    if (!fine) return show_end(&view, answer, NULL) && false;
-    return show_end(&view, answer, error);
+    if (fine) return show_end(&view, answer, error);
+    /* What was begun is brought to an end; the error's sentence follows. */
+    if (view.begun) show_end(&view, answer, NULL);
+    hearth_console_progress_done();
+    return false;
 }
