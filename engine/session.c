@@ -16,8 +16,6 @@
 
 typedef enum { IDLE, READING, WRITING, ENDED } State;
 
-enum { SLICE = 256 }; /* bytes of text that go through the reply splitter at once */
-
 struct EngSession {
     EngModel *model;
     EngKv kv;
@@ -66,7 +64,7 @@ static void make_text_buffers(EngSession *s)
     s->utf8_out = eng_alloc0(bytes);
     s->text = eng_alloc0(2 * bytes);
     s->emit = eng_alloc0(2 * bytes);
-    s->segments = eng_alloc0((bytes / SLICE + 3) * ENG_REPLY_SEGMENTS * sizeof *s->segments);
+    s->segments = eng_alloc0((bytes / (ENG_REPLY_PUSH - 3) + 3) * ENG_REPLY_SEGMENTS * sizeof *s->segments);
 }
 
 /* DRY starts afresh at these; a vocabulary without one of them goes without it. */
@@ -415,9 +413,12 @@ static void keep_segments(EngSession *s, int n)
 
 static void queue_text(EngSession *s, size_t len)
 {
-    for (size_t at = 0; at < len; at += SLICE)
-        keep_segments(s, eng_reply_push(&s->reply, s->utf8_out + at, ENG_MIN(SLICE, len - at),
-                                        s->text + s->n_text, s->segments + s->n_segments));
+    for (size_t at = 0, n; at < len; at += n) {
+        n = ENG_MIN(ENG_REPLY_PUSH, len - at);
+        while (at + n < len && ((unsigned char)s->utf8_out[at + n] & 0xc0) == 0x80) n--;
+        keep_segments(s, eng_reply_push(&s->reply, s->utf8_out + at, n, s->text + s->n_text,
+                                        s->segments + s->n_segments));
+    }
 }
 
 static void end(EngSession *s, EngStopReason reason)
