@@ -21,7 +21,8 @@ static uint64_t active_elements(const EngTensor *t, uint64_t n, uint64_t used, u
 static void count(EngPeek *p, const EngGguf *g, uint64_t used, uint64_t experts)
 {
     uint64_t by_type[ENG_TYPE_COUNT] = {0};
-    bool tied = eng_gguf_tensor(g, "output.weight") == NULL;
+    bool whole = g->part_count == 1 || g->n_parts == g->part_count; /* all parts' tensors are here */
+    bool tied = whole && eng_gguf_tensor(g, "output.weight") == NULL;
     p->tensors = eng_alloc0((g->n_tensors + 1) * sizeof *p->tensors);
     p->n_tensors = g->n_tensors;
     for (size_t i = 0; i < g->n_tensors; i++) {

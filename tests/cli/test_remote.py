@@ -23,9 +23,9 @@ def parts():
     split = {"split.count": 2, "split.tensors.count": 3}
     first = build({**llama_metadata(**{"llama.expert_count": 8, "llama.expert_used_count": 2}),
                    **split, "split.no": 0},
-                  [Tensor("token_embd.weight", [32, gguf_file.N_VOCAB]),
-                   Tensor("output.weight", [32, gguf_file.N_VOCAB])])
-    second = build({**split, "split.no": 1}, [Tensor("blk.0.ffn_up_exps.weight", [32, 16, 8])])
+                  [Tensor("token_embd.weight", [32, gguf_file.N_VOCAB])])
+    second = build({**split, "split.no": 1}, [Tensor("blk.0.ffn_up_exps.weight", [32, 16, 8]),
+                                              Tensor("output.weight", [32, gguf_file.N_VOCAB])])
     return first, second
 
 
