@@ -7,6 +7,7 @@ The files hold topics:
     = the answer, word for word
     + what to say when the person then asks for more
 
+A topic may be taken up again in another file (phrasings-*.txt): the lines are added to it.
 `|` separates alternatives, parentheses group them (an empty one is allowed), and {slot} draws from
 slots.txt. A slot drawn in a question keeps its value in the answer. Lines with Chinese characters
 are the Chinese side of the topic. Lines that begin with // are comments.
@@ -62,7 +63,7 @@ def read_slots(path=FOLDER / "slots.txt"):
 
 
 def read_topics(folder=FOLDER):
-    topics = []
+    topics, by_name = [], {}
     for path in sorted(folder.glob("*.txt")):
         if path.name in ("slots.txt", "system.txt"):
             continue
@@ -72,12 +73,15 @@ def read_topics(folder=FOLDER):
                 continue
             if kind == "#":
                 name, _, weight = text.partition(" *")
-                topics.append(Topic(name, float(weight or 1)))
+                topic = by_name.get(name)
+                if topic is None:
+                    topic = by_name[name] = Topic(name, float(weight or 1))
+                    topics.append(topic)
             elif kind == "?":
                 for template in split_top(text):
-                    topics[-1].questions[language(template)].append(template)
+                    topic.questions[language(template)].append(template)
             elif kind in "=+":
-                (topics[-1].answers if kind == "=" else topics[-1].more)[language(text)].append(text)
+                (topic.answers if kind == "=" else topic.more)[language(text)].append(text)
             else:
                 raise ValueError(f"{path.name}: cannot read the line {line!r}")
     return topics
