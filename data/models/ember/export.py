@@ -18,8 +18,8 @@ from model import Config, Ember
 
 # What is small and decides much keeps more bits. Rows of attn_k_b and attn_v_b are shorter than a
 # K superblock.
-TYPES = [("attn_k_b", T.Q8_0), ("attn_v_b", T.Q8_0), ("attn_", T.Q6_K), ("output.", T.Q6_K), ("token_embd", T.Q4_K),
-         ("_exps", T.Q4_K), ("ffn_", T.Q5_K)]
+TYPES = [("attn_k_b", T.Q8_0), ("attn_v_b", T.Q8_0), ("attn_", T.Q5_K), ("output.", T.Q6_K), ("token_embd", T.Q4_K),
+         ("_exps", T.Q4_K), ("ffn_down", T.Q5_K), ("ffn_", T.Q4_K)]
 
 
 def tensors(model):
