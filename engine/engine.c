@@ -38,7 +38,8 @@ bool eng_host_usage(EngUsage *ret_usage, EngError *err)
 
 EngModelSettings eng_model_defaults(void) { return (EngModelSettings){.threads = 0, .batch = 512}; }
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------------------
+ */
 
 /* Files made for measuring often have no vocabulary, or say "none" or "no_vocab". */
 static bool names_tokenizer(EngGgufString model)
@@ -71,9 +72,10 @@ static bool build_graph(EngModel *m, EngError *err)
     if (!arch) {
         char names[128];
         eng_arch_names(names, sizeof names);
-        return eng_fail(err, ENG_ERR_REFUSED,
-                        "This model's family is \"%.40s\", which this version cannot run. It runs %s.",
-                        m->gguf->arch, names);
+        return eng_fail(
+            err, ENG_ERR_REFUSED,
+            "This model's family is \"%.40s\", which this version cannot run. It runs %s.",
+            m->gguf->arch, names);
     }
     EngBuild build = {.g = &m->graph, .arena = &m->arena, .err = err};
     if (!eng_hparams_read(m->gguf, &build.h, err)) return false;
@@ -93,7 +95,8 @@ static bool build_graph(EngModel *m, EngError *err)
 static bool open_backend(EngModel *m, const EngModelSettings *settings, EngError *err)
 {
     EngCpuSettings cpu = {.max_tokens = settings->batch, .threads = settings->threads};
-    /* Wanted rows of one batch: a token of each of many sessions, or a piece of eng_session_eval. */
+    /* Wanted rows of one batch: a token of each of many sessions, or a piece of eng_session_eval.
+     */
     cpu.max_out = ENG_MIN(settings->batch, 32);
     int *cpus = NULL, n_cpus = 0;
     if (!eng_cpu_level(&cpu.level, err) || !eng_host_cores(&cpus, &n_cpus, err)) return false;
@@ -119,8 +122,8 @@ static EngModel *open_model(EngGguf *gguf, const EngModelSettings *settings, Eng
     m->gguf = gguf;
     bool ok = s.batch >= 1 && s.batch <= 4096;
     if (!ok)
-        eng_fail(err, ENG_ERR_USAGE, "A prefill chunk of %d tokens cannot be used: choose 1 to 4096.",
-                 s.batch);
+        eng_fail(err, ENG_ERR_USAGE,
+                 "A prefill chunk of %d tokens cannot be used: choose 1 to 4096.", s.batch);
     if (ok && open_text(m, s.vocab_only, err) &&
         (s.vocab_only || (build_graph(m, err) && open_backend(m, &s, err))))
         return m;
@@ -187,11 +190,15 @@ bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, En
 EngModelInfo eng_model_info(const EngModel *model)
 {
     const EngHparams *h = &model->h;
-    EngModelInfo info = {.n_vocab = model->backend ? h->n_vocab : eng_tokenizer_size(model->tokenizer),
-                         .n_layers = h->n_layers, .n_embd = h->n_embd, .n_experts = h->n_experts,
-                         .n_experts_used = h->n_experts_used, .context_trained = h->context_trained,
-                         .weight_bytes = model->gguf->tensor_bytes + eng_derived_bytes(model->derived),
-                         .has_template = model->tmpl != NULL};
+    EngModelInfo info = {
+        .n_vocab = model->backend ? h->n_vocab : eng_tokenizer_size(model->tokenizer),
+        .n_layers = h->n_layers,
+        .n_embd = h->n_embd,
+        .n_experts = h->n_experts,
+        .n_experts_used = h->n_experts_used,
+        .context_trained = h->context_trained,
+        .weight_bytes = model->gguf->tensor_bytes + eng_derived_bytes(model->derived),
+        .has_template = model->tmpl != NULL};
     snprintf(info.arch, sizeof info.arch, "%.63s", model->gguf->arch);
     snprintf(info.name, sizeof info.name, "%s", model->name);
     if (model->backend) {
@@ -210,7 +217,8 @@ bool eng_model_has_text(const EngModel *model, EngError *err)
                     "complete file of the model.");
 }
 
-/* ---- text ------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------
+ */
 
 bool eng_tokenize(const EngModel *model, const char *text, size_t len, EngTokenizeOptions options,
                   int32_t **ret_tokens, size_t *ret_n, EngError *err)
@@ -229,8 +237,8 @@ bool eng_detokenize(const EngModel *model, const int32_t *tokens, size_t n, bool
         if (tokens[i] < 0 || tokens[i] >= size) {
             free(text.data);
             return eng_fail(err, ENG_ERR_REFUSED,
-                            "Token %d is not in this vocabulary: its tokens are 0 to %d.", tokens[i],
-                            size - 1);
+                            "Token %d is not in this vocabulary: its tokens are 0 to %d.",
+                            tokens[i], size - 1);
         }
         const char *bytes;
         size_t len = eng_tokenizer_piece(model->tokenizer, tokens[i], special, i == 0, &bytes);
@@ -251,8 +259,10 @@ static size_t json_escape(const char *s, size_t n, char *out)
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)s[i];
         if (c == '"' || c == '\\') out[at++] = '\\';
-        if (c < 0x20) at += (size_t)sprintf(out + at, "\\u%04x", c);
-        else out[at++] = (char)c;
+        if (c < 0x20)
+            at += (size_t)sprintf(out + at, "\\u%04x", c);
+        else
+            out[at++] = (char)c;
     }
     return at;
 }
@@ -274,8 +284,8 @@ char *eng_model_template_defaults(const EngModel *model)
         size_t n = all[i].token < 0 ? 0 : eng_tokenizer_piece(t, all[i].token, true, false, &piece);
         if (n == 0) continue;
         eng_vec_reserve(&json, json.n + 6 * n + 32);
-        json.n += (size_t)sprintf(json.data + json.n, "%s\"%s\":\"", json.n > 1 ? "," : "",
-                                  all[i].name);
+        json.n +=
+            (size_t)sprintf(json.data + json.n, "%s\"%s\":\"", json.n > 1 ? "," : "", all[i].name);
         json.n += json_escape(piece, n, json.data + json.n);
         json.data[json.n++] = '"';
     }
@@ -289,7 +299,8 @@ static bool render(const EngTemplate *tmpl, const char *request, const char *def
 {
     size_t len;
     char *message = NULL;
-    if (eng_template_render(tmpl, request, defaults, now, ret_text, &len, &message, err)) return true;
+    if (eng_template_render(tmpl, request, defaults, now, ret_text, &len, &message, err))
+        return true;
     *ret_text = message; /* whole, where the error may have been cut */
     return false;
 }

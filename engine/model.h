@@ -11,10 +11,10 @@
 struct EngModel {
     EngGguf *gguf;
     EngTokenizer *tokenizer; /* NULL = the file has weights alone: it computes, but knows no text */
-    EngTemplate *tmpl;  /* NULL = the file has none, or tmpl_error says why it cannot be used */
+    EngTemplate *tmpl; /* NULL = the file has none, or tmpl_error says why it cannot be used */
     EngError tmpl_error;
     EngHparams h;
-    EngArena arena;     /* what binding derived */
+    EngArena arena; /* what binding derived */
     EngDerived *derived;
     EngGraph graph;
     EngBackend *backend; /* NULL when vocab_only */

@@ -21,7 +21,8 @@ static uint64_t active_elements(const EngTensor *t, uint64_t n, uint64_t used, u
 static void count(EngPeek *p, const EngGguf *g, uint64_t used, uint64_t experts)
 {
     uint64_t by_type[ENG_TYPE_COUNT] = {0};
-    bool whole = g->part_count == 1 || g->n_parts == g->part_count; /* all parts' tensors are here */
+    bool whole =
+        g->part_count == 1 || g->n_parts == g->part_count; /* all parts' tensors are here */
     bool tied = whole && eng_gguf_tensor(g, "output.weight") == NULL;
     p->tensors = eng_alloc0((g->n_tensors + 1) * sizeof *p->tensors);
     p->n_tensors = g->n_tensors;
@@ -57,14 +58,15 @@ static void judge(EngPeek *p, const EngGguf *g)
     if (!eng_arch_find(g->arch)) {
         char names[64];
         eng_arch_names(names, sizeof names);
-        snprintf(p->reason, sizeof p->reason, "Its family \"%.63s\" is none of those that run here (%s).",
-                 p->arch, names);
+        snprintf(p->reason, sizeof p->reason,
+                 "Its family \"%.63s\" is none of those that run here (%s).", p->arch, names);
         return;
     }
     for (size_t i = 0; i < g->n_tensors; i++)
         if (!eng_type_info(g->tensors[i].type)->to_f32) {
-            snprintf(p->reason, sizeof p->reason, "Tensor \"%.80s\" has type %s, which does not run here.",
-                     g->tensors[i].name, eng_type_info(g->tensors[i].type)->name);
+            snprintf(p->reason, sizeof p->reason,
+                     "Tensor \"%.80s\" has type %s, which does not run here.", g->tensors[i].name,
+                     eng_type_info(g->tensors[i].type)->name);
             return;
         }
     p->supported = true;

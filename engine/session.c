@@ -1,8 +1,9 @@
-/* A conversation's timeline: the one place that knows the order prompt → tokens → KV → exec → sample.
+/* A conversation's timeline: the one place that knows the order prompt → tokens → KV → exec →
+ * sample.
  *
- * tokens[0 … n_past) are in the KV cache, tokens[n_past … n_tokens) wait to be computed: the rest of
- * the prompt, or the token drawn last. When nothing waits, `logits` belong to the last token and the
- * next step draws. */
+ * tokens[0 … n_past) are in the KV cache, tokens[n_past … n_tokens) wait to be computed: the rest
+ * of the prompt, or the token drawn last. When nothing waits, `logits` belong to the last token and
+ * the next step draws. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +46,8 @@ struct EngSession {
 
 EngSessionSettings eng_session_defaults(void) { return (EngSessionSettings){0, ENG_KV_F16}; }
 
-/* ---- making ----------------------------------------------------------------------------------- */
+/* ---- making -----------------------------------------------------------------------------------
+ */
 
 static size_t longest_piece(const EngTokenizer *t)
 {
@@ -57,14 +59,16 @@ static size_t longest_piece(const EngTokenizer *t)
     return most;
 }
 
-/* All text buffers are sized for the vocabulary's longest token, so that a step allocates nothing. */
+/* All text buffers are sized for the vocabulary's longest token, so that a step allocates nothing.
+ */
 static void make_text_buffers(EngSession *s)
 {
     size_t bytes = 3 * (longest_piece(s->model->tokenizer) + 8) + sizeof s->reply.held + 1;
     s->utf8_out = eng_alloc0(bytes);
     s->text = eng_alloc0(2 * bytes);
     s->emit = eng_alloc0(2 * bytes);
-    s->segments = eng_alloc0((bytes / (ENG_REPLY_PUSH - 3) + 3) * ENG_REPLY_SEGMENTS * sizeof *s->segments);
+    s->segments =
+        eng_alloc0((bytes / (ENG_REPLY_PUSH - 3) + 3) * ENG_REPLY_SEGMENTS * sizeof *s->segments);
 }
 
 /* DRY starts afresh at these; a vocabulary without one of them goes without it. */
@@ -75,7 +79,8 @@ static void find_breakers(EngSession *s)
         int32_t *tokens;
         size_t n;
         EngTokenizeOptions plain = {false, false};
-        if (!eng_tokenizer_encode(s->model->tokenizer, marks[i], 1, plain, &tokens, &n, NULL)) continue;
+        if (!eng_tokenizer_encode(s->model->tokenizer, marks[i], 1, plain, &tokens, &n, NULL))
+            continue;
         if (n > 0) s->breakers[s->n_breakers++] = tokens[n - 1];
         free(tokens);
     }
@@ -135,7 +140,8 @@ bool eng_session_sampler(EngSession *session, const EngSampling *sampling, EngEr
     return true;
 }
 
-/* ---- prompt ----------------------------------------------------------------------------------- */
+/* ---- prompt -----------------------------------------------------------------------------------
+ */
 
 typedef EngVec(char) Text;
 
@@ -153,9 +159,12 @@ static void add_json_string(Text *t, const char *s)
     for (; *s; s++) {
         char escape[8];
         unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\') add(t, escape, (size_t)snprintf(escape, sizeof escape, "\\%c", c));
-        else if (c < 0x20) add(t, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", c));
-        else add(t, s, 1);
+        if (c == '"' || c == '\\')
+            add(t, escape, (size_t)snprintf(escape, sizeof escape, "\\%c", c));
+        else if (c < 0x20)
+            add(t, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", c));
+        else
+            add(t, s, 1);
     }
     add(t, "\"", 1);
 }
@@ -209,8 +218,8 @@ static bool plain_prompt(Text *t, const EngMessage *messages, size_t n)
     return true;
 }
 
-static bool render_prompt(EngSession *s, const EngMessage *messages, size_t n, const char *variables,
-                          char **ret_text, size_t *ret_len, EngError *err)
+static bool render_prompt(EngSession *s, const EngMessage *messages, size_t n,
+                          const char *variables, char **ret_text, size_t *ret_len, EngError *err)
 {
     EngModel *m = s->model;
     Text request = {0};
@@ -226,7 +235,8 @@ static bool render_prompt(EngSession *s, const EngMessage *messages, size_t n, c
     ok = build_request(&request, messages, n, variables, err);
     if (ok) {
         char *defaults = eng_model_template_defaults(m);
-        ok = eng_template_render(m->tmpl, request.data, defaults, NULL, ret_text, ret_len, NULL, err);
+        ok = eng_template_render(m->tmpl, request.data, defaults, NULL, ret_text, ret_len, NULL,
+                                 err);
         free(defaults);
     }
     free(request.data);
@@ -267,7 +277,9 @@ static void take_prompt(EngSession *s, const int32_t *tokens, int n)
     s->n_segments = s->next_segment = 0;
     s->n_text = 0;
     s->utf8 = (EngUtf8Stream){0};
-    s->stats = (EngStats){.context = s->kv.context, .kv_bytes = s->kv.bytes, .prompt_tokens = n,
+    s->stats = (EngStats){.context = s->kv.context,
+                          .kv_bytes = s->kv.bytes,
+                          .prompt_tokens = n,
                           .reused_tokens = common};
 }
 
@@ -286,10 +298,11 @@ bool eng_session_prompt(EngSession *session, const EngMessage *messages, size_t 
     if (ok && n_tokens == 0)
         ok = eng_fail(err, ENG_ERR_USAGE, "The prompt is empty: write a message first.");
     if (ok && n_tokens >= (size_t)session->kv.context)
-        ok = eng_fail(err, ENG_ERR_CONTEXT,
-                      "The prompt has %zu tokens and the context holds %d, with room for the answer: "
-                      "shorten the prompt or choose a larger context.",
-                      n_tokens, session->kv.context);
+        ok = eng_fail(
+            err, ENG_ERR_CONTEXT,
+            "The prompt has %zu tokens and the context holds %d, with room for the answer: "
+            "shorten the prompt or choose a larger context.",
+            n_tokens, session->kv.context);
     if (ok) ok = make_sampler(session, err);
     if (ok) {
         take_prompt(session, tokens, (int)n_tokens);
@@ -301,10 +314,11 @@ bool eng_session_prompt(EngSession *session, const EngMessage *messages, size_t 
     return ok;
 }
 
-/* ---- computing -------------------------------------------------------------------------------- */
+/* ---- computing --------------------------------------------------------------------------------
+ */
 
-/* Adds `n` waiting tokens of a session to the model's batch; `all` = logits of each, not of the last
- * alone. The caller holds the compute lock. */
+/* Adds `n` waiting tokens of a session to the model's batch; `all` = logits of each, not of the
+ * last alone. The caller holds the compute lock. */
 static void batch_add(EngSession *s, int n, bool last, bool all)
 {
     EngBatch *b = &s->model->batch;
@@ -325,9 +339,10 @@ static bool check_logits(const float *logits, int n, EngError *err)
 {
     for (int i = 0; i < n; i++)
         if (!isfinite(logits[i]))
-            return eng_fail(err, ENG_ERR_REFUSED,
-                            "The model computed something that is not a number: its file is damaged. "
-                            "Download it again.");
+            return eng_fail(
+                err, ENG_ERR_REFUSED,
+                "The model computed something that is not a number: its file is damaged. "
+                "Download it again.");
     return true;
 }
 
@@ -381,8 +396,10 @@ static bool take_shares(EngSession *const *sessions, size_t n, const Share *shar
         if (shares[i].n == 0) continue;
         if (shares[i].out_row >= 0 && !take_logits(s, shares[i].out_row, err)) return false;
         s->n_past += shares[i].n;
-        if (s->state == READING) s->stats.prefill_s += seconds;
-        else s->stats.decode_s += seconds;
+        if (s->state == READING)
+            s->stats.prefill_s += seconds;
+        else
+            s->stats.decode_s += seconds;
     }
     return true;
 }
@@ -403,7 +420,8 @@ static bool compute(EngSession *const *sessions, size_t n, Share *shares, EngErr
     return ok;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------
+ */
 
 /* Segments that the splitter wrote behind those that are there, their text behind theirs. */
 static void keep_segments(EngSession *s, int n)
@@ -447,7 +465,8 @@ static bool draw(EngSession *s, EngError *err)
     size_t n = eng_tokenizer_piece(t, token, true, false, &bytes);
     queue_text(s, eng_utf8_stream_push(&s->utf8, bytes, n, s->utf8_out));
     if (s->n_tokens < s->kv.context) s->tokens[s->n_tokens++] = token;
-    if (s->n_tokens >= s->kv.context) end(s, ENG_STOP_CONTEXT);
+    if (s->n_tokens >= s->kv.context)
+        end(s, ENG_STOP_CONTEXT);
     else if (s->sampling.max_tokens > 0 && s->stats.tokens >= s->sampling.max_tokens)
         end(s, ENG_STOP_LENGTH);
     return true;
@@ -505,7 +524,8 @@ bool eng_step(EngSession *const *sessions, size_t n, EngStep *ret_steps, EngErro
     return true;
 }
 
-/* ---- timeline --------------------------------------------------------------------------------- */
+/* ---- timeline ---------------------------------------------------------------------------------
+ */
 
 static bool eval_piece(EngSession *s, int n, bool last, float *ret_logits, EngError *err)
 {
@@ -532,15 +552,16 @@ bool eng_session_eval(EngSession *session, const int32_t *tokens, size_t n, floa
 {
     EngModel *m = session->model;
     if (n > (size_t)(session->kv.context - session->n_past))
-        return eng_fail(err, ENG_ERR_CONTEXT,
-                        "%zu tokens do not fit behind the %d that the context of %d holds: choose a "
-                        "larger context.",
-                        n, session->n_past, session->kv.context);
+        return eng_fail(
+            err, ENG_ERR_CONTEXT,
+            "%zu tokens do not fit behind the %d that the context of %d holds: choose a "
+            "larger context.",
+            n, session->n_past, session->kv.context);
     for (size_t i = 0; i < n; i++)
         if (tokens[i] < 0 || tokens[i] >= m->h.n_vocab)
             return eng_fail(err, ENG_ERR_REFUSED,
-                            "Token %d is not in this vocabulary: its tokens are 0 to %d.", tokens[i],
-                            m->h.n_vocab - 1);
+                            "Token %d is not in this vocabulary: its tokens are 0 to %d.",
+                            tokens[i], m->h.n_vocab - 1);
     session->state = IDLE;
     session->n_tokens = session->n_past; /* tokens that never reached the cache are forgotten */
     if (n) memcpy(session->tokens + session->n_past, tokens, n * sizeof *tokens);

@@ -36,7 +36,8 @@ typedef struct {
 #define TEST_STATE
 #endif
 TEST_STATE int test_failures_;
-TEST_STATE const char *test_name; /* of the test that runs: for tables whose tests share a function */
+TEST_STATE const char
+    *test_name; /* of the test that runs: for tables whose tests share a function */
 TEST_STATE const char *test_skipped_;
 TEST_STATE uint64_t test_seed_, test_state_;
 
@@ -78,7 +79,7 @@ static inline void test_skip(const char *why) { test_skipped_ = why; }
 #define CHECK_STR(got, want)                                                                       \
     do {                                                                                           \
         const char *got_ = (got), *want_ = (want);                                                 \
-        CHECK_MSG(got_ && strcmp(got_, want_) == 0, "%s is \"%s\", not \"%s\"", #got,              \
+        CHECK_MSG(got_ &&strcmp(got_, want_) == 0, "%s is \"%s\", not \"%s\"", #got,               \
                   got_ ? got_ : "(null)", want_);                                                  \
     } while (0)
 

@@ -49,10 +49,7 @@ typedef struct {
     GArray *rows;    /* of Row */
 } Bench;
 
-static void clear_row(void *data)
-{
-    g_free(((Row *)data)->name);
-}
+static void clear_row(void *data) { g_free(((Row *)data)->name); }
 
 static int compare(const void *a, const void *b)
 {

@@ -27,10 +27,7 @@ bool hearth_remote_is_url(const char *text)
            g_ascii_strncasecmp(text, "https://", 8) == 0;
 }
 
-static bool is_secure(const char *url)
-{
-    return g_ascii_strncasecmp(url, "https:", 6) == 0;
-}
+static bool is_secure(const char *url) { return g_ascii_strncasecmp(url, "https:", 6) == 0; }
 
 static size_t on_header(char *line, size_t size, size_t n, void *data)
 {

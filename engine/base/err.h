@@ -4,9 +4,9 @@
 
 #include "engine.h"
 
-/* Fills *err (when not NULL) and is false, so that a caller can `return eng_fail(…)` and the compiler
- * knows what it returns. The sentence names the cause and the next step; it is cut, at a UTF-8
- * boundary, to fit. */
+/* Fills *err (when not NULL) and is false, so that a caller can `return eng_fail(…)` and the
+ * compiler knows what it returns. The sentence names the cause and the next step; it is cut, at a
+ * UTF-8 boundary, to fit. */
 #define eng_fail(...) eng_err_false(eng_err_set(__VA_ARGS__))
 
 /* The two halves of eng_fail. */

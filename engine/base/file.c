@@ -15,7 +15,8 @@ static bool map_fd(EngMap *ret_map, int fd, const char *path, EngError *err)
     if (fstat(fd, &st) != 0)
         return eng_fail(err, ENG_ERR_IO, "Cannot read \"%s\": %s.", path, strerror(errno));
     if (!S_ISREG(st.st_mode))
-        return eng_fail(err, ENG_ERR_IO, "\"%s\" is not a file: give the path of a GGUF file.", path);
+        return eng_fail(err, ENG_ERR_IO, "\"%s\" is not a file: give the path of a GGUF file.",
+                        path);
     EngMap map = {.size = (uint64_t)st.st_size, .owned = true};
     if (map.size > SIZE_MAX)
         return eng_fail(err, ENG_ERR_IO, "\"%s\" is too large for this system to map.", path);
@@ -33,8 +34,7 @@ static bool map_fd(EngMap *ret_map, int fd, const char *path, EngError *err)
 bool eng_map_open(EngMap *ret_map, const char *path, EngError *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block */
-    if (fd < 0)
-        return eng_fail(err, ENG_ERR_IO, "Cannot open \"%s\": %s.", path, strerror(errno));
+    if (fd < 0) return eng_fail(err, ENG_ERR_IO, "Cannot open \"%s\": %s.", path, strerror(errno));
     bool ok = map_fd(ret_map, fd, path, err);
     close(fd);
     return ok;

@@ -65,7 +65,10 @@ void eng_bytes_text(uint64_t n, char ret_text[32])
     snprintf(ret_text, 32, u == 0 ? "%.0f %s" : "%.1f %s", x, units[u]);
 }
 
-static size_t big_size(size_t n) { return (size_t)eng_align_up(n, n >= HUGE_PAGE ? HUGE_PAGE : 4096); }
+static size_t big_size(size_t n)
+{
+    return (size_t)eng_align_up(n, n >= HUGE_PAGE ? HUGE_PAGE : 4096);
+}
 
 void *eng_try_alloc(size_t n, const char *what, EngError *err)
 {

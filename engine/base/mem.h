@@ -11,8 +11,8 @@
 #include <stdint.h>
 #include "base/err.h"
 
-void *eng_alloc0(size_t n);                /* zeroed; abort on failure; free() */
-void *eng_realloc(void *p, size_t n);      /* abort on failure; free() */
+void *eng_alloc0(size_t n);                 /* zeroed; abort on failure; free() */
+void *eng_realloc(void *p, size_t n);       /* abort on failure; free() */
 char *eng_strndup(const char *s, size_t n); /* NUL-terminated copy; free() */
 
 void eng_bytes_text(uint64_t n, char ret_text[32]); /* "12.3 GiB" */

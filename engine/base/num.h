@@ -46,6 +46,9 @@ static inline bool eng_mul_u64(uint64_t a, uint64_t b, uint64_t *ret)
     return !__builtin_mul_overflow(a, b, ret);
 }
 
-static inline uint64_t eng_align_up(uint64_t n, uint64_t align) { return (n + align - 1) / align * align; }
+static inline uint64_t eng_align_up(uint64_t n, uint64_t align)
+{
+    return (n + align - 1) / align * align;
+}
 
 #endif

@@ -8,8 +8,9 @@
 
 #include "base/mem.h"
 
-/* Rounds of the spin before a thread parks: some tens of microseconds. Threads that share a core make each
- * other's spins useless, so the pool spins only while every thread can have a core of its own. */
+/* Rounds of the spin before a thread parks: some tens of microseconds. Threads that share a core
+ * make each other's spins useless, so the pool spins only while every thread can have a core of its
+ * own. */
 enum { SPINS = 2000, MAX_THREADS = 512 };
 
 typedef struct {

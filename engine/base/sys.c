@@ -56,6 +56,10 @@ EngTime eng_sys_local_time(void)
     time_t now = time(NULL);
     struct tm tm;
     localtime_r(&now, &tm);
-    return (EngTime){.year = tm.tm_year + 1900, .month = tm.tm_mon + 1, .day = tm.tm_mday,
-                     .hour = tm.tm_hour, .minute = tm.tm_min, .second = tm.tm_sec};
+    return (EngTime){.year = tm.tm_year + 1900,
+                     .month = tm.tm_mon + 1,
+                     .day = tm.tm_mday,
+                     .hour = tm.tm_hour,
+                     .minute = tm.tm_min,
+                     .second = tm.tm_sec};
 }

@@ -5,8 +5,8 @@
 
 #include "base/err.h"
 
-double eng_sys_now(void);                /* seconds, monotonic */
-uint64_t eng_sys_random(void);           /* from the system's entropy */
+double eng_sys_now(void);                                          /* seconds, monotonic */
+uint64_t eng_sys_random(void);                                     /* from the system's entropy */
 bool eng_sys_memory(uint64_t *ret_total, uint64_t *ret_available); /* DRAM bytes */
 bool eng_sys_resident(uint64_t *ret_bytes);                        /* of this process */
 

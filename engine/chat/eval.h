@@ -19,7 +19,7 @@ struct EngMacro {
 struct EngLoop { /* jinja2's LoopContext */
     EngValue iterable;
     EngIter *iter;
-    int64_t index0, depth0, length; /* length -1: not known yet */
+    int64_t index0, depth0, length;  /* length -1: not known yet */
     EngValue after, current, before; /* MISSING: none */
     EngValue last_changed;
     const EngNode *node; /* of a recursive loop, else NULL */
@@ -54,8 +54,8 @@ EngValue eng_operate(EngRun *run, EngNodeKind op, EngValue a, EngValue b);
 EngValue eng_operate_unary(EngRun *run, EngNodeKind op, EngValue a);
 EngValue eng_operate_slice(EngRun *run, EngValue v, EngValue start, EngValue stop, EngValue step);
 
-EngValue eng_attribute_get(EngRun *run, EngValue obj, EngStr *name); /* obj.name */
-EngValue eng_attribute_item(EngRun *run, EngValue obj, EngValue key); /* obj[key] */
+EngValue eng_attribute_get(EngRun *run, EngValue obj, EngStr *name);            /* obj.name */
+EngValue eng_attribute_item(EngRun *run, EngValue obj, EngValue key);           /* obj[key] */
 bool eng_attribute_own(EngRun *run, EngValue obj, EngStr *name, EngValue *ret); /* getattr */
 
 #endif

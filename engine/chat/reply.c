@@ -23,10 +23,7 @@ static const struct {
     {DEEPSEEK("end"), ENG_PART_TOOL_CALL, ENG_PART_ANSWER},
 };
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
+static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
 void eng_reply_init(EngReply *reply, const char *prompt, size_t len)
 {

@@ -1,9 +1,9 @@
 /* Splits an answer's text, as it streams in, into answer, thinking and tool calls.
  *
  * Tags are found in the text itself, even when one arrives in several pieces: <think> … </think>,
- * <tool_call> … </tool_call>, and DeepSeek's <｜tool▁calls▁begin｜> … <｜tool▁calls▁end｜>. A tail that
- * may still become a tag is held back, and so is white space, which is dropped around tags. How the
- * text is cut into pushes never changes what comes out.
+ * <tool_call> … </tool_call>, and DeepSeek's <｜tool▁calls▁begin｜> … <｜tool▁calls▁end｜>. A tail
+ * that may still become a tag is held back, and so is white space, which is dropped around tags.
+ * How the text is cut into pushes never changes what comes out.
  *
  * A tag counts only where it can mean something: <think> at the start of an answer, </think> in
  * thinking (or as the first sign of it, when a model leaves out the opening tag: what came before

@@ -7,11 +7,11 @@
 #include "base/num.h"
 
 static EngCpuOp *const ops[ENG_OP_COUNT] = {
-    [ENG_OP_EMBED] = eng_cpu_op_embed,   [ENG_OP_ROPE_TABLE] = eng_cpu_op_rope_table,
-    [ENG_OP_NORM] = eng_cpu_op_norm,     [ENG_OP_LINEAR] = eng_cpu_op_linear,
-    [ENG_OP_HEADS] = eng_cpu_op_heads,   [ENG_OP_ROPE] = eng_cpu_op_rope,
-    [ENG_OP_KV] = eng_cpu_op_kv,         [ENG_OP_ATTN] = eng_cpu_op_attn,
-    [ENG_OP_GLU] = eng_cpu_op_glu,       [ENG_OP_ROUTE] = eng_cpu_op_route,
+    [ENG_OP_EMBED] = eng_cpu_op_embed,     [ENG_OP_ROPE_TABLE] = eng_cpu_op_rope_table,
+    [ENG_OP_NORM] = eng_cpu_op_norm,       [ENG_OP_LINEAR] = eng_cpu_op_linear,
+    [ENG_OP_HEADS] = eng_cpu_op_heads,     [ENG_OP_ROPE] = eng_cpu_op_rope,
+    [ENG_OP_KV] = eng_cpu_op_kv,           [ENG_OP_ATTN] = eng_cpu_op_attn,
+    [ENG_OP_GLU] = eng_cpu_op_glu,         [ENG_OP_ROUTE] = eng_cpu_op_route,
     [ENG_OP_EXPERTS] = eng_cpu_op_experts, [ENG_OP_SELECT] = eng_cpu_op_select,
 };
 
@@ -117,8 +117,11 @@ static size_t layout(EngCpu *cpu, uint8_t *base, const EngCpuNeeds *needs)
 EngBackend *eng_cpu_new(const EngGraph *graph, const EngCpuSettings *settings, EngError *err)
 {
     EngCpu *cpu = eng_alloc0(sizeof *cpu);
-    cpu->base = (EngBackend){.run = cpu_run, .logits = cpu_logits, .free = cpu_free,
-                             .max_tokens = settings->max_tokens, .max_out = settings->max_out,
+    cpu->base = (EngBackend){.run = cpu_run,
+                             .logits = cpu_logits,
+                             .free = cpu_free,
+                             .max_tokens = settings->max_tokens,
+                             .max_out = settings->max_out,
                              .threads = settings->threads};
     cpu->graph = graph;
     cpu->k = eng_kernels(settings->level);

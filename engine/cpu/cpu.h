@@ -1,6 +1,6 @@
 /* The CPU backend: a pool of threads that walk the ops together (SPMD). Each op hands out its work
- * in pieces; threads meet at a barrier after every op and, inside some, between phases. Which thread
- * takes a piece never changes a result.
+ * in pieces; threads meet at a barrier after every op and, inside some, between phases. Which
+ * thread takes a piece never changes a result.
  *
  * op_*.c hold the ops; they see this header, which nobody outside cpu/ needs beyond eng_cpu_new. */
 #ifndef ENG_CPU_CPU_H
@@ -38,15 +38,15 @@ typedef struct {
     const EngGraph *graph;
     const EngKernels *k;
     EngPool *pool;
-    float **buffers; /* per graph buffer: [max_tokens or max_out][width] */
-    uint8_t *act;    /* quantized activations of the op at work */
+    float **buffers;  /* per graph buffer: [max_tokens or max_out][width] */
+    uint8_t *act;     /* quantized activations of the op at work */
     uint8_t *scratch; /* per thread */
     size_t scratch_bytes;
     /* experts: gathered activations, hidden rows, the same quantized */
     uint8_t *slot_act, *hidden_act;
     float *hidden;
     EngSlots slots;
-    float *partial; /* attention over a split past: see op_attn.c */
+    float *partial;  /* attention over a split past: see op_attn.c */
     uint8_t *memory; /* one block behind all of the above */
 
     const EngBatch *batch;
@@ -71,13 +71,13 @@ static inline void *eng_cpu_scratch(const EngCpu *cpu, int thread)
 
 typedef void EngCpuOp(EngCpu *cpu, const EngOp *op, int thread);
 EngCpuOp eng_cpu_op_embed, eng_cpu_op_rope_table, eng_cpu_op_norm, eng_cpu_op_rope, eng_cpu_op_kv,
-    eng_cpu_op_glu, eng_cpu_op_select, eng_cpu_op_linear, eng_cpu_op_heads,
-    eng_cpu_op_attn, eng_cpu_op_route, eng_cpu_op_experts;
+    eng_cpu_op_glu, eng_cpu_op_select, eng_cpu_op_linear, eng_cpu_op_heads, eng_cpu_op_attn,
+    eng_cpu_op_route, eng_cpu_op_experts;
 
 /* What an op needs beyond the buffers, in bytes; asked once per op when the backend is made. */
 typedef struct {
-    size_t act;      /* shared by the threads, for max_tokens */
-    size_t scratch;  /* per thread */
+    size_t act;                          /* shared by the threads, for max_tokens */
+    size_t scratch;                      /* per thread */
     size_t slot_act, hidden_act, hidden; /* experts, for max_tokens */
     size_t partial;
     int n_experts, n_used;

@@ -34,8 +34,8 @@ static unsigned saved_state(void) /* XCR0: valid only when the system has set OS
 
 EngCpuLevel eng_cpu_level_machine(void)
 {
-    enum { YMM = 0x6, ZMM = 0xe6, TILES = 0x60000 };   /* bits of XCR0 */
-    enum { AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 };   /* leaf 7, edx; clang 14's header lacks them */
+    enum { YMM = 0x6, ZMM = 0xe6, TILES = 0x60000 }; /* bits of XCR0 */
+    enum { AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 }; /* leaf 7, edx; clang 14's header lacks them */
     Leaf one = leaf(1, 0), seven = leaf(7, 0);
     if (!has(one.c, bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C)) return ENG_CPU_C;
     unsigned saved = saved_state();

@@ -6,12 +6,12 @@
 #include "base/err.h"
 
 typedef enum { /* a ladder: each level includes those before it */
-    ENG_CPU_C,
-    ENG_CPU_AVX2, /* with FMA, F16C, BMI2 */
-    ENG_CPU_AVX512,
-    ENG_CPU_VNNI,
-    ENG_CPU_AMX,
-    ENG_CPU_COUNT
+               ENG_CPU_C,
+               ENG_CPU_AVX2, /* with FMA, F16C, BMI2 */
+               ENG_CPU_AVX512,
+               ENG_CPU_VNNI,
+               ENG_CPU_AMX,
+               ENG_CPU_COUNT
 } EngCpuLevel;
 
 extern const char *const eng_cpu_level_names[ENG_CPU_COUNT];

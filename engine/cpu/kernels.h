@@ -37,12 +37,13 @@ typedef struct {
     void (*f16_to_f32)(const uint16_t *x, float *y, int64_t n);
     void (*f32_to_f16)(const float *x, uint16_t *y, int64_t n);
 
-    void (*rms_norm)(const float *x, const float *w, float *y, int64_t n, float eps); /* w NULL = 1 */
+    void (*rms_norm)(const float *x, const float *w, float *y, int64_t n,
+                     float eps);                                               /* w NULL = 1 */
     void (*silu_mul)(const float *gate, const float *up, float *y, int64_t n); /* silu(gate) * up */
     /* x[i] = exp(x[i] - max), returns their sum. Relative error of exp <= 2e-6; exp(-inf) = 0. */
     float (*exp_sum)(float *x, int64_t n, float max);
-    float (*max)(const float *x, int64_t n); /* n >= 1; any NaN in x may be ignored */
-    void (*scale)(float *x, int64_t n, float a);                  /* x *= a */
+    float (*max)(const float *x, int64_t n);     /* n >= 1; any NaN in x may be ignored */
+    void (*scale)(float *x, int64_t n, float a); /* x *= a */
     void (*add_scaled)(const float *x, float *y, int64_t n, float a); /* y += a * x */
 } EngKernels;
 

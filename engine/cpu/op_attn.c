@@ -1,9 +1,10 @@
 /* Attention over the KV cache with an online softmax (FlashAttention, arXiv 2205.14135).
  *
  * A piece of work is a tile: some neighbouring tokens of one session times some query heads that
- * share a KV head, at most TILE rows of queries, walking over the past in blocks of BLOCK positions.
- * A single token with a long past is cut along the past too (flash decoding) into at most SPLITS
- * parts whose results are merged afterwards. All cuts depend on shapes and positions alone. */
+ * share a KV head, at most TILE rows of queries, walking over the past in blocks of BLOCK
+ * positions. A single token with a long past is cut along the past too (flash decoding) into at
+ * most SPLITS parts whose results are merged afterwards. All cuts depend on shapes and positions
+ * alone. */
 #include <math.h>
 #include <string.h>
 
@@ -47,8 +48,8 @@ static Work work_of(EngCpu *cpu, const EngOpAttn *a, int thread)
 }
 
 /* n rows of d numbers of the cache as floats: in place, or converted into `room`. */
-static const float *cached(const EngCpu *cpu, const EngKv *kv, const uint8_t *cells, int width, int n,
-                           int d, float *room, size_t *ret_stride)
+static const float *cached(const EngCpu *cpu, const EngKv *kv, const uint8_t *cells, int width,
+                           int n, int d, float *room, size_t *ret_stride)
 {
     if (kv->type == ENG_KV_F32) {
         *ret_stride = (size_t)width;
@@ -65,8 +66,8 @@ static const float *cached(const EngCpu *cpu, const EngKv *kv, const uint8_t *ce
     return room;
 }
 
-/* One row's scores become weights relative to its running maximum; what was summed before is brought
- * to the new maximum. */
+/* One row's scores become weights relative to its running maximum; what was summed before is
+ * brought to the new maximum. */
 static void weigh(const EngCpu *cpu, Work *w, int r, int valid, int n, int dv)
 {
     float *s = w->s + (size_t)r * BLOCK;
@@ -147,7 +148,12 @@ static void whole_past(EngCpu *cpu, const EngOp *op, int thread)
         for (int kv_head = 0; kv_head < a->n_kv; kv_head++)
             for (int h = 0; h < group; h += heads, number++) {
                 if (number != mine) continue;
-                Tile t = {row0, n, kv_head * group + h, ENG_MIN(heads, group - h), kv_head, 0,
+                Tile t = {row0,
+                          n,
+                          kv_head * group + h,
+                          ENG_MIN(heads, group - h),
+                          kv_head,
+                          0,
                           cpu->batch->positions[row0 + n - 1] + 1};
                 attend(cpu, op, &t, &w);
                 finish(cpu, op, &t, &w);
@@ -186,7 +192,12 @@ static void split_past(EngCpu *cpu, const EngOp *op, int split_len, int n_splits
     for (int64_t i; (i = eng_pool_next(cpu->pool, (int64_t)a->n_kv * chunks * n_splits)) >= 0;) {
         int split = (int)(i % n_splits), chunk = (int)(i / n_splits % chunks);
         int kv_head = (int)(i / n_splits / chunks), h = chunk * heads;
-        Tile t = {0, 1, kv_head * group + h, ENG_MIN(heads, group - h), kv_head, split * split_len,
+        Tile t = {0,
+                  1,
+                  kv_head * group + h,
+                  ENG_MIN(heads, group - h),
+                  kv_head,
+                  split * split_len,
                   ENG_MIN((split + 1) * split_len, past)};
         attend(cpu, op, &t, &w);
         for (int r = 0; r < t.n_heads; r++) {
@@ -205,7 +216,10 @@ void eng_cpu_op_attn(EngCpu *cpu, const EngOp *op, int thread)
 {
     int past = cpu->batch->positions[0] + 1;
     int least = ENG_MAX(SPLIT_LEAST, (past + SPLITS - 1) / SPLITS);
-    int split_len = (least + BLOCK - 1) / BLOCK * BLOCK, n_splits = (past + split_len - 1) / split_len;
-    if (cpu->rows == 1 && n_splits > 1) split_past(cpu, op, split_len, n_splits, thread);
-    else whole_past(cpu, op, thread);
+    int split_len = (least + BLOCK - 1) / BLOCK * BLOCK,
+        n_splits = (past + split_len - 1) / split_len;
+    if (cpu->rows == 1 && n_splits > 1)
+        split_past(cpu, op, split_len, n_splits, thread);
+    else
+        whole_past(cpu, op, thread);
 }

@@ -77,8 +77,10 @@ static void store(const EngCpu *cpu, const EngKv *kv, uint8_t *cell, EngView v, 
     for (int h = 0; h < v.heads; h++) {
         const float *x = eng_cpu_row(cpu, v, row) + (size_t)h * (size_t)v.stride;
         uint8_t *to = cell + (size_t)h * (size_t)v.n * kv->item;
-        if (kv->type == ENG_KV_F32) memcpy(to, x, (size_t)v.n * sizeof *x);
-        else cpu->k->f32_to_f16(x, (uint16_t *)(void *)to, v.n);
+        if (kv->type == ENG_KV_F32)
+            memcpy(to, x, (size_t)v.n * sizeof *x);
+        else
+            cpu->k->f32_to_f16(x, (uint16_t *)(void *)to, v.n);
     }
 }
 
@@ -90,8 +92,7 @@ void eng_cpu_op_kv(EngCpu *cpu, const EngOp *op, int thread)
         const EngKv *kv = cpu->batch->kvs[t];
         int pos = cpu->batch->positions[t];
         store(cpu, kv, eng_kv_key(kv, p->layer, pos), op->src, (int)t);
-        if (p->value.buf >= 0)
-            store(cpu, kv, eng_kv_value(kv, p->layer, pos), p->value, (int)t);
+        if (p->value.buf >= 0) store(cpu, kv, eng_kv_value(kv, p->layer, pos), p->value, (int)t);
     }
 }
 
@@ -102,7 +103,8 @@ void eng_cpu_op_glu(EngCpu *cpu, const EngOp *op, int thread)
     int pieces = (op->src.n + PIECE - 1) / PIECE;
     for (int64_t i; (i = eng_pool_next(cpu->pool, (int64_t)cpu->rows * pieces)) >= 0;) {
         int row = (int)(i / pieces), at = (int)(i % pieces) * PIECE;
-        cpu->k->silu_mul(eng_cpu_row(cpu, op->src, row) + at, eng_cpu_row(cpu, op->glu.up, row) + at,
+        cpu->k->silu_mul(eng_cpu_row(cpu, op->src, row) + at,
+                         eng_cpu_row(cpu, op->glu.up, row) + at,
                          eng_cpu_row(cpu, op->dst, row) + at, ENG_MIN(PIECE, op->src.n - at));
     }
 }

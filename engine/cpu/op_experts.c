@@ -1,10 +1,10 @@
-/* Routed experts: who goes where, then the work, expert by expert, so that a weight row is read once
- * for all the tokens that want it. Decode is the same with one token.
+/* Routed experts: who goes where, then the work, expert by expert, so that a weight row is read
+ * once for all the tokens that want it. Decode is the same with one token.
  *
  * A token's place in an expert is a slot. Phases, with a barrier after each: group slots by expert;
- * quantize activations into their slots; hidden = silu(gate x) * (up x) for tiles of (expert, rows);
- * quantize hidden; for tiles of output rows add weight * (down hidden), experts in ascending order,
- * so that a token's sum has one order whatever else is in the batch. */
+ * quantize activations into their slots; hidden = silu(gate x) * (up x) for tiles of (expert,
+ * rows); quantize hidden; for tiles of output rows add weight * (down hidden), experts in ascending
+ * order, so that a token's sum has one order whatever else is in the batch. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -23,13 +23,14 @@ void eng_cpu_needs_experts(const EngOp *op, int max_tokens, EngCpuNeeds *needs)
     needs->hidden = ENG_MAX(needs->hidden, slots * (size_t)e->gate.rows * sizeof(float));
     size_t mid = eng_act_row_bytes(eng_type_info(e->down.type)->act, e->down.cols);
     needs->hidden_act = ENG_MAX(needs->hidden_act, slots * mid);
-    needs->scratch = ENG_MAX(needs->scratch,
-                             2 * (size_t)ENG_TILE_TOKENS * ENG_TILE_ROWS * sizeof(float));
+    needs->scratch =
+        ENG_MAX(needs->scratch, 2 * (size_t)ENG_TILE_TOKENS * ENG_TILE_ROWS * sizeof(float));
     needs->n_used = ENG_MAX(needs->n_used, e->n_used);
     needs->n_experts = ENG_MAX(needs->n_experts, (int)e->gate.mats);
 }
 
-/* ---- routing ---------------------------------------------------------------------------------- */
+/* ---- routing ----------------------------------------------------------------------------------
+ */
 
 static void gate_scores(const EngOpRoute *p, float *x, int n)
 {
@@ -107,7 +108,8 @@ void eng_cpu_op_route(EngCpu *cpu, const EngOp *op, int thread)
                     eng_cpu_row(cpu, op->route.weights, (int)t));
 }
 
-/* ---- experts ---------------------------------------------------------------------------------- */
+/* ---- experts ----------------------------------------------------------------------------------
+ */
 
 static const int32_t *token_ids(const EngCpu *cpu, const EngOpExperts *e, int token)
 {
@@ -182,8 +184,8 @@ static void hidden_tile(EngCpu *cpu, const EngOpExperts *e, const ExpertTile *t,
     for (int at = 0; at < t->n; at += ENG_TILE_TOKENS) {
         int n = ENG_MIN(ENG_TILE_TOKENS, t->n - at);
         size_t slot = (size_t)(t->first + at);
-        cpu->k->matmul[gate->type](gate->cols, t->rows, n, gw, gate->row_bytes, gx + slot * g_stride,
-                                   g_stride, g, rows);
+        cpu->k->matmul[gate->type](gate->cols, t->rows, n, gw, gate->row_bytes,
+                                   gx + slot * g_stride, g_stride, g, rows);
         cpu->k->matmul[up->type](up->cols, t->rows, n, uw, up->row_bytes, ux + slot * u_stride,
                                  u_stride, u, rows);
         for (int i = 0; i < n; i++)
@@ -206,8 +208,8 @@ static void down_tile(EngCpu *cpu, const EngOp *op, int row0, int rows, int thre
         const uint8_t *wr = eng_weight_mat(w, expert) + (size_t)row0 * w->row_bytes;
         for (int at = s->first[expert]; at < end; at += ENG_TILE_TOKENS) {
             int n = ENG_MIN(ENG_TILE_TOKENS, end - at);
-            cpu->k->matmul[w->type](w->cols, rows, n, wr, w->row_bytes, x + (size_t)at * stride, stride,
-                                    y, (size_t)rows);
+            cpu->k->matmul[w->type](w->cols, rows, n, wr, w->row_bytes, x + (size_t)at * stride,
+                                    stride, y, (size_t)rows);
             for (int j = 0; j < n; j++)
                 cpu->k->add_scaled(y + (size_t)j * (size_t)rows,
                                    eng_cpu_row(cpu, op->dst, s->token[at + j]) + row0, rows,

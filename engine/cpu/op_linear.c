@@ -6,9 +6,9 @@
 #include "cpu/cpu.h"
 
 enum {
-    SEGMENT = 2048,              /* numbers quantized as one piece of work; a multiple of 256 */
-    DECODE_BYTES = 32 << 10,     /* of weights in a piece of work for one token */
-    ACT_TILE_BYTES = 384 << 10,  /* of activations that should stay in the second-level cache */
+    SEGMENT = 2048,             /* numbers quantized as one piece of work; a multiple of 256 */
+    DECODE_BYTES = 32 << 10,    /* of weights in a piece of work for one token */
+    ACT_TILE_BYTES = 384 << 10, /* of activations that should stay in the second-level cache */
 };
 
 static bool uses(const EngOp *op, EngAct act)
@@ -71,7 +71,8 @@ static const void *activations(const EngCpu *cpu, const EngOp *op, EngType type,
     return cpu->act + at[act] + (size_t)head * eng_act_row_bytes(act, op->src.n);
 }
 
-/* Weight rows per piece of work: a matter of the shape and the batch alone, never of the threads. */
+/* Weight rows per piece of work: a matter of the shape and the batch alone, never of the threads.
+ */
 static int tile_rows(const EngWeight *w, int tokens)
 {
     if (tokens > 1) return ENG_TILE_ROWS;
@@ -80,12 +81,14 @@ static int tile_rows(const EngWeight *w, int tokens)
 }
 
 /* A finished tile [tokens][rows] in scratch goes to its place. */
-static void place(EngCpu *cpu, const float *tile, int n_tokens, int n_rows, float *y, size_t y_stride,
-                  const float *bias, bool add)
+static void place(EngCpu *cpu, const float *tile, int n_tokens, int n_rows, float *y,
+                  size_t y_stride, const float *bias, bool add)
 {
     for (int t = 0; t < n_tokens; t++, tile += n_rows, y += y_stride) {
-        if (add) cpu->k->add_scaled(tile, y, n_rows, 1);
-        else memcpy(y, tile, (size_t)n_rows * sizeof *y);
+        if (add)
+            cpu->k->add_scaled(tile, y, n_rows, 1);
+        else
+            memcpy(y, tile, (size_t)n_rows * sizeof *y);
         if (bias) cpu->k->add_scaled(bias, y, n_rows, 1);
     }
 }
@@ -130,8 +133,14 @@ void eng_cpu_op_linear(EngCpu *cpu, const EngOp *op, int thread)
     int tile[ENG_LINEAR_MAX];
     int64_t end[ENG_LINEAR_MAX], total = 0;
     for (int i = 0; i < l->n; i++) {
-        products[i] = (Product){&l->w[i], 0, NULL, 0, eng_cpu_row(cpu, l->dst[i], 0),
-                                eng_cpu_stride(cpu, l->dst[i]), l->bias[i], l->add};
+        products[i] = (Product){&l->w[i],
+                                0,
+                                NULL,
+                                0,
+                                eng_cpu_row(cpu, l->dst[i], 0),
+                                eng_cpu_stride(cpu, l->dst[i]),
+                                l->bias[i],
+                                l->add};
         products[i].x = activations(cpu, op, l->w[i].type, 0, at, &products[i].x_stride);
         tile[i] = tile_rows(&l->w[i], cpu->rows);
         total += (l->w[i].rows + tile[i] - 1) / tile[i];

@@ -15,7 +15,10 @@ typedef struct {
     size_t slot; /* offset in EngDriver */
 } Symbol;
 
-#define SYMBOL(name, member) {name, offsetof(EngDriver, member)}
+#define SYMBOL(name, member)                                                                       \
+    {                                                                                              \
+        name, offsetof(EngDriver, member)                                                          \
+    }
 
 static const Symbol cuda_symbols[] = {
     SYMBOL("cuInit", init),
@@ -82,8 +85,9 @@ bool eng_driver_open(EngDriver *ret_driver, const char *cuda_library, const char
     }
     const char *missing = fill(&d, d.cuda, cuda_symbols, ENG_LEN(cuda_symbols));
     if (missing) {
-        snprintf(ret_reason, REASON, "the NVIDIA driver is too old (it has no %s): install a newer "
-                                     "one",
+        snprintf(ret_reason, REASON,
+                 "the NVIDIA driver is too old (it has no %s): install a newer "
+                 "one",
                  missing);
         eng_dl_close(d.cuda);
         return false;
@@ -151,10 +155,11 @@ bool eng_driver_probe(const EngDriver *d, char ret_name[96], uint64_t *ret_total
     int version = 0, n = 0;
     EngCuResult rc = d->driver_version(&version);
     if (rc == ENG_CU_SUCCESS && version < LEAST_VERSION) {
-        snprintf(ret_reason, REASON,
-                 "the NVIDIA driver is too old: it offers CUDA %d.%d, and 12.0 is needed: install a "
-                 "newer one",
-                 version / 1000, version % 1000 / 10);
+        snprintf(
+            ret_reason, REASON,
+            "the NVIDIA driver is too old: it offers CUDA %d.%d, and 12.0 is needed: install a "
+            "newer one",
+            version / 1000, version % 1000 / 10);
         return false;
     }
     if (rc == ENG_CU_SUCCESS) rc = d->device_count(&n);

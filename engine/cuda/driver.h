@@ -23,14 +23,14 @@ typedef int EngCuResult; /* CUresult */
 typedef int EngCuDevice; /* CUdevice */
 
 enum { /* CUresult */
-    ENG_CU_SUCCESS = 0,
-    ENG_CU_NO_DEVICE = 100,
-    ENG_CU_DRIVER_MISMATCH = 803, /* CUDA_ERROR_SYSTEM_DRIVER_MISMATCH */
+       ENG_CU_SUCCESS = 0,
+       ENG_CU_NO_DEVICE = 100,
+       ENG_CU_DRIVER_MISMATCH = 803, /* CUDA_ERROR_SYSTEM_DRIVER_MISMATCH */
 };
 
 enum { /* CUdevice_attribute */
-    ENG_CU_CAPABILITY_MAJOR = 75,
-    ENG_CU_CAPABILITY_MINOR = 76,
+       ENG_CU_CAPABILITY_MAJOR = 75,
+       ENG_CU_CAPABILITY_MINOR = 76,
 };
 
 typedef struct {
@@ -38,7 +38,8 @@ typedef struct {
 } EngNvmlMemory;                          /* nvmlMemory_t */
 
 typedef struct {
-    EngDl *cuda, *nvml; /* nvml is NULL when it is not there: its pointers are then not to be used */
+    EngDl *cuda,
+        *nvml; /* nvml is NULL when it is not there: its pointers are then not to be used */
 
     EngCuResult(ENG_CUDAAPI *init)(unsigned flags);
     EngCuResult(ENG_CUDAAPI *driver_version)(int *version);

@@ -25,12 +25,12 @@
 
 typedef enum {
     ENG_OK = 0,
-    ENG_ERR_IO,       /* the operating system refused: open, read, map */
-    ENG_ERR_REFUSED,  /* the input is not acceptable: damaged file, unknown family, bad template */
-    ENG_ERR_MORE,     /* eng_peek_bytes only: the header is longer than the bytes given */
-    ENG_ERR_MEMORY,   /* an allocation sized by a model or a context failed */
-    ENG_ERR_CONTEXT,  /* the prompt does not fit the context */
-    ENG_ERR_USAGE     /* a setting is out of its range */
+    ENG_ERR_IO,      /* the operating system refused: open, read, map */
+    ENG_ERR_REFUSED, /* the input is not acceptable: damaged file, unknown family, bad template */
+    ENG_ERR_MORE,    /* eng_peek_bytes only: the header is longer than the bytes given */
+    ENG_ERR_MEMORY,  /* an allocation sized by a model or a context failed */
+    ENG_ERR_CONTEXT, /* the prompt does not fit the context */
+    ENG_ERR_USAGE    /* a setting is out of its range */
 } EngErrorCode;
 
 /* One plain sentence with the cause and the next step, ready to be shown. */
@@ -45,10 +45,10 @@ typedef struct {
 
 typedef struct {
     char cpu_name[96];
-    char isa[96];        /* instruction sets in use, space separated: "avx2 fma f16c" */
-    char isa_limit[16];  /* value of HEARTH_CPU_MASK, or "" */
-    int cores;           /* physical cores this process may use */
-    int threads;         /* hardware threads this process may use */
+    char isa[96];       /* instruction sets in use, space separated: "avx2 fma f16c" */
+    char isa_limit[16]; /* value of HEARTH_CPU_MASK, or "" */
+    int cores;          /* physical cores this process may use */
+    int threads;        /* hardware threads this process may use */
     uint64_t l1d_bytes, l2_bytes, l3_bytes; /* of one cache; 0 = unknown */
     int nodes;                              /* NUMA nodes, at least 1 */
     uint64_t node_bytes[ENG_MAX_NODES];
@@ -81,15 +81,15 @@ typedef struct {
 
 typedef struct {
     char arch[64];
-    char name[128];             /* general.name, or "" */
-    char quant[32];             /* the file type's name, else the type holding most bytes: "Q4_K_M" */
-    uint64_t parameters;        /* all elements of all tensors */
+    char name[128];      /* general.name, or "" */
+    char quant[32];      /* the file type's name, else the type holding most bytes: "Q4_K_M" */
+    uint64_t parameters; /* all elements of all tensors */
     uint64_t active_parameters; /* touched per token: experts count by used/total */
     uint64_t context;           /* trained context, tokens; 0 = not stated */
     uint64_t tensor_bytes;
     int n_layers, n_experts, n_experts_used;
-    int part, n_parts;          /* of a split file: from 1; 1 of 1 otherwise */
-    bool supported;             /* this engine runs it; otherwise `reason` says why not */
+    int part, n_parts; /* of a split file: from 1; 1 of 1 otherwise */
+    bool supported;    /* this engine runs it; otherwise `reason` says why not */
     char reason[200];
     size_t n_tensors;
     EngPeekTensor *tensors;
@@ -132,10 +132,10 @@ void eng_model_free(EngModel *model);
 typedef struct {
     char arch[64], name[128];
     int n_vocab, n_layers, n_embd, n_experts, n_experts_used;
-    int context_trained;          /* tokens; 0 = not stated */
-    uint64_t weight_bytes;        /* mapped */
-    uint64_t compute_bytes;       /* activation buffers */
-    uint64_t kv_bytes_per_token;  /* at f16 */
+    int context_trained;         /* tokens; 0 = not stated */
+    uint64_t weight_bytes;       /* mapped */
+    uint64_t compute_bytes;      /* activation buffers */
+    uint64_t kv_bytes_per_token; /* at f16 */
     int threads;
     bool has_template;
 } EngModelInfo;
@@ -190,17 +190,17 @@ void eng_session_free(EngSession *session);
  * top-p, min-p, temperature, draw. A step at its neutral value is skipped. temperature <= 0 takes
  * the most probable token. Same seed and history, same text, at any thread count. */
 typedef struct {
-    float temperature;                      /* 0 = greedy */
-    int top_k;                              /* 0 = off */
-    float top_p, min_p, typical_p;          /* 1, 0, 1 = off */
-    float repeat_penalty;                   /* 1 = off */
+    float temperature;                         /* 0 = greedy */
+    int top_k;                                 /* 0 = off */
+    float top_p, min_p, typical_p;             /* 1, 0, 1 = off */
+    float repeat_penalty;                      /* 1 = off */
     float presence_penalty, frequency_penalty; /* 0 = off */
-    int penalty_last_n;                     /* tokens looked back at; -1 = whole context */
-    float dry_multiplier;                   /* 0 = off */
+    int penalty_last_n;                        /* tokens looked back at; -1 = whole context */
+    float dry_multiplier;                      /* 0 = off */
     float dry_base;
-    int dry_allowed_length, dry_last_n;     /* -1 = whole context */
-    uint64_t seed;                          /* ENG_SEED_RANDOM = a new one per prompt */
-    int max_tokens;                         /* of the answer; 0 = as many as the context holds */
+    int dry_allowed_length, dry_last_n; /* -1 = whole context */
+    uint64_t seed;                      /* ENG_SEED_RANDOM = a new one per prompt */
+    int max_tokens;                     /* of the answer; 0 = as many as the context holds */
 } EngSampling;
 
 #define ENG_SEED_RANDOM UINT64_MAX
@@ -250,12 +250,12 @@ const float *eng_session_logits(const EngSession *session);
 void eng_session_rewind(EngSession *session, size_t n);
 
 typedef struct {
-    int context, used;             /* tokens */
-    int prompt_tokens;             /* of the last prompt */
-    int reused_tokens;             /* of those, found in the cache */
-    int tokens;                    /* generated since the last prompt */
-    double prefill_s, decode_s;    /* engine time since the last prompt */
-    double first_token_s;          /* prompt call to first token */
+    int context, used;          /* tokens */
+    int prompt_tokens;          /* of the last prompt */
+    int reused_tokens;          /* of those, found in the cache */
+    int tokens;                 /* generated since the last prompt */
+    double prefill_s, decode_s; /* engine time since the last prompt */
+    double first_token_s;       /* prompt call to first token */
     uint64_t kv_bytes;
 } EngStats;
 

@@ -25,8 +25,8 @@ static bool ran_out(Reader *r)
 {
     if (r->partial) return eng_fail(r->err, ENG_ERR_MORE, "More of the file's header is needed.");
     return eng_fail(r->err, ENG_ERR_REFUSED,
-                    "This GGUF file is cut short: its header ends at byte %" PRIu64
-                    " of %" PRIu64 ". Download it again.",
+                    "This GGUF file is cut short: its header ends at byte %" PRIu64 " of %" PRIu64
+                    ". Download it again.",
                     r->c.pos, r->file_size);
 }
 
@@ -50,7 +50,8 @@ static uint64_t kind_size(uint32_t kind)
 static bool read_string(Reader *r, EngGgufString *ret)
 {
     uint64_t n = eng_cursor_u64(&r->c);
-    if (!r->c.short_by && !plausible(r, n, 1)) return damaged(r, "a string is longer than the file");
+    if (!r->c.short_by && !plausible(r, n, 1))
+        return damaged(r, "a string is longer than the file");
     const uint8_t *s = eng_cursor_bytes(&r->c, n);
     if (!s) return ran_out(r);
     *ret = (EngGgufString){(const char *)s, n};
@@ -63,9 +64,11 @@ static bool read_array(Reader *r, EngGgufKv *kv)
     kv->count = eng_cursor_u64(&r->c);
     if (r->c.short_by) return ran_out(r);
     uint64_t size = kind_size(item);
-    if (size == 0 && item != ENG_GGUF_STRING) return damaged(r, "an array holds items of unknown kind");
+    if (size == 0 && item != ENG_GGUF_STRING)
+        return damaged(r, "an array holds items of unknown kind");
     kv->item = (EngGgufKind)item;
-    if (!plausible(r, kv->count, size ? size : 8)) return damaged(r, "an array is longer than the file");
+    if (!plausible(r, kv->count, size ? size : 8))
+        return damaged(r, "an array is longer than the file");
     kv->bytes = r->c.data + r->c.pos;
     uint64_t start = r->c.pos;
     if (size) {
@@ -107,10 +110,11 @@ static bool tensor_size(Reader *r, EngTensor *t)
         if (!eng_mul_u64(n, t->ne[i], &n) || n > INT64_MAX)
             return eng_fail(r->err, ENG_ERR_REFUSED, DAMAGED, "a tensor's shape is absurdly large");
     if (t->ne[0] % (uint64_t)info->block != 0)
-        return eng_fail(r->err, ENG_ERR_REFUSED,
-                        "This GGUF file is damaged: rows of tensor \"%.60s\" are no multiple of %d as "
-                        "%s needs. Download it again.",
-                        t->name, info->block, info->name);
+        return eng_fail(
+            r->err, ENG_ERR_REFUSED,
+            "This GGUF file is damaged: rows of tensor \"%.60s\" are no multiple of %d as "
+            "%s needs. Download it again.",
+            t->name, info->block, info->name);
     if (!eng_mul_u64(n / (uint64_t)info->block, (uint64_t)info->bytes, &t->bytes))
         return damaged(r, "a tensor's size is absurdly large");
     return true;
@@ -124,7 +128,8 @@ static bool read_tensor(Reader *r, EngTensor *t)
         return damaged(r, "a tensor's name is empty, too long or not text");
     uint32_t n_dims = eng_cursor_u32(&r->c);
     if (r->c.short_by) return ran_out(r);
-    if (n_dims < 1 || n_dims > 4) return damaged(r, "a tensor does not have one to four dimensions");
+    if (n_dims < 1 || n_dims > 4)
+        return damaged(r, "a tensor does not have one to four dimensions");
     t->name = eng_arena_strndup(&r->gguf->arena, name.s, name.n);
     t->n_dims = (int)n_dims;
     for (int i = 0; i < 4; i++) t->ne[i] = i < t->n_dims ? eng_cursor_u64(&r->c) : 1;
@@ -169,15 +174,17 @@ static bool place_tensors(Reader *r, size_t first, size_t n, uint64_t align)
                           " bytes. Download it again.",
                           t->name, align);
         else if (t->offset < end)
-            ok = eng_fail(r->err, ENG_ERR_REFUSED,
-                          "This GGUF file is damaged: tensor \"%.60s\" overlaps \"%.60s\". Download "
-                          "it again.",
-                          t->name, order[i - 1]->name);
+            ok =
+                eng_fail(r->err, ENG_ERR_REFUSED,
+                         "This GGUF file is damaged: tensor \"%.60s\" overlaps \"%.60s\". Download "
+                         "it again.",
+                         t->name, order[i - 1]->name);
         else if (t->bytes > room || t->offset > room - t->bytes)
-            ok = eng_fail(r->err, ENG_ERR_REFUSED,
-                          "This GGUF file is cut short: tensor \"%.80s\" lies outside the file's %"
-                          PRIu64 " bytes. Download it again.",
-                          t->name, r->file_size);
+            ok = eng_fail(
+                r->err, ENG_ERR_REFUSED,
+                "This GGUF file is cut short: tensor \"%.80s\" lies outside the file's %" PRIu64
+                " bytes. Download it again.",
+                t->name, r->file_size);
         if (!ok) break;
         end = t->offset + t->bytes;
         t->offset += base;
@@ -206,9 +213,10 @@ static bool read_header(Reader *r, uint64_t *ret_tensors, uint64_t *ret_kvs)
 {
     const uint8_t *magic = eng_cursor_bytes(&r->c, 4);
     if (magic && memcmp(magic, "GGUF", 4) != 0)
-        return eng_fail(r->err, ENG_ERR_REFUSED,
-                        "This is not a GGUF file: it does not begin with \"GGUF\". Choose a model in "
-                        "GGUF form.");
+        return eng_fail(
+            r->err, ENG_ERR_REFUSED,
+            "This is not a GGUF file: it does not begin with \"GGUF\". Choose a model in "
+            "GGUF form.");
     uint32_t version = eng_cursor_u32(&r->c);
     *ret_tensors = eng_cursor_u64(&r->c);
     *ret_kvs = eng_cursor_u64(&r->c);
@@ -291,7 +299,8 @@ static bool read_arch_and_split(EngGguf *g, EngError *err)
         return eng_fail(err, ENG_ERR_REFUSED, DAMAGED, "the name of its architecture is no name");
     if (arch.n) memcpy(g->arch, arch.s, arch.n);
     uint64_t no, count;
-    if (!eng_gguf_u64(g, "split.no", 0, &no, err) || !eng_gguf_u64(g, "split.count", 1, &count, err))
+    if (!eng_gguf_u64(g, "split.no", 0, &no, err) ||
+        !eng_gguf_u64(g, "split.count", 1, &count, err))
         return false;
     if (count == 0) count = 1; /* written by some tools for a file that was merged again */
     if (count > 9999 || no >= count)
@@ -342,9 +351,10 @@ static bool open_part(EngGguf *g, const char *path, int i, EngError *err)
 static bool open_other_parts(EngGguf *g, const char *path, EngError *err)
 {
     if (g->part != 1)
-        return eng_fail(err, ENG_ERR_REFUSED,
-                        "This is part %d of %d of a model: open the first part, …-00001-of-%05d.gguf.",
-                        g->part, g->part_count, g->part_count);
+        return eng_fail(
+            err, ENG_ERR_REFUSED,
+            "This is part %d of %d of a model: open the first part, …-00001-of-%05d.gguf.", g->part,
+            g->part_count, g->part_count);
     EngMap first = g->parts[0];
     free(g->parts);
     g->parts = eng_alloc0((size_t)g->part_count * sizeof *g->parts);
@@ -422,8 +432,10 @@ EngTensor *eng_gguf_tensor(const EngGguf *gguf, const char *name)
         size_t mid = lo + (hi - lo) / 2;
         int order = strcmp(name, gguf->tensors[mid].name);
         if (order == 0) return &gguf->tensors[mid];
-        if (order < 0) hi = mid;
-        else lo = mid + 1;
+        if (order < 0)
+            hi = mid;
+        else
+            lo = mid + 1;
     }
     return NULL;
 }

@@ -12,8 +12,19 @@
 #include "load/quant.h"
 
 typedef enum { /* value types as numbered in the file */
-    ENG_GGUF_U8, ENG_GGUF_I8, ENG_GGUF_U16, ENG_GGUF_I16, ENG_GGUF_U32, ENG_GGUF_I32, ENG_GGUF_F32,
-    ENG_GGUF_BOOL, ENG_GGUF_STRING, ENG_GGUF_ARRAY, ENG_GGUF_U64, ENG_GGUF_I64, ENG_GGUF_F64
+               ENG_GGUF_U8,
+               ENG_GGUF_I8,
+               ENG_GGUF_U16,
+               ENG_GGUF_I16,
+               ENG_GGUF_U32,
+               ENG_GGUF_I32,
+               ENG_GGUF_F32,
+               ENG_GGUF_BOOL,
+               ENG_GGUF_STRING,
+               ENG_GGUF_ARRAY,
+               ENG_GGUF_U64,
+               ENG_GGUF_I64,
+               ENG_GGUF_F64
 } EngGgufKind;
 
 typedef struct {
@@ -34,7 +45,7 @@ typedef struct {
     char *name; /* NUL-terminated copy, arena */
     EngType type;
     int n_dims;
-    uint64_t ne[4];      /* elements per dimension, innermost first; 1 beyond n_dims */
+    uint64_t ne[4]; /* elements per dimension, innermost first; 1 beyond n_dims */
     uint64_t bytes;
     uint64_t offset;     /* in its part's file */
     int part;            /* index of the part */
@@ -43,13 +54,13 @@ typedef struct {
 
 typedef struct {
     EngArena arena;
-    char arch[65];         /* general.architecture, or "" */
+    char arch[65]; /* general.architecture, or "" */
     EngMap *parts;
     int n_parts;
-    int part, part_count;  /* of the file given: split.no + 1, split.count (1 of 1 when not split) */
-    EngGgufKv *kvs;        /* of the first part */
+    int part, part_count; /* of the file given: split.no + 1, split.count (1 of 1 when not split) */
+    EngGgufKv *kvs;       /* of the first part */
     size_t n_kvs;
-    EngTensor *tensors;    /* of all parts; sorted by name */
+    EngTensor *tensors; /* of all parts; sorted by name */
     size_t n_tensors;
     uint64_t tensor_bytes; /* sum */
 } EngGguf;
@@ -73,7 +84,7 @@ bool eng_gguf_u64(const EngGguf *gguf, const char *key, uint64_t missing, uint64
                   EngError *err); /* any integer kind or bool; negative is an error */
 bool eng_gguf_f32(const EngGguf *gguf, const char *key, float missing, float *ret, EngError *err);
 bool eng_gguf_string(const EngGguf *gguf, const char *key, EngGgufString *ret, EngError *err);
-    /* missing: {NULL, 0} */
+/* missing: {NULL, 0} */
 /* Array of `kind`; missing: count 0. *ret_items is unaligned bytes (strings: use the next call). */
 bool eng_gguf_array(const EngGguf *gguf, const char *key, EngGgufKind kind,
                     const uint8_t **ret_items, uint64_t *ret_count, EngError *err);

@@ -64,16 +64,18 @@ static bool read_int(const EngGguf *gguf, const IntKey *k, EngHparams *h, EngErr
     const char *name = k->key + 3;
     uint64_t x;
     if (k->missing == REQUIRED && !eng_gguf_find(gguf, k->key))
-        return eng_fail(err, ENG_ERR_REFUSED,
-                        "This GGUF file does not say its \"%s\", so it cannot be run: get a complete "
-                        "file of the model.",
-                        name);
+        return eng_fail(
+            err, ENG_ERR_REFUSED,
+            "This GGUF file does not say its \"%s\", so it cannot be run: get a complete "
+            "file of the model.",
+            name);
     if (!eng_gguf_u64(gguf, k->key, (uint64_t)ENG_MAX(k->missing, 0), &x, err)) return false;
     if (x < (uint64_t)k->min || x > (uint64_t)k->max)
-        return eng_fail(err, ENG_ERR_REFUSED,
-                        "This GGUF file is damaged: its \"%s\" is %llu, which is no possible value. "
-                        "Download it again.",
-                        name, (unsigned long long)x);
+        return eng_fail(
+            err, ENG_ERR_REFUSED,
+            "This GGUF file is damaged: its \"%s\" is %llu, which is no possible value. "
+            "Download it again.",
+            name, (unsigned long long)x);
     int value = (int)x;
     memcpy((char *)h + k->field, &value, sizeof value);
     return true;
@@ -113,7 +115,8 @@ static bool read_rope_scaling(const EngGguf *gguf, EngHparams *h, EngError *err)
                         "This model extends its context by \"%.*s\", which this version does not "
                         "know: use a newer version of Hearth.",
                         (int)ENG_MIN(s.n, 40), s.s);
-    if (h->rope_scaling == ENG_ROPE_YARN && h->rope_context == 0) h->rope_context = h->context_trained;
+    if (h->rope_scaling == ENG_ROPE_YARN && h->rope_context == 0)
+        h->rope_context = h->context_trained;
     if (h->rope_scaling == ENG_ROPE_YARN && h->rope_context == 0)
         return eng_fail(err, ENG_ERR_REFUSED,
                         "This GGUF file does not say the context before its YaRN extension: get a "
@@ -134,10 +137,11 @@ static bool read_gate(const EngGguf *gguf, EngHparams *h, EngError *err)
         h->gate_stated = false;
     }
     if (gate != ENG_GATE_SOFTMAX && gate != ENG_GATE_SIGMOID)
-        return eng_fail(err, ENG_ERR_REFUSED,
-                        "This model's router uses gating function %llu, which this version does not "
-                        "know: use a newer version of Hearth.",
-                        (unsigned long long)gate);
+        return eng_fail(
+            err, ENG_ERR_REFUSED,
+            "This model's router uses gating function %llu, which this version does not "
+            "know: use a newer version of Hearth.",
+            (unsigned long long)gate);
     h->gate = (EngGate)gate;
     h->weights_norm = norm != 0;
     return true;
@@ -145,7 +149,8 @@ static bool read_gate(const EngGguf *gguf, EngHparams *h, EngError *err)
 
 static bool inconsistent(EngError *err, const char *what)
 {
-    return eng_fail(err, ENG_ERR_REFUSED, "This GGUF file is damaged: %s. Download it again.", what);
+    return eng_fail(err, ENG_ERR_REFUSED, "This GGUF file is damaged: %s. Download it again.",
+                    what);
 }
 
 static bool check(EngHparams *h, EngError *err)
@@ -156,14 +161,16 @@ static bool check(EngHparams *h, EngError *err)
     if (h->n_heads % h->n_heads_kv != 0)
         return inconsistent(err, "its heads are no multiple of its KV heads");
     if (h->head_k == 0) {
-        if (h->n_embd % h->n_heads != 0) return inconsistent(err, "its heads do not divide its width");
+        if (h->n_embd % h->n_heads != 0)
+            return inconsistent(err, "its heads do not divide its width");
         h->head_k = h->n_embd / h->n_heads;
     }
     if (h->head_v == 0) h->head_v = h->head_k;
     if (h->rope_dims == 0) h->rope_dims = h->head_k;
     if (h->rope_dims % 2 != 0 || h->rope_dims > h->head_k)
         return inconsistent(err, "its rotary dimensions do not fit its heads");
-    if (h->n_experts_used > h->n_experts) return inconsistent(err, "it uses more experts than it has");
+    if (h->n_experts_used > h->n_experts)
+        return inconsistent(err, "it uses more experts than it has");
     if (h->n_experts > 0 && h->n_experts_used == 0)
         return inconsistent(err, "it has experts and uses none");
     if (h->weights_scale == 0.0f) h->weights_scale = 1.0f;
@@ -186,13 +193,15 @@ bool eng_hparams_read(const EngGguf *gguf, EngHparams *ret_hparams, EngError *er
         if (!read_float(gguf, &float_keys[i], &h, err)) return false;
     const EngTensor *table = eng_gguf_tensor(gguf, "token_embd.weight");
     if (!table)
-        return eng_fail(err, ENG_ERR_REFUSED,
-                        "This GGUF file has no \"token_embd.weight\", so it holds no whole model: get "
-                        "the model's own file.");
+        return eng_fail(
+            err, ENG_ERR_REFUSED,
+            "This GGUF file has no \"token_embd.weight\", so it holds no whole model: get "
+            "the model's own file.");
     if (table->ne[1] > 1 << 24 || table->ne[2] != 1)
         return inconsistent(err, "its token table has an impossible shape");
     h.n_vocab = (int)table->ne[1];
-    if (!read_rope_scaling(gguf, &h, err) || !read_gate(gguf, &h, err) || !check(&h, err)) return false;
+    if (!read_rope_scaling(gguf, &h, err) || !read_gate(gguf, &h, err) || !check(&h, err))
+        return false;
     *ret_hparams = h;
     return true;
 }

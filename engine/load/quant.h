@@ -10,20 +10,20 @@
 #include <stddef.h>
 
 typedef enum { /* values are ggml's type numbers in the file */
-    ENG_TYPE_F32 = 0,
-    ENG_TYPE_F16 = 1,
-    ENG_TYPE_Q4_0 = 2,
-    ENG_TYPE_Q4_1 = 3,
-    ENG_TYPE_Q5_0 = 6,
-    ENG_TYPE_Q5_1 = 7,
-    ENG_TYPE_Q8_0 = 8,
-    ENG_TYPE_Q2_K = 10,
-    ENG_TYPE_Q3_K = 11,
-    ENG_TYPE_Q4_K = 12,
-    ENG_TYPE_Q5_K = 13,
-    ENG_TYPE_Q6_K = 14,
-    ENG_TYPE_BF16 = 30,
-    ENG_TYPE_COUNT = 42 /* one past the largest number any known file uses */
+               ENG_TYPE_F32 = 0,
+               ENG_TYPE_F16 = 1,
+               ENG_TYPE_Q4_0 = 2,
+               ENG_TYPE_Q4_1 = 3,
+               ENG_TYPE_Q5_0 = 6,
+               ENG_TYPE_Q5_1 = 7,
+               ENG_TYPE_Q8_0 = 8,
+               ENG_TYPE_Q2_K = 10,
+               ENG_TYPE_Q3_K = 11,
+               ENG_TYPE_Q4_K = 12,
+               ENG_TYPE_Q5_K = 13,
+               ENG_TYPE_Q6_K = 14,
+               ENG_TYPE_BF16 = 30,
+               ENG_TYPE_COUNT = 42 /* one past the largest number any known file uses */
 } EngType;
 
 /* Form in which activations meet weights of a type. */
@@ -35,9 +35,9 @@ typedef enum {
 } EngAct;
 
 typedef struct {
-    const char *name;                                     /* "Q4_K"; NULL = unknown type number */
-    int block;                                            /* numbers per block */
-    int bytes;                                            /* bytes per block */
+    const char *name; /* "Q4_K"; NULL = unknown type number */
+    int block;        /* numbers per block */
+    int bytes;        /* bytes per block */
     EngAct act;
     void (*to_f32)(const void *row, float *ret, int64_t n); /* n a multiple of block; NULL = the
                                                              * type is known by name but not run */
@@ -57,20 +57,68 @@ static inline uint64_t eng_row_bytes(EngType type, uint64_t n)
 const char *eng_file_type_name(uint32_t file_type);
 
 /* Weight blocks, little-endian, no padding. d, dmin, m: binary16 bits. */
-typedef struct { uint16_t d; uint8_t qs[16]; } EngBlockQ4_0;
-typedef struct { uint16_t d, m; uint8_t qs[16]; } EngBlockQ4_1;
-typedef struct { uint16_t d; uint8_t qh[4]; uint8_t qs[16]; } EngBlockQ5_0;
-typedef struct { uint16_t d, m; uint8_t qh[4]; uint8_t qs[16]; } EngBlockQ5_1;
-typedef struct { uint16_t d; int8_t qs[32]; } EngBlockQ8_0;
-typedef struct { uint8_t scales[16]; uint8_t qs[64]; uint16_t d, dmin; } EngBlockQ2_K;
-typedef struct { uint8_t hmask[32]; uint8_t qs[64]; uint8_t scales[12]; uint16_t d; } EngBlockQ3_K;
-typedef struct { uint16_t d, dmin; uint8_t scales[12]; uint8_t qs[128]; } EngBlockQ4_K;
-typedef struct { uint16_t d, dmin; uint8_t scales[12]; uint8_t qh[32]; uint8_t qs[128]; } EngBlockQ5_K;
-typedef struct { uint8_t ql[128]; uint8_t qh[64]; int8_t scales[16]; uint16_t d; } EngBlockQ6_K;
+typedef struct {
+    uint16_t d;
+    uint8_t qs[16];
+} EngBlockQ4_0;
+typedef struct {
+    uint16_t d, m;
+    uint8_t qs[16];
+} EngBlockQ4_1;
+typedef struct {
+    uint16_t d;
+    uint8_t qh[4];
+    uint8_t qs[16];
+} EngBlockQ5_0;
+typedef struct {
+    uint16_t d, m;
+    uint8_t qh[4];
+    uint8_t qs[16];
+} EngBlockQ5_1;
+typedef struct {
+    uint16_t d;
+    int8_t qs[32];
+} EngBlockQ8_0;
+typedef struct {
+    uint8_t scales[16];
+    uint8_t qs[64];
+    uint16_t d, dmin;
+} EngBlockQ2_K;
+typedef struct {
+    uint8_t hmask[32];
+    uint8_t qs[64];
+    uint8_t scales[12];
+    uint16_t d;
+} EngBlockQ3_K;
+typedef struct {
+    uint16_t d, dmin;
+    uint8_t scales[12];
+    uint8_t qs[128];
+} EngBlockQ4_K;
+typedef struct {
+    uint16_t d, dmin;
+    uint8_t scales[12];
+    uint8_t qh[32];
+    uint8_t qs[128];
+} EngBlockQ5_K;
+typedef struct {
+    uint8_t ql[128];
+    uint8_t qh[64];
+    int8_t scales[16];
+    uint16_t d;
+} EngBlockQ6_K;
 
 /* Activation blocks, ours alone (never in a file). value = d * q. */
-typedef struct { float d; int32_t sum; int8_t q[32]; } EngBlockQ8_0A;         /* sum of q */
-typedef struct { float d; int8_t q[256]; int16_t sums[16]; } EngBlockQ8_KA;   /* sums of 16 q */
+typedef struct {
+    float d;
+    int32_t sum;
+    int8_t q[32];
+} EngBlockQ8_0A; /* sum of q */
+typedef struct {
+    float d;
+    int8_t q[256];
+    int16_t sums[16];
+} EngBlockQ8_KA; /* sums of 16 q */
 
 /* Bytes of an activation row of n numbers. n is a multiple of the block of the weights it meets. */
 static inline size_t eng_act_row_bytes(EngAct act, int64_t n)

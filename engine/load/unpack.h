@@ -89,7 +89,8 @@ static inline void eng_unpack_q3_k(const EngBlockQ3_K *b, EngUnpacked256 *ret)
 {
     ret->d = eng_f16_to_f32(b->d), ret->dmin = 0;
     for (int g = 0; g < 16; g++) {
-        int low = b->scales[g % 8] >> (g / 8 * 4) & 15, high = b->scales[8 + g % 4] >> (g / 4 * 2) & 3;
+        int low = b->scales[g % 8] >> (g / 8 * 4) & 15,
+            high = b->scales[8 + g % 4] >> (g / 4 * 2) & 3;
         ret->s[g] = (int16_t)((low | high << 4) - 32), ret->m[g] = 0;
     }
     for (int i = 0; i < 256; i++) {

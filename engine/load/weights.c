@@ -22,8 +22,8 @@ void eng_binder_clear(EngBinder *binder)
 static void fail(EngBinder *b, const char *name, const char *what)
 {
     if (b->ok)
-        eng_fail(b->err, ENG_ERR_REFUSED, "Tensor \"%.80s\" %s: get another file of this model.", name,
-                 what);
+        eng_fail(b->err, ENG_ERR_REFUSED, "Tensor \"%.80s\" %s: get another file of this model.",
+                 name, what);
     b->ok = false;
 }
 
@@ -31,15 +31,19 @@ static void fail(EngBinder *b, const char *name, const char *what)
 static void expand(char *ret, size_t size, const char *name, int layer)
 {
     const char *slot = strstr(name, "%d");
-    if (slot) snprintf(ret, size, "%.*s%d%s", (int)(slot - name), name, layer, slot + 2);
-    else snprintf(ret, size, "%s", name);
+    if (slot)
+        snprintf(ret, size, "%.*s%d%s", (int)(slot - name), name, layer, slot + 2);
+    else
+        snprintf(ret, size, "%s", name);
 }
 
 static const EngTensor *look_up(EngBinder *b, const char *full, bool required)
 {
     const EngTensor *t = eng_gguf_tensor(b->gguf, full);
-    if (t) b->used[t - b->gguf->tensors] = true;
-    else if (required) fail(b, full, "is missing from the file");
+    if (t)
+        b->used[t - b->gguf->tensors] = true;
+    else if (required)
+        fail(b, full, "is missing from the file");
     return t;
 }
 
@@ -56,8 +60,10 @@ static bool shape_is(EngBinder *b, const EngTensor *t, int64_t cols, int64_t row
         t->ne[3] == 1)
         return true;
     char what[128];
-    snprintf(what, sizeof what, "has shape %" PRIu64 "x%" PRIu64 "x%" PRIu64 " instead of %" PRId64
-             "x%" PRId64 "x%" PRId64, t->ne[0], t->ne[1], t->ne[2], cols, rows, mats);
+    snprintf(what, sizeof what,
+             "has shape %" PRIu64 "x%" PRIu64 "x%" PRIu64 " instead of %" PRId64 "x%" PRId64
+             "x%" PRId64,
+             t->ne[0], t->ne[1], t->ne[2], cols, rows, mats);
     fail(b, t->name, what);
     return false;
 }
@@ -74,8 +80,11 @@ static bool runs(EngBinder *b, const EngTensor *t)
 
 static EngWeight as_weight(const EngTensor *t)
 {
-    EngWeight w = {.data = t->data, .type = t->type, .cols = (int64_t)t->ne[0],
-                   .rows = (int64_t)t->ne[1], .mats = (int64_t)t->ne[2]};
+    EngWeight w = {.data = t->data,
+                   .type = t->type,
+                   .cols = (int64_t)t->ne[0],
+                   .rows = (int64_t)t->ne[1],
+                   .mats = (int64_t)t->ne[2]};
     w.row_bytes = (size_t)eng_row_bytes(t->type, t->ne[0]);
     w.mat_bytes = w.row_bytes * (size_t)w.rows;
     return w;
@@ -127,7 +136,8 @@ EngWeight eng_bind_experts(EngBinder *binder, const char *name, const char *old,
     return eng_bind(binder, true, name, layer, cols, rows, mats);
 }
 
-const float *eng_bind_vector(EngBinder *binder, bool required, const char *name, int layer, int64_t n)
+const float *eng_bind_vector(EngBinder *binder, bool required, const char *name, int layer,
+                             int64_t n)
 {
     char full[256];
     expand(full, sizeof full, name, layer);

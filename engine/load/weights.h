@@ -35,8 +35,8 @@ typedef struct {
 void eng_binder_init(EngBinder *binder, const EngGguf *gguf, EngArena *arena, EngError *err);
 void eng_binder_clear(EngBinder *binder);
 
-/* A matrix, or `mats` of them. The name is a format with at most one %d, the layer. A missing one is
- * an error when `required`, otherwise data == NULL. */
+/* A matrix, or `mats` of them. The name is a format with at most one %d, the layer. A missing one
+ * is an error when `required`, otherwise data == NULL. */
 EngWeight eng_bind(EngBinder *binder, bool required, const char *name, int layer, int64_t cols,
                    int64_t rows, int64_t mats);
 

@@ -105,9 +105,10 @@ EngTrunk eng_arch_begin(EngBuild *build, int ff)
         .ids = eng_graph_buffer(g, 1, ENG_MAX(h->n_experts_used, 1)),
         .weights = eng_graph_buffer(g, 1, ENG_MAX(h->n_experts_used, 1)),
     };
-    const float *factors = eng_bind_vector(&build->b, false, "rope_freqs.weight", 0, h->rope_dims / 2);
-    /* YaRN's attention factor goes into cos and sin; where a file states DeepSeek's mscale_all_dim it
-     * goes into the softmax scale instead (arch/deepseek.c). */
+    const float *factors =
+        eng_bind_vector(&build->b, false, "rope_freqs.weight", 0, h->rope_dims / 2);
+    /* YaRN's attention factor goes into cos and sin; where a file states DeepSeek's mscale_all_dim
+     * it goes into the softmax scale instead (arch/deepseek.c). */
     bool scaled = h->rope_scaling == ENG_ROPE_YARN && h->rope_factor > 1 && h->yarn_log_mul == 0;
     float mscale = scaled ? h->yarn_attn_factor * (0.1f * logf(h->rope_factor) + 1) : 1;
     EngWeight table = eng_bind(&build->b, true, "token_embd.weight", 0, h->n_embd, h->n_vocab, 1);
@@ -133,8 +134,8 @@ bool eng_arch_end(EngBuild *build, const EngTrunk *trunk)
     return eng_binder_finish(b, h->n_layers);
 }
 
-static EngWeight bind_ffn(EngBuild *build, int layer, const char *part, const char *suffix, int cols,
-                          int rows)
+static EngWeight bind_ffn(EngBuild *build, int layer, const char *part, const char *suffix,
+                          int cols, int rows)
 {
     char name[64];
     snprintf(name, sizeof name, "blk.%%d.ffn_%s%s.weight", part, suffix);
@@ -159,13 +160,15 @@ void eng_arch_experts(EngBuild *build, const EngTrunk *t, int layer, EngOpRoute 
     int d = h->n_embd, ff = h->n_ff_expert, n = h->n_experts;
     EngWeight router = eng_bind(b, true, "blk.%d.ffn_gate_inp.weight", layer, d, n, 1);
     EngOpExperts experts = {
-        .ids = t->ids, .weights = t->weights, .n_used = h->n_experts_used,
-        .gate = eng_bind_experts(b, "blk.%d.ffn_gate_exps.weight", "blk.%d.ffn_gate.%d.weight", layer,
-                                 d, ff, n),
-        .up = eng_bind_experts(b, "blk.%d.ffn_up_exps.weight", "blk.%d.ffn_up.%d.weight", layer, d, ff,
-                               n),
-        .down = eng_bind_experts(b, "blk.%d.ffn_down_exps.weight", "blk.%d.ffn_down.%d.weight", layer,
-                                 ff, d, n),
+        .ids = t->ids,
+        .weights = t->weights,
+        .n_used = h->n_experts_used,
+        .gate = eng_bind_experts(b, "blk.%d.ffn_gate_exps.weight", "blk.%d.ffn_gate.%d.weight",
+                                 layer, d, ff, n),
+        .up = eng_bind_experts(b, "blk.%d.ffn_up_exps.weight", "blk.%d.ffn_up.%d.weight", layer, d,
+                               ff, n),
+        .down = eng_bind_experts(b, "blk.%d.ffn_down_exps.weight", "blk.%d.ffn_down.%d.weight",
+                                 layer, ff, d, n),
     };
     route.weights = t->weights;
     route.n_used = h->n_experts_used;

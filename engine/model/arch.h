@@ -26,7 +26,7 @@ typedef struct {
     bool (*build)(EngBuild *build);
 } EngArch;
 
-const EngArch *eng_arch_find(const char *name); /* NULL = unknown family */
+const EngArch *eng_arch_find(const char *name);    /* NULL = unknown family */
 void eng_arch_names(char *ret_names, size_t size); /* "deepseek2, llama, …" for messages */
 
 bool eng_arch_build_deepseek2(EngBuild *build);
@@ -34,7 +34,8 @@ bool eng_arch_build_llama(EngBuild *build);
 bool eng_arch_build_qwen3(EngBuild *build);
 bool eng_arch_build_qwen3moe(EngBuild *build);
 
-/* ---- what families share ---------------------------------------------------------------------- */
+/* ---- what families share ----------------------------------------------------------------------
+ */
 
 /* The residual stream and what surrounds the layers. */
 typedef struct {

@@ -56,10 +56,12 @@ void eng_graph_norm(EngGraph *g, EngView dst, EngView src, const float *weight, 
 
 static bool same_view(EngView a, EngView b)
 {
-    return a.buf == b.buf && a.at == b.at && a.heads == b.heads && a.n == b.n && a.stride == b.stride;
+    return a.buf == b.buf && a.at == b.at && a.heads == b.heads && a.n == b.n &&
+           a.stride == b.stride;
 }
 
-void eng_graph_linear(EngGraph *g, EngView dst, EngView src, EngWeight w, const float *bias, bool add)
+void eng_graph_linear(EngGraph *g, EngView dst, EngView src, EngWeight w, const float *bias,
+                      bool add)
 {
     if (!w.data) return;
     assert(w.cols == src.n && src.heads == 1);

@@ -30,7 +30,8 @@ void eng_graph_norm(EngGraph *g, EngView dst, EngView src, const float *weight, 
 /* Adds a matrix to the LINEAR op that came last if that has the same src and `add`, so that one
  * quantization and one barrier serve all of them; otherwise appends a new op. An absent weight
  * (data NULL) is skipped. */
-void eng_graph_linear(EngGraph *g, EngView dst, EngView src, EngWeight w, const float *bias, bool add);
+void eng_graph_linear(EngGraph *g, EngView dst, EngView src, EngWeight w, const float *bias,
+                      bool add);
 void eng_graph_heads(EngGraph *g, EngView dst, EngView src, EngWeight w);
 void eng_graph_rope(EngGraph *g, EngView dst, EngView src, EngView table, int dims, bool neox);
 void eng_graph_kv(EngGraph *g, int layer, EngView key, const EngView *value);

@@ -13,8 +13,11 @@ size_t eng_kv_token_bytes(const EngGraph *graph, EngKvType type)
 
 bool eng_kv_init(EngKv *kv, const EngGraph *graph, EngKvType type, int context, EngError *err)
 {
-    *kv = (EngKv){.type = type, .context = context, .k_width = graph->k_width,
-                  .v_width = graph->v_width, .item = type == ENG_KV_F32 ? 4 : 2};
+    *kv = (EngKv){.type = type,
+                  .context = context,
+                  .k_width = graph->k_width,
+                  .v_width = graph->v_width,
+                  .item = type == ENG_KV_F32 ? 4 : 2};
     kv->layer_bytes = (size_t)context * (size_t)(kv->k_width + kv->v_width) * kv->item;
     uint64_t bytes;
     if (!eng_mul_u64(kv->layer_bytes, (uint64_t)graph->n_layers, &bytes)) bytes = SIZE_MAX;

@@ -24,7 +24,8 @@ size_t eng_kv_token_bytes(const EngGraph *graph, EngKvType type);
 
 static inline uint8_t *eng_kv_key(const EngKv *kv, int layer, int pos)
 {
-    return kv->data + (size_t)layer * kv->layer_bytes + (size_t)pos * (size_t)kv->k_width * kv->item;
+    return kv->data + (size_t)layer * kv->layer_bytes +
+           (size_t)pos * (size_t)kv->k_width * kv->item;
 }
 
 static inline uint8_t *eng_kv_value(const EngKv *kv, int layer, int pos)

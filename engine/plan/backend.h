@@ -1,5 +1,5 @@
-/* What computes: a backend walks a range of a graph's ops for a batch of tokens. It owns the buffers
- * that the graph's views point into; the session keeps everything that outlives a batch. */
+/* What computes: a backend walks a range of a graph's ops for a batch of tokens. It owns the
+ * buffers that the graph's views point into; the session keeps everything that outlives a batch. */
 #ifndef ENG_PLAN_BACKEND_H
 #define ENG_PLAN_BACKEND_H
 

@@ -51,7 +51,8 @@ static int compare_cores(const void *a, const void *b)
 static int efficiency_of(hwloc_topology_t t, hwloc_const_bitmap_t cpus)
 {
     int efficiency = -1, kind = hwloc_cpukinds_get_by_cpuset(t, cpus, 0);
-    if (kind < 0 || hwloc_cpukinds_get_info(t, (unsigned)kind, NULL, &efficiency, NULL, NULL, 0) < 0)
+    if (kind < 0 ||
+        hwloc_cpukinds_get_info(t, (unsigned)kind, NULL, &efficiency, NULL, NULL, 0) < 0)
         return -1;
     return efficiency;
 }

@@ -12,13 +12,13 @@
 
 typedef struct {
     int n;
-    int32_t *id;   /* [n], ascending */
-    float *logit;  /* [n] */
-    float *weight; /* [n] exp(logit - largest), valid after eng_candidates_softmax */
-    double total;  /* of the weights: weight[i] / total is a probability */
-    float *rank;   /* [n] scratch of eng_candidates_typical */
+    int32_t *id;    /* [n], ascending */
+    float *logit;   /* [n] */
+    float *weight;  /* [n] exp(logit - largest), valid after eng_candidates_softmax */
+    double total;   /* of the weights: weight[i] / total is a probability */
+    float *rank;    /* [n] scratch of eng_candidates_typical */
     int32_t *index; /* [n] scratch of the selection */
-    double *bins;  /* [ENG_CANDIDATES_BINS] scratch of the selection */
+    double *bins;   /* [ENG_CANDIDATES_BINS] scratch of the selection */
 } EngCandidates;
 
 #define ENG_CANDIDATES_BINS (4 * 2048)

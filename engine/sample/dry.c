@@ -47,8 +47,8 @@ void eng_dry_apply(EngDry *dry, const EngSampling *set, float *logits, const int
     n = window;
 
     int unbroken = 0; /* tokens at the end, back to the last breaker */
-    while (unbroken < n && !(known(dry, history[n - 1 - unbroken]) &&
-                             dry->breaker[history[n - 1 - unbroken]]))
+    while (unbroken < n &&
+           !(known(dry, history[n - 1 - unbroken]) && dry->breaker[history[n - 1 - unbroken]]))
         unbroken++;
     if (unbroken < set->dry_allowed_length) return;
 

@@ -2,8 +2,8 @@
 
 bool eng_penalties_wanted(const EngSampling *set)
 {
-    return set->penalty_last_n != 0 && (set->repeat_penalty != 1 || set->presence_penalty != 0 ||
-                                        set->frequency_penalty != 0);
+    return set->penalty_last_n != 0 &&
+           (set->repeat_penalty != 1 || set->presence_penalty != 0 || set->frequency_penalty != 0);
 }
 
 void eng_penalties_apply(const EngSampling *set, float *logits, int n_vocab, int32_t *counts,

@@ -44,7 +44,8 @@ static bool check_ranges(const Range *ranges, size_t n, EngError *err)
 bool eng_sampling_check(const EngSampling *s, EngError *err)
 {
     const Range ranges[] = {
-        {"temperature", (double)s->temperature, -1, 100}, /* llama.cpp's users write -1 for greedy */
+        {"temperature", (double)s->temperature, -1,
+         100}, /* llama.cpp's users write -1 for greedy */
         {"top_k", s->top_k, 0, INT_MAX},
         {"top_p", (double)s->top_p, 0, 1},
         {"min_p", (double)s->min_p, 0, 1},

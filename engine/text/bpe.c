@@ -4,7 +4,7 @@
 #include <string.h>
 #include "base/num.h"
 
-#define SHORT 32       /* bytes of a piece up to which a scan beats the heap */
+#define SHORT 32         /* bytes of a piece up to which a scan beats the heap */
 #define CACHE_SLOTS 8192 /* power of two */
 #define CACHE_BYTES 24
 #define CACHE_TOKENS 6
@@ -17,7 +17,7 @@ typedef struct {
 } Word;
 
 typedef struct {
-    int32_t token; /* -1: merged away */
+    int32_t token;       /* -1: merged away */
     uint32_t prev, next; /* NONE at the ends */
 } Symbol;
 
@@ -251,8 +251,10 @@ static void encode_piece(const EngBpe *bpe, EngBpeScratch *scratch, const char *
             return;
         }
     }
-    if (n <= SHORT) encode_short(bpe, piece, n, out);
-    else encode_long(bpe, scratch, piece, n, out);
+    if (n <= SHORT)
+        encode_short(bpe, piece, n, out);
+    else
+        encode_long(bpe, scratch, piece, n, out);
 }
 
 void eng_bpe_encode(const EngBpe *bpe, EngBpeScratch *scratch, const char *piece, size_t n,

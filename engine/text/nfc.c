@@ -24,9 +24,12 @@ static const EngNfcClass *find_class(const EngNfcClass *table, size_t n, uint32_
     size_t lo = 0;
     while (lo < n) {
         size_t mid = lo + (n - lo) / 2;
-        if (cp < table[mid].from) n = mid;
-        else if (cp > table[mid].to) lo = mid + 1;
-        else return &table[mid];
+        if (cp < table[mid].from)
+            n = mid;
+        else if (cp > table[mid].to)
+            lo = mid + 1;
+        else
+            return &table[mid];
     }
     return NULL;
 }
@@ -58,8 +61,10 @@ static void decompose(Run *run, uint32_t cp)
         size_t lo = 0, hi = eng_nfc_n_decompositions;
         while (lo < hi) {
             size_t mid = lo + (hi - lo) / 2;
-            if (eng_nfc_decompositions[mid].whole < cp) lo = mid + 1;
-            else hi = mid;
+            if (eng_nfc_decompositions[mid].whole < cp)
+                lo = mid + 1;
+            else
+                hi = mid;
         }
         const EngNfcPair *pair = &eng_nfc_decompositions[lo];
         if (lo == eng_nfc_n_decompositions || pair->whole != cp || n == 4) break;
@@ -80,9 +85,12 @@ static uint32_t compose(uint32_t a, uint32_t b)
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         const EngNfcPair *pair = &eng_nfc_compositions[mid];
-        if (pair->first < a || (pair->first == a && pair->second < b)) lo = mid + 1;
-        else if (pair->first == a && pair->second == b) return pair->whole;
-        else hi = mid;
+        if (pair->first < a || (pair->first == a && pair->second < b))
+            lo = mid + 1;
+        else if (pair->first == a && pair->second == b)
+            return pair->whole;
+        else
+            hi = mid;
     }
     return 0;
 }

@@ -55,8 +55,10 @@ static uint32_t lower_bound(const EngSpecial *special, uint32_t lo, uint32_t hi,
         uint32_t mid = lo + (hi - lo) / 2;
         const EngToken *token = &special->vocab->tokens[special->ids[mid]];
         int byte = depth < token->bytes_len ? (uint8_t)token->bytes[depth] : -1;
-        if (byte < want) lo = mid + 1;
-        else hi = mid;
+        if (byte < want)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo;
 }

@@ -7,7 +7,7 @@
 
 typedef struct {
     const EngVocab *vocab;
-    int32_t *ids; /* sorted by bytes */
+    int32_t *ids;        /* sorted by bytes */
     uint32_t first[257]; /* ids that begin with byte b: first[b] … first[b + 1] - 1 */
 } EngSpecial;
 

@@ -12,10 +12,10 @@
 #define ENG_SPLIT_STEPS 6
 
 typedef enum {
-    ENG_SPLIT_END,      /* of the steps */
-    ENG_SPLIT_ISOLATE,  /* matches are pieces, and what lies between them ("Isolated") */
-    ENG_SPLIT_BEFORE,   /* a match begins a piece ("MergedWithNext") */
-    ENG_SPLIT_THREES,   /* matches (runs of digits) get a cut before each three, from the right */
+    ENG_SPLIT_END,     /* of the steps */
+    ENG_SPLIT_ISOLATE, /* matches are pieces, and what lies between them ("Isolated") */
+    ENG_SPLIT_BEFORE,  /* a match begins a piece ("MergedWithNext") */
+    ENG_SPLIT_THREES,  /* matches (runs of digits) get a cut before each three, from the right */
     ENG_SPLIT_THREES_ISOLATE /* both: matches are isolated, then cut in threes from the right */
 } EngSplitKind;
 
@@ -28,9 +28,9 @@ typedef struct {
 typedef struct {
     const char *names; /* of tokenizer.ggml.pre, space separated */
     EngSplitStep steps[ENG_SPLIT_STEPS];
-    bool nfc;           /* text is brought into normalization form C first */
-    bool whole_first;   /* a piece that is a token is that token ("ignore_merges") */
-    bool bos;           /* BOS goes first unless the file says otherwise */
+    bool nfc;         /* text is brought into normalization form C first */
+    bool whole_first; /* a piece that is a token is that token ("ignore_merges") */
+    bool bos;         /* BOS goes first unless the file says otherwise */
 } EngSplitRule;
 
 extern const EngSplitRule eng_split_table[];

@@ -5,7 +5,7 @@
 #include "text/utf8.h"
 
 typedef struct {
-    uint32_t from, n; /* bytes; n = 0: merged away */
+    uint32_t from, n;    /* bytes; n = 0: merged away */
     uint32_t prev, next; /* NONE at the ends */
 } Symbol;
 
@@ -99,8 +99,7 @@ static void push_pair(Run *run, uint32_t left)
     if (left == NONE || symbols[left].next == NONE) return;
     uint32_t n = symbols[left].n + symbols[symbols[left].next].n;
     int32_t id = find(run, symbols[left].from, n);
-    if (id >= 0)
-        heap_push(run, (Candidate){run->spm->vocab->tokens[id].score, left, n});
+    if (id >= 0) heap_push(run, (Candidate){run->spm->vocab->tokens[id].score, left, n});
 }
 
 /* Splits [from, to) into characters; a byte that is none is a symbol of its own, like a character
@@ -144,8 +143,7 @@ static void give_bytes(Run *run, const Symbol *symbol, EngTokens *out)
     const uint8_t *bytes = (const uint8_t *)run->text + symbol->from;
     bool all = true;
     for (uint32_t i = 0; i < symbol->n; i++) all &= vocab->byte_tokens[bytes[i]] >= 0;
-    for (uint32_t i = 0; i < symbol->n && all; i++)
-        eng_vec_push(out, vocab->byte_tokens[bytes[i]]);
+    for (uint32_t i = 0; i < symbol->n && all; i++) eng_vec_push(out, vocab->byte_tokens[bytes[i]]);
     if (!all && !run->was_unknown) eng_vec_push(out, vocab->unk);
     run->was_unknown = !all;
 }

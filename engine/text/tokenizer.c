@@ -84,7 +84,7 @@ typedef struct {
     const EngTokenizer *t;
     EngSplitter *splitter;
     EngBpeScratch *scratch;
-    const char *text; /* valid UTF-8 that the splitter cuts */
+    const char *text;    /* valid UTF-8 that the splitter cuts */
     EngVec(char) spaced; /* a text with its space in front */
     EngTokens out;
 } Run;
@@ -185,7 +185,8 @@ bool eng_tokenizer_encode(const EngTokenizer *t, const char *text, size_t len,
     if (len > MAX_TEXT)
         return eng_fail(err, ENG_ERR_USAGE,
                         "This text has %zu bytes, more than the %u that can be tokenized at once; "
-                        "split it.", len, MAX_TEXT);
+                        "split it.",
+                        len, MAX_TEXT);
     if (!t->vocab.spm) {
         run.splitter = eng_splitter_new(t->split);
         run.scratch = eng_bpe_scratch_new(len);

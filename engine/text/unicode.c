@@ -6,9 +6,12 @@ uint32_t eng_unicode_stand_in(uint32_t cp)
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         const EngUnicodeRange *range = &eng_unicode_ranges[mid];
-        if (cp < range->first) hi = mid;
-        else if (cp > range->last) lo = mid + 1;
-        else return eng_unicode_stand_ins[range->as];
+        if (cp < range->first)
+            hi = mid;
+        else if (cp > range->last)
+            lo = mid + 1;
+        else
+            return eng_unicode_stand_ins[range->as];
     }
     return cp;
 }

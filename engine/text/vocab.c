@@ -251,10 +251,25 @@ static void add_end(EngVocab *vocab, int32_t id)
 static void find_ends(EngVocab *vocab)
 {
     static const char *const texts[] = {
-        "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>",
-        "<|endoftext|>", "<|end_of_text|>", "<|END_OF_TURN_TOKEN|>", "<end_of_turn>",
-        "<end_of_utterance>", "</s>", "<eos>", "<EOT>", "[EOT]", "[EOS]", "[e~[",
-        "<|flush|>", "<|calls|>",
+        "<|eot_id|>",
+        "<|eom_id|>",
+        "<|im_end|>",
+        "<|end|>",
+        "<|return|>",
+        "<|call|>",
+        "<|endoftext|>",
+        "<|end_of_text|>",
+        "<|END_OF_TURN_TOKEN|>",
+        "<end_of_turn>",
+        "<end_of_utterance>",
+        "</s>",
+        "<eos>",
+        "<EOT>",
+        "[EOT]",
+        "[EOS]",
+        "[e~[",
+        "<|flush|>",
+        "<|calls|>",
         "<｜end▁of▁sentence｜>",
     };
     for (size_t i = 0; i < ENG_LEN(texts); i++) {

@@ -10,20 +10,20 @@
 #include "load/gguf.h"
 
 typedef enum { /* tokenizer.ggml.token_type, which are SentencePiece's types */
-    ENG_TOKEN_NORMAL = 1,
-    ENG_TOKEN_UNKNOWN,
-    ENG_TOKEN_CONTROL,
-    ENG_TOKEN_USER, /* split off as a whole, before anything else */
-    ENG_TOKEN_UNUSED,
-    ENG_TOKEN_BYTE
+               ENG_TOKEN_NORMAL = 1,
+               ENG_TOKEN_UNKNOWN,
+               ENG_TOKEN_CONTROL,
+               ENG_TOKEN_USER, /* split off as a whole, before anything else */
+               ENG_TOKEN_UNUSED,
+               ENG_TOKEN_BYTE
 } EngTokenType;
 
 typedef struct {
     const char *text, *bytes;
     uint32_t text_len, bytes_len;
     float score;
-    uint8_t type;  /* EngTokenType */
-    bool ends;     /* ends an answer */
+    uint8_t type;    /* EngTokenType */
+    bool ends;       /* ends an answer */
     bool eats_right; /* white space after it belongs to it ("rstrip") */
 } EngToken;
 
@@ -38,11 +38,11 @@ typedef struct {
     EngArena arena;
     EngToken *tokens; /* [n] */
     int n;
-    bool spm;         /* SentencePiece; otherwise byte-level BPE */
-    EngVocabIndex texts; /* of all tokens */
-    EngVocabIndex bytes; /* of those that text is made of; see eng_vocab_index_bytes */
-    size_t longest;   /* bytes of the longest token in `bytes` */
-    int32_t byte_tokens[256]; /* token of one byte, -1 = none */
+    bool spm;                   /* SentencePiece; otherwise byte-level BPE */
+    EngVocabIndex texts;        /* of all tokens */
+    EngVocabIndex bytes;        /* of those that text is made of; see eng_vocab_index_bytes */
+    size_t longest;             /* bytes of the longest token in `bytes` */
+    int32_t byte_tokens[256];   /* token of one byte, -1 = none */
     int32_t bos, eos, unk, pad; /* -1 = none */
 } EngVocab;
 

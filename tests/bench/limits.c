@@ -176,7 +176,7 @@ int main(int argc, char **argv)
         rate = n * (double)DOTS * ACCUMULATORS * operations_per_dot() / dot_s * 1e-9;
         if (rate > dots) dots = rate;
     }
-    printf("{\"threads\": %d, \"read_gb_s\": %.2f, \"int8_gop_s\": %.0f, \"int8\": \"%s\"}\n", n, read,
-           dots, dot_name);
+    printf("{\"threads\": %d, \"read_gb_s\": %.2f, \"int8_gop_s\": %.0f, \"int8\": \"%s\"}\n", n,
+           read, dots, dot_name);
     return 0;
 }

@@ -1,5 +1,5 @@
-/* The container: a whole file in memory, and its first bytes as if more were to come. Whatever opens
- * is read to the last byte, so that a pointer outside the file is found. */
+/* The container: a whole file in memory, and its first bytes as if more were to come. Whatever
+ * opens is read to the last byte, so that a pointer outside the file is found. */
 #include "load/gguf.h"
 
 #include "fuzz.h"

@@ -139,8 +139,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     EngGguf *gguf = eng_gguf_open_memory(file.data, file.n, &err);
     if (!gguf) __builtin_trap(); /* the file is sound */
     EngTokenizer *tokenizer = eng_tokenizer_new(gguf, &err);
-    if (tokenizer) use(tokenizer, data[0], text, (size_t)(all - text));
-    else if (!err.message[0]) __builtin_trap();
+    if (tokenizer)
+        use(tokenizer, data[0], text, (size_t)(all - text));
+    else if (!err.message[0])
+        __builtin_trap();
     eng_tokenizer_free(tokenizer);
     eng_gguf_free(gguf);
     free(file.data);

@@ -1,6 +1,6 @@
-/* Runs a fuzz target without libFuzzer: every file of a corpus folder, then a number of mutations of
- * each, the same ones every time. TAP on stdout; when the target crashes, the last line says which
- * input did it, and
+/* Runs a fuzz target without libFuzzer: every file of a corpus folder, then a number of mutations
+ * of each, the same ones every time. TAP on stdout; when the target crashes, the last line says
+ * which input did it, and
  *
  *   replay-NAME CORPUS MUTATIONS --write FILE NUMBER > input
  *
@@ -88,8 +88,9 @@ static size_t random_place(size_t n)
 static void write_number(uint8_t *p, size_t room)
 {
     static const uint64_t numbers[] = {
-        0, 1, 2, 31, 32, 33, 127, 128, 255, 256, 65535, 65536, INT32_MAX, 1ull << 31, UINT32_MAX,
-        1ull << 32, 1ull << 40, INT64_MAX, 1ull << 63, UINT64_MAX, UINT64_MAX - 31};
+        0,          1,          2,          31,        32,         33,         127,
+        128,        255,        256,        65535,     65536,      INT32_MAX,  1ull << 31,
+        UINT32_MAX, 1ull << 32, 1ull << 40, INT64_MAX, 1ull << 63, UINT64_MAX, UINT64_MAX - 31};
     uint64_t x = numbers[random_below(sizeof numbers / sizeof *numbers)];
     if (random_u64() & 1) x += random_below(7) - 3;
     size_t width = (size_t)1 << random_below(4);
@@ -126,7 +127,7 @@ static size_t mutate_once(uint8_t *bytes, size_t n)
     case 2:
     case 3: write_number(bytes + at, n - at); return n;
     case 4: return at; /* cut */
-    case 5: { /* take out */
+    case 5: {          /* take out */
         size_t len = random_below(n - at < 64 ? n - at : 64);
         memmove(bytes + at, bytes + at + len, n - at - len);
         return n - len;

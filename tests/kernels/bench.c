@@ -2,8 +2,8 @@
  * streamed from a buffer that no cache holds. One token is bound by memory: read its GB/s of
  * weights. Many tokens are bound by arithmetic: read Gop/s, two per multiplied pair.
  *
- * Time is the processor time of this process, for other work on the machine moves the clock's; levels
- * alternate, and the best of 5 is printed. */
+ * Time is the processor time of this process, for other work on the machine moves the clock's;
+ * levels alternate, and the best of 5 is printed. */
 #define TEST_PART
 #include "check.h"
 
@@ -49,8 +49,8 @@ static double bench_once(const Bench *b, EngMatmulFn *matmul, int tokens)
     int64_t i = 0;
     while (i < b->n_tiles && now - start < 0.04) {
         for (int64_t end = ENG_MIN(i + 16, b->n_tiles); i < end; i++)
-            matmul(BENCH_N, BENCH_ROWS, tokens, b->w + (size_t)i * b->row * BENCH_ROWS, b->row, b->x,
-                   b->x_row, b->y, BENCH_ROWS);
+            matmul(BENCH_N, BENCH_ROWS, tokens, b->w + (size_t)i * b->row * BENCH_ROWS, b->row,
+                   b->x, b->x_row, b->y, BENCH_ROWS);
         now = seconds();
     }
     return (now - start) / (double)i;

@@ -29,11 +29,11 @@ Rows rows_new(int n_rows, size_t row, size_t pad);
 
 typedef enum {
     WEIGHTS_RANDOM,
-    WEIGHTS_ALL_ONES,   /* every quant and group scale at its largest pattern */
-    WEIGHTS_ALL_80,     /* -128 in signed bytes */
+    WEIGHTS_ALL_ONES, /* every quant and group scale at its largest pattern */
+    WEIGHTS_ALL_80,   /* -128 in signed bytes */
     WEIGHTS_ZERO,
-    WEIGHTS_SUBNORMAL,  /* subnormal half scales */
-    WEIGHTS_EXTREME,    /* scales at +-65504 */
+    WEIGHTS_SUBNORMAL, /* subnormal half scales */
+    WEIGHTS_EXTREME,   /* scales at +-65504 */
     WEIGHTS_KINDS
 } WeightKind;
 void fill_weights(EngType type, WeightKind kind, Rows w, int n_rows, int64_t n);
@@ -44,7 +44,7 @@ typedef enum {
     ACT_ALL_MIN,   /* each quant -127 */
     ACT_ALTERNATE, /* +127, -127, … */
     ACT_ZERO,
-    ACT_OUTLIER,   /* one number a million times the others */
+    ACT_OUTLIER, /* one number a million times the others */
     ACT_KINDS
 } ActKind;
 void fill_floats(ActKind kind, float *x, int64_t n);

@@ -43,7 +43,8 @@ static void gemm_once(const EngKernels *k, bool nt)
             CHECK_MSG(c[i] == old[i], "%s writes past its columns", kernel_now);
             continue;
         }
-        double terms, want = dot(kk, a + row * lda, nt ? b + col * ldb : b + col, nt ? 1 : ldb, &terms);
+        double terms,
+            want = dot(kk, a + row * lda, nt ? b + col * ldb : b + col, nt ? 1 : ldb, &terms);
         want = nt ? want * alpha : want + old[i];
         terms = nt ? terms * fabs((double)alpha) : terms + fabs((double)old[i]);
         CHECK_MSG(fabs(c[i] - want) <= 0x1p-20 * terms, "%s %d x %d x %d: %.9g, not %.9g",

@@ -15,9 +15,8 @@ typedef struct {
 static Problem problem_new(const EngKernels *c, EngType type, int max_rows, int max_tokens)
 {
     const EngTypeInfo *info = eng_type_info(type);
-    Problem p = {.type = type,
-                 .n_rows = test_range(1, max_rows),
-                 .n_tokens = test_range(1, max_tokens)};
+    Problem p = {
+        .type = type, .n_rows = test_range(1, max_rows), .n_tokens = test_range(1, max_tokens)};
     p.n = info->block == 256 ? 256 * test_range(1, 5) : info->block * test_range(1, 30);
     if (info->block == 1) p.n = test_range(1, 700);
     size_t w_unit = type == ENG_TYPE_F32 ? 4 : 2;
@@ -209,8 +208,8 @@ static void nan_of_level(EngCpuLevel level, const EngKernels *k, const EngKernel
         for (int t = 0; t < p.n_tokens; t++)
             for (int r = 0; r < p.n_rows; r++) {
                 bool finite = isfinite(y[(size_t)t * p.y_stride + (size_t)r]);
-                CHECK_MSG(finite == (t != bad), "%s: token %d (NaN in %d) is %s", kernel_now, t, bad,
-                          finite ? "finite" : "not finite");
+                CHECK_MSG(finite == (t != bad), "%s: token %d (NaN in %d) is %s", kernel_now, t,
+                          bad, finite ? "finite" : "not finite");
             }
         free(y);
         free(row);
@@ -231,7 +230,10 @@ static void quantize_of_level(EngCpuLevel level, const EngKernels *k, const EngK
     const EngKernels *c = eng_kernels(ENG_CPU_C);
     for (int act = 0; act < ENG_ACT_COUNT; act++) {
         if (k->quantize[act] == below->quantize[act]) continue;
-        kernel_name("quantize", act == ENG_ACT_Q8_K ? "Q8_K" : act == ENG_ACT_Q8_0 ? "Q8_0" : "F32",
+        kernel_name("quantize",
+                    act == ENG_ACT_Q8_K   ? "Q8_K"
+                    : act == ENG_ACT_Q8_0 ? "Q8_0"
+                                          : "F32",
                     level);
         for (int i = 0; i < 60; i++) {
             int64_t n = 256 * test_range(1, 4);

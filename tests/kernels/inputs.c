@@ -11,9 +11,9 @@ Rows rows_new(int n_rows, size_t row, size_t pad)
 
 /* Where the half floats of a block lie; -1 ends the list. */
 static const int halves[ENG_TYPE_COUNT][3] = {
-    [ENG_TYPE_Q4_0] = {0, -1},   [ENG_TYPE_Q4_1] = {0, 2, -1}, [ENG_TYPE_Q5_0] = {0, -1},
-    [ENG_TYPE_Q5_1] = {0, 2, -1}, [ENG_TYPE_Q8_0] = {0, -1},   [ENG_TYPE_Q2_K] = {80, 82, -1},
-    [ENG_TYPE_Q3_K] = {108, -1}, [ENG_TYPE_Q4_K] = {0, 2, -1}, [ENG_TYPE_Q5_K] = {0, 2, -1},
+    [ENG_TYPE_Q4_0] = {0, -1},    [ENG_TYPE_Q4_1] = {0, 2, -1}, [ENG_TYPE_Q5_0] = {0, -1},
+    [ENG_TYPE_Q5_1] = {0, 2, -1}, [ENG_TYPE_Q8_0] = {0, -1},    [ENG_TYPE_Q2_K] = {80, 82, -1},
+    [ENG_TYPE_Q3_K] = {108, -1},  [ENG_TYPE_Q4_K] = {0, 2, -1}, [ENG_TYPE_Q5_K] = {0, 2, -1},
     [ENG_TYPE_Q6_K] = {208, -1},
 };
 

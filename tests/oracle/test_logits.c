@@ -43,7 +43,8 @@ static void read_prompt(char *line)
     int at = 0;
     Prompt p = {0};
     if (sscanf(line, "prompt %63s %d %d %ld %d%n", name, &p.split, &p.first, &p.offset, &p.count,
-               &at) != 5 || p.count > MAX_TOKENS) {
+               &at) != 5 ||
+        p.count > MAX_TOKENS) {
         printf("Bail out! bad prompt line\n");
         exit(1);
     }
@@ -204,7 +205,8 @@ static void threads_do_not_matter(void)
                 one = x;
             } else {
                 size_t bytes = (size_t)p->count * (size_t)c->n_vocab * sizeof *x;
-                CHECK_MSG(memcmp(one, x, bytes) == 0, "%s: %d threads differ from 1", c->name, threads);
+                CHECK_MSG(memcmp(one, x, bytes) == 0, "%s: %d threads differ from 1", c->name,
+                          threads);
                 free(x);
             }
             eng_session_free(s);
@@ -214,8 +216,8 @@ static void threads_do_not_matter(void)
     }
 }
 
-/* Token by token and in chunks of 7 against all at once. Quantized activations make tiny differences
- * grow, so this is asked of exact weights. */
+/* Token by token and in chunks of 7 against all at once. Quantized activations make tiny
+ * differences grow, so this is asked of exact weights. */
 static void chunks_do_not_matter(void)
 {
     static const char *const names[] = {"v3_fused", "v3_split", "qwen3moe", "llama", "mixtral"};
@@ -231,8 +233,10 @@ static void chunks_do_not_matter(void)
             float *x = evaluate(s, c, p);
             double d = all ? worst(x, all, p->count, c->n_vocab) : 0;
             CHECK_MSG(d <= 2e-5, "%s: chunks of %d differ by %.3g", c->name, batch, d);
-            if (all) free(x);
-            else all = x;
+            if (all)
+                free(x);
+            else
+                all = x;
             eng_session_free(s);
             eng_model_free(m);
         }

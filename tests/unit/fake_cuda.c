@@ -45,8 +45,10 @@ int cuDeviceGet(int *device, int ordinal)
 
 int cuDeviceGetName(char *name, int size, int device)
 {
-    if (setting("FAKE_LONG_NAME", 0)) memset(name, 'x', (size_t)size);
-    else strcpy(name, device == 70 ? "Old GPU" : "New GPU");
+    if (setting("FAKE_LONG_NAME", 0))
+        memset(name, 'x', (size_t)size);
+    else
+        strcpy(name, device == 70 ? "Old GPU" : "New GPU");
     return setting("FAKE_NAME_ERROR", 0);
 }
 

@@ -184,8 +184,8 @@ static void what_is_no_file_is_refused(void)
 
 static void cursors_stop_at_the_end(void)
 {
-    const uint8_t bytes[] = {0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b,
-                             0x0c, 0x0d, 0x0e, 0xff, 0x10, 0x11, 0x12};
+    const uint8_t bytes[] = {0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09,
+                             0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0xff, 0x10, 0x11, 0x12};
     EngCursor c = {.data = bytes, .size = sizeof bytes};
     CHECK_INT(eng_cursor_u8(&c), 0x01);
     CHECK_INT(eng_cursor_u16(&c), 0x0302);
@@ -223,9 +223,11 @@ static void halves_widen_exactly(void)
     for (uint32_t h = 0; h < 65536; h++) {
         double want = half_value((uint16_t)h);
         float got = eng_f16_to_f32((uint16_t)h);
-        if (isnan(want)) CHECK_MSG(isnan(got), "half %04x is %g", h, (double)got);
-        else CHECK_MSG((double)got == want && !signbit(got) == !signbit(want),
-                       "half %04x is %g, not %g", h, (double)got, want);
+        if (isnan(want))
+            CHECK_MSG(isnan(got), "half %04x is %g", h, (double)got);
+        else
+            CHECK_MSG((double)got == want && !signbit(got) == !signbit(want),
+                      "half %04x is %g, not %g", h, (double)got, want);
         if (!isnan(want)) CHECK_INT(eng_f32_to_f16(got), h);
         CHECK(eng_f32_bits(eng_bf16_to_f32((uint16_t)h)) == h << 16);
     }
@@ -240,8 +242,10 @@ static uint16_t nearest_half(float f)
     uint16_t low = 0, high = 0x7c00;      /* half_value(low) <= x < half_value(high) */
     while (high - low > 1) {
         uint16_t mid = (uint16_t)((low + high) / 2);
-        if (half_value(mid) <= x) low = mid;
-        else high = mid;
+        if (half_value(mid) <= x)
+            low = mid;
+        else
+            high = mid;
     }
     double above = high == 0x7c00 ? 65536 : half_value(high);
     double down = x - half_value(low), up = above - x;
@@ -265,7 +269,8 @@ static void floats_narrow_to_the_nearest_half(void)
     for (uint32_t h = 0; h < 0x7c00; h++) { /* every half, every half-way point, beside both */
         float f = eng_f16_to_f32((uint16_t)h);
         float middle = (float)((half_value((uint16_t)h) +
-                                (h == 0x7bff ? 65536 : half_value((uint16_t)(h + 1)))) / 2);
+                                (h == 0x7bff ? 65536 : half_value((uint16_t)(h + 1)))) /
+                               2);
         const float near[] = {f, middle, nextafterf(f, INFINITY), nextafterf(middle, 0),
                               nextafterf(middle, INFINITY)};
         for (size_t i = 0; i < TEST_COUNT(near); i++) {

@@ -5,9 +5,33 @@
 #include "test.h"
 
 typedef enum { /* fields of the sound file */
-    MAGIC, VERSION, N_TENSORS, N_KVS, KEY_LEN, KEY_TEXT, KV_KIND, STRING_LEN, ALIGN_KIND, ALIGN,
-    ARRAY_ITEM, ARRAY_COUNT, TEXT_LEN, SPLIT_COUNT, NAME_LEN, NAME_TEXT, N_DIMS, SHAPE0, SHAPE1, TYPE,
-    OFFSET, NAME_B, SHAPE_B, TYPE_B, OFFSET_B, HEADER_END, FIELDS
+               MAGIC,
+               VERSION,
+               N_TENSORS,
+               N_KVS,
+               KEY_LEN,
+               KEY_TEXT,
+               KV_KIND,
+               STRING_LEN,
+               ALIGN_KIND,
+               ALIGN,
+               ARRAY_ITEM,
+               ARRAY_COUNT,
+               TEXT_LEN,
+               SPLIT_COUNT,
+               NAME_LEN,
+               NAME_TEXT,
+               N_DIMS,
+               SHAPE0,
+               SHAPE1,
+               TYPE,
+               OFFSET,
+               NAME_B,
+               SHAPE_B,
+               TYPE_B,
+               OFFSET_B,
+               HEADER_END,
+               FIELDS
 } Field;
 
 typedef struct {

@@ -171,8 +171,7 @@ int main(int argc, char **argv)
 {
     static const Test tests[] = {
         {"each_piece_is_done_once", each_piece_is_done_once},
-        {"barriers_hold_with_more_threads_than_cores",
-         barriers_hold_with_more_threads_than_cores},
+        {"barriers_hold_with_more_threads_than_cores", barriers_hold_with_more_threads_than_cores},
         {"runs_follow_each_other", runs_follow_each_other},
         {"idle_workers_sleep", idle_workers_sleep},
         {"numbers_of_threads_are_checked", numbers_of_threads_are_checked},

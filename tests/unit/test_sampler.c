@@ -124,9 +124,14 @@ static void random_numbers_are_the_published_ones(void)
     /* The sequences that the generators' published implementations give for these states. */
     static const uint64_t splitmix[] = {6457827717110365317u, 3203168211198807973u,
                                         9817491932198370423u, 4593380528125082431u};
-    static const uint64_t xoshiro[] = {11520u, 0u, 1509978240u, 1215971899390074240u,
-                                       1216172134540287360u, 607988272756665600u,
-                                       16172922978634559625u, 8476171486693032832u};
+    static const uint64_t xoshiro[] = {11520u,
+                                       0u,
+                                       1509978240u,
+                                       1215971899390074240u,
+                                       1216172134540287360u,
+                                       607988272756665600u,
+                                       16172922978634559625u,
+                                       8476171486693032832u};
     uint64_t state = 1234567;
     for (size_t i = 0; i < TEST_COUNT(splitmix); i++)
         CHECK(eng_rng_splitmix(&state) == splitmix[i]);
@@ -162,8 +167,10 @@ static void draws_follow_the_probabilities(void)
         seen[token]++;
     }
     for (int i = 0; i < VOCAB; i++) {
-        if (expected[i] == 0) CHECK_INT(seen[i], 0);
-        else statistic += (seen[i] - expected[i]) * (seen[i] - expected[i]) / expected[i];
+        if (expected[i] == 0)
+            CHECK_INT(seen[i], 0);
+        else
+            statistic += (seen[i] - expected[i]) * (seen[i] - expected[i]) / expected[i];
     }
     CHECK(n > 20);
     CHECK_MSG(statistic < n - 1 + 6 * sqrt(2.0 * (n - 1)), "chi-square is %.1f over %d tokens",
@@ -377,8 +384,8 @@ static void check_setting(EngSampling set, const char *message)
 
 static void settings_out_of_range_are_named(void)
 {
-    CHECK(eng_sampling_check(&(EngSampling){.repeat_penalty = 1, .dry_base = 1,
-                                            .dry_allowed_length = 1}, NULL));
+    CHECK(eng_sampling_check(
+        &(EngSampling){.repeat_penalty = 1, .dry_base = 1, .dry_allowed_length = 1}, NULL));
     EngSampling s = eng_sampling_defaults();
     CHECK(eng_sampling_check(&s, NULL));
     s.top_p = 1.5f;

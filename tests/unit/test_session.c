@@ -142,7 +142,8 @@ static void seed_decides_whatever_the_threads(void)
         EngSession *s = open_session(m, 256, 50, 12345);
         Answer a = answer(s, hello, 1);
         if (threads == 1) first = a;
-        CHECK_MSG(a.len == first.len && memcmp(a.text, first.text, a.len) == 0, "%d threads", threads);
+        CHECK_MSG(a.len == first.len && memcmp(a.text, first.text, a.len) == 0, "%d threads",
+                  threads);
         if (threads == 1) {
             EngSession *other = open_session(m, 256, 50, 54321);
             Answer b = answer(other, hello, 1);
@@ -159,8 +160,8 @@ static void sessions_share_steps(void)
     enum { N = 5 };
     EngModel *m = open_model(VECTORS "v3_fused.gguf", 2, 16);
     if (!m) return;
-    static const char *const asked[N] = {"One?", "A longer question, to be read in two chunks.", "3",
-                                         "four four four", "Five is the last of them."};
+    static const char *const asked[N] = {"One?", "A longer question, to be read in two chunks.",
+                                         "3", "four four four", "Five is the last of them."};
     char got[N][2048] = {{0}};
     EngSession *s[N];
     EngError err = {0};

@@ -124,8 +124,10 @@ static int check_lines(const Model *m, const char *file)
         EngVec(int32_t) ids = {0};
         char *s = line + 2;
         for (; *s != ' '; s += 2)
-            if (*s != '-') eng_vec_push(&text, (char)(hex(s[0]) * 16 + hex(s[1])));
-            else s--;
+            if (*s != '-')
+                eng_vec_push(&text, (char)(hex(s[0]) * 16 + hex(s[1])));
+            else
+                s--;
         while (*s == ' ' && s[1] != '\n') eng_vec_push(&ids, (int32_t)strtol(s + 1, &s, 10));
         same(m, text.data, text.n, special, ids.data, ids.n, file);
         free(text.data);
@@ -185,7 +187,7 @@ static void check_vocabulary(const char *name)
     int count = 0;
     for (; m.tokenizer && (end = strstr(text, "\n__ggml_vocab_test__\n")); count++) {
         EngVec(int32_t) ids = {0};
-        for (; *answer == ' '; ) eng_vec_push(&ids, (int32_t)strtol(answer, &answer, 10));
+        for (; *answer == ' ';) eng_vec_push(&ids, (int32_t)strtol(answer, &answer, 10));
         same(&m, text, (size_t)(end - text), false, ids.data, ids.n, name);
         free(ids.data);
         answer = strchr(answer, '\n') + 1;
@@ -215,8 +217,8 @@ static void check_round_trip(const Model *m, const char *text, size_t n, const c
     int32_t *ids;
     size_t n_ids, at = 0;
     if (!m->tokenizer) return;
-    bool ok = eng_tokenizer_encode(m->tokenizer, text, n, (EngTokenizeOptions){0}, &ids, &n_ids,
-                                   NULL);
+    bool ok =
+        eng_tokenizer_encode(m->tokenizer, text, n, (EngTokenizeOptions){0}, &ids, &n_ids, NULL);
     CHECK_MSG(ok, "%s: not encoded", what);
     if (!ok) return;
     for (size_t i = 0; i < n_ids; i++) {
@@ -233,8 +235,8 @@ static void check_round_trip(const Model *m, const char *text, size_t n, const c
 
 static void any_bytes(void)
 {
-    static const char *const pres[] = {"gpt-2", "llama-bpe", "deepseek-v3", "kimi-k2",
-                                       "deepseek-llm", "afmoe", "laguna", "superbpe"};
+    static const char *const pres[] = {"gpt-2",        "llama-bpe", "deepseek-v3", "kimi-k2",
+                                       "deepseek-llm", "afmoe",     "laguna",      "superbpe"};
     for (size_t p = 0; p <= TEST_COUNT(pres); p++) {
         bool spm = p == TEST_COUNT(pres);
         Model m = spm ? recorded("spm", NULL) : recorded("bpe", pres[p]);
@@ -254,8 +256,9 @@ static void any_bytes(void)
 /* Every pre-tokenizer on runs of 100 KB. Quadratic time would need hours here. */
 static void long_texts(void)
 {
-    static const char *const units[] = {"a", "A", " ", "7", "=", "\xe4\xb8\xad", "\xcc\x81", "a ",
-                                        "\n", " \t", "\xf0\x9f\x99\x82", "'"};
+    static const char *const units[] = {
+        "a", "A", " ", "7", "=", "\xe4\xb8\xad", "\xcc\x81", "a ", "\n", " \t", "\xf0\x9f\x99\x82",
+        "'"};
     const size_t n = 100000;
     char *text = malloc(n + 8);
     for (size_t p = 0; p < eng_split_table_n; p++) {
@@ -338,8 +341,8 @@ static void pieces(void)
     piece_of(&m, "\xc4\xa0the", false, true, s);
     CHECK_STR(s, " the");
     CHECK_INT(eng_tokenizer_piece(m.tokenizer, -1, true, false, &bytes), 0);
-    CHECK_INT(eng_tokenizer_piece(m.tokenizer, eng_tokenizer_size(m.tokenizer), true, false, &bytes),
-              0);
+    CHECK_INT(
+        eng_tokenizer_piece(m.tokenizer, eng_tokenizer_size(m.tokenizer), true, false, &bytes), 0);
     CHECK_INT(eng_tokenizer_find(m.tokenizer, "no such token", 13), -1);
     int32_t end = eng_tokenizer_find(m.tokenizer, "<|im_end|>", 10);
     CHECK(eng_tokenizer_is_end(m.tokenizer, end));
@@ -370,9 +373,11 @@ static void stream(void)
     /* The examples of the Unicode Standard, table 3-8 and 3-11: maximal parts are one U+FFFD. */
     eng_utf8_stream_push(&s, "\xc0\xaf\xe0\x80\xbf\xf0\x81\x82\x41", 9, out);
     CHECK_STR(out, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
-                   "\xef\xbf\xbd\xef\xbf\xbd" "A");
+                   "\xef\xbf\xbd\xef\xbf\xbd"
+                   "A");
     eng_utf8_stream_push(&s, "\xe1\x80\xe2\xf0\x91\x92\xf1\xbf\x41", 9, out);
-    CHECK_STR(out, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" "A");
+    CHECK_STR(out, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+                   "A");
     eng_utf8_stream_push(&s, "\xf0\x9f", 2, out);
     CHECK_STR(out, "");
     CHECK_INT(eng_utf8_stream_flush(&s, out), 3);
@@ -426,10 +431,8 @@ static Bytes lie_file(const Lie *lie)
     if (lie->pre) put_string(&f, "tokenizer.ggml.pre", lie->pre);
     if (lie->tokens) put_lines(&f, "tokenizer.ggml.tokens", lie->tokens);
     if (lie->merges) put_lines(&f, "tokenizer.ggml.merges", lie->merges);
-    if (lie->n_types >= 0)
-        put_numbers(&f, "tokenizer.ggml.token_type", ENG_GGUF_I32, lie->n_types);
-    if (lie->n_scores >= 0)
-        put_numbers(&f, "tokenizer.ggml.scores", ENG_GGUF_F32, lie->n_scores);
+    if (lie->n_types >= 0) put_numbers(&f, "tokenizer.ggml.token_type", ENG_GGUF_I32, lie->n_types);
+    if (lie->n_scores >= 0) put_numbers(&f, "tokenizer.ggml.scores", ENG_GGUF_F32, lie->n_scores);
     if (lie->eos >= 0) {
         put_text(&f, "tokenizer.ggml.eos_token_id");
         put_u32(&f, ENG_GGUF_U32);

@@ -29,15 +29,9 @@ static bool has_colour(void)
            g_strcmp0(g_getenv("TERM"), "dumb") != 0;
 }
 
-const char *hearth_console_dim(void)
-{
-    return has_colour() ? "\033[2m" : "";
-}
+const char *hearth_console_dim(void) { return has_colour() ? "\033[2m" : ""; }
 
-const char *hearth_console_normal(void)
-{
-    return has_colour() ? "\033[0m" : "";
-}
+const char *hearth_console_normal(void) { return has_colour() ? "\033[0m" : ""; }
 
 char *hearth_console_clean(const char *text)
 {
@@ -90,15 +84,9 @@ static void on_interrupt(int number)
     interrupted = 1;
 }
 
-void hearth_console_catch_interrupts(void)
-{
-    signal(SIGINT, on_interrupt);
-}
+void hearth_console_catch_interrupts(void) { signal(SIGINT, on_interrupt); }
 
-bool hearth_console_interrupted(void)
-{
-    return interrupted;
-}
+bool hearth_console_interrupted(void) { return interrupted; }
 
 bool hearth_console_take_interrupt(void)
 {

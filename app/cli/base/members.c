@@ -11,10 +11,7 @@ struct HearthMembers {
     GArray *list; /* of Member */
 };
 
-static const char *skip_space(const char *p)
-{
-    return p + strspn(p, " \t\r\n");
-}
+static const char *skip_space(const char *p) { return p + strspn(p, " \t\r\n"); }
 
 /* p is at a quote; returns what follows the closing one, NULL when there is none. */
 static const char *skip_string(const char *p)

@@ -117,10 +117,7 @@ bool hearth_talk_ask_again(HearthTalk *talk, HearthShow show, HearthAnswer *answ
     return answer_last(talk, show, answer, error);
 }
 
-void hearth_talk_forget(HearthTalk *talk)
-{
-    g_array_set_size(talk->messages, 0);
-}
+void hearth_talk_forget(HearthTalk *talk) { g_array_set_size(talk->messages, 0); }
 
 void hearth_talk_set_system(HearthTalk *talk, const char *system)
 {
@@ -128,12 +125,6 @@ void hearth_talk_set_system(HearthTalk *talk, const char *system)
     talk->system = g_strdup(system);
 }
 
-const EngModel *hearth_talk_model(const HearthTalk *talk)
-{
-    return talk->model;
-}
+const EngModel *hearth_talk_model(const HearthTalk *talk) { return talk->model; }
 
-EngStats hearth_talk_stats(const HearthTalk *talk)
-{
-    return eng_session_stats(talk->session);
-}
+EngStats hearth_talk_stats(const HearthTalk *talk) { return eng_session_stats(talk->session); }

@@ -23,10 +23,7 @@ const EngFilter *eng_builtin_filter(const EngStr *name)
     return found;
 }
 
-const EngFilter *eng_builtin_test(const EngStr *name)
-{
-    return find_in(eng_builtin_tests, name);
-}
+const EngFilter *eng_builtin_test(const EngStr *name) { return find_in(eng_builtin_tests, name); }
 
 /* ---- arguments to parameters ---- */
 

@@ -29,7 +29,10 @@ EngValue eng_builtin_apply_named(EngRun *run, EngValue name, bool is_filter, con
 
 extern const EngFilter eng_builtin_text_filters[], eng_builtin_sequence_filters[],
     eng_builtin_aggregate_filters[], eng_builtin_number_filters[], eng_builtin_tests[];
-#define ENG_BUILTIN_END {NULL, NULL, NULL, NULL, 0, 0}
+#define ENG_BUILTIN_END                                                                            \
+    {                                                                                              \
+        NULL, NULL, NULL, NULL, 0, 0                                                               \
+    }
 
 /* A bound method or attribute of obj; MISSING: it has none of that name. */
 EngValue eng_builtin_method(EngRun *run, EngValue obj, const EngStr *name);
@@ -52,7 +55,7 @@ bool eng_builtin_float_of_text(EngRun *run, const EngStr *s, double *ret);
 EngValue eng_builtin_truncate(EngRun *run, double f); /* int(f) */
 EngStr *eng_builtin_digits(EngRun *run, EngValue integer, int base);
 EngStr *eng_builtin_ascii(EngRun *run, const EngStr *s); /* escapes what is not ASCII */
-int64_t eng_builtin_index(EngRun *run, EngValue v); /* "cannot be interpreted as an integer" */
+int64_t eng_builtin_index(EngRun *run, EngValue v);      /* "cannot be interpreted as an integer" */
 /* Stable; compares keys with < only, in CPython's order for short lists. Sorts both lists. */
 void eng_builtin_sort(EngRun *run, EngList *items, EngList *keys, bool reverse);
 /* make_attrgetter: "a.b.0"; attribute NONE or MISSING: the item itself. */

@@ -4,10 +4,7 @@
 #include "chat/value/repr.h"
 #include "chat/value/str.h"
 
-static bool flag(EngValue v)
-{
-    return v.type != ENG_V_MISSING && eng_value_truth(v);
-}
+static bool flag(EngValue v) { return v.type != ENG_V_MISSING && eng_value_truth(v); }
 
 /* make_attrgetter with ignore_case */
 static EngValue key_of(EngRun *run, EngValue item, EngValue attribute, bool case_sensitive)

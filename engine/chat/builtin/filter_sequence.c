@@ -7,10 +7,7 @@
 #include "chat/value/repr.h"
 #include "chat/value/str.h"
 
-static bool given(EngValue v)
-{
-    return v.type != ENG_V_MISSING && v.type != ENG_V_NONE;
-}
+static bool given(EngValue v) { return v.type != ENG_V_MISSING && v.type != ENG_V_NONE; }
 
 static EngValue filter_default(EngRun *run, const EngValue *a, const EngArgs *args)
 {

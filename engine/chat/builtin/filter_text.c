@@ -9,10 +9,7 @@
 #include "chat/value/repr.h"
 #include "chat/value/str.h"
 
-static EngValue text(EngStr *s)
-{
-    return eng_value_str(s);
-}
+static EngValue text(EngStr *s) { return eng_value_str(s); }
 
 /* The result of a str method: markup stays markup. */
 static EngValue like(EngRun *run, const EngStr *source, EngStr *s)
@@ -20,10 +17,7 @@ static EngValue like(EngRun *run, const EngStr *source, EngStr *s)
     return text(source->markup ? eng_str_mark(run, s, true) : s);
 }
 
-static bool flag(EngValue v)
-{
-    return v.type != ENG_V_MISSING && eng_value_truth(v);
-}
+static bool flag(EngValue v) { return v.type != ENG_V_MISSING && eng_value_truth(v); }
 
 static EngValue filter_upper(EngRun *run, const EngValue *a, const EngArgs *args)
 {

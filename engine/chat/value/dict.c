@@ -65,10 +65,7 @@ uint64_t eng_value_hash(EngRun *run, EngValue v)
     return h;
 }
 
-EngDict *eng_dict_new(EngRun *run)
-{
-    return eng_value_alloc(run, sizeof(EngDict));
-}
+EngDict *eng_dict_new(EngRun *run) { return eng_value_alloc(run, sizeof(EngDict)); }
 
 static bool same_key(EngRun *run, const EngPair *p, EngValue key, uint64_t hash)
 {

@@ -26,10 +26,7 @@ static _Noreturn void refuse(Reader *r, const char *what)
                     line);
 }
 
-static int peek(Reader *r)
-{
-    return r->at < r->n ? (unsigned char)r->text[r->at] : -1;
-}
+static int peek(Reader *r) { return r->at < r->n ? (unsigned char)r->text[r->at] : -1; }
 
 static void skip_space(Reader *r)
 {

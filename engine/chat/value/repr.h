@@ -4,11 +4,11 @@
 
 #include "chat/value/value.h"
 
-void eng_repr_add(EngRun *run, EngText *t, EngValue v); /* repr(v) */
+void eng_repr_add(EngRun *run, EngText *t, EngValue v);     /* repr(v) */
 void eng_repr_add_str(EngRun *run, EngText *t, EngValue v); /* str(v) */
-EngStr *eng_repr_str(EngRun *run, EngValue v); /* str(v); of a str itself, markup dropped */
+EngStr *eng_repr_str(EngRun *run, EngValue v);  /* str(v); of a str itself, markup dropped */
 EngStr *eng_repr_soft(EngRun *run, EngValue v); /* the same, markup kept */
-EngStr *eng_repr_of(EngRun *run, EngValue v);  /* repr(v) */
+EngStr *eng_repr_of(EngRun *run, EngValue v);   /* repr(v) */
 
 /* Shortest digits that read back as f: 1.0, 1e+16, -0.0, inf, nan. */
 void eng_repr_add_float(EngRun *run, EngText *t, double f);

@@ -82,10 +82,7 @@ void eng_text_add(EngRun *run, EngText *t, const char *s, size_t n)
     t->n += n;
 }
 
-void eng_text_puts(EngRun *run, EngText *t, const char *s)
-{
-    eng_text_add(run, t, s, strlen(s));
-}
+void eng_text_puts(EngRun *run, EngText *t, const char *s) { eng_text_add(run, t, s, strlen(s)); }
 
 void eng_text_char(EngRun *run, EngText *t, uint32_t cp)
 {
@@ -93,10 +90,7 @@ void eng_text_char(EngRun *run, EngText *t, uint32_t cp)
     eng_text_add(run, t, bytes, eng_str_encode(cp, bytes));
 }
 
-void eng_text_str(EngRun *run, EngText *t, const EngStr *s)
-{
-    eng_text_add(run, t, s->data, s->n);
-}
+void eng_text_str(EngRun *run, EngText *t, const EngStr *s) { eng_text_add(run, t, s->data, s->n); }
 
 void eng_text_fill(EngRun *run, EngText *t, uint32_t cp, size_t times)
 {
@@ -148,10 +142,7 @@ EngStr *eng_str_new(EngRun *run, const char *s, size_t n)
     return eng_text_take(run, &t);
 }
 
-EngStr *eng_str_text(EngRun *run, const char *s)
-{
-    return eng_str_new(run, s, strlen(s));
-}
+EngStr *eng_str_text(EngRun *run, const char *s) { return eng_str_new(run, s, strlen(s)); }
 
 EngStr *eng_str_char(EngRun *run, uint32_t cp)
 {

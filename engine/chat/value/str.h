@@ -64,7 +64,7 @@ EngStr *eng_str_escape(EngRun *run, const EngStr *s); /* & < > ' "; the result i
 
 bool eng_str_equal(const EngStr *a, const EngStr *b);
 bool eng_str_is_text(const EngStr *a, const char *text);
-int eng_str_compare(const EngStr *a, const EngStr *b); /* by code point */
+int eng_str_compare(const EngStr *a, const EngStr *b);         /* by code point */
 size_t eng_str_offset(EngRun *run, const EngStr *s, size_t i); /* byte offset of code point i */
 EngStr *eng_str_cut(EngRun *run, const EngStr *s, size_t from, size_t to); /* by bytes; shares */
 EngStr *eng_str_slice(EngRun *run, const EngStr *s, int64_t start, int64_t step, int64_t n);

@@ -124,18 +124,9 @@ static EngStr *convert(EngRun *run, const EngStr *s, Case to)
     return eng_text_take(run, &t);
 }
 
-EngStr *eng_str_upper(EngRun *run, const EngStr *s)
-{
-    return convert(run, s, UPPER);
-}
-EngStr *eng_str_lower(EngRun *run, const EngStr *s)
-{
-    return convert(run, s, LOWER);
-}
-EngStr *eng_str_casefold(EngRun *run, const EngStr *s)
-{
-    return convert(run, s, FOLD);
-}
+EngStr *eng_str_upper(EngRun *run, const EngStr *s) { return convert(run, s, UPPER); }
+EngStr *eng_str_lower(EngRun *run, const EngStr *s) { return convert(run, s, LOWER); }
+EngStr *eng_str_casefold(EngRun *run, const EngStr *s) { return convert(run, s, FOLD); }
 
 EngStr *eng_str_capitalize(EngRun *run, const EngStr *s)
 {

@@ -184,53 +184,20 @@ _Noreturn void eng_value_raise(EngRun *run, const char *fmt, ...)
 _Noreturn void eng_value_raise_str(EngRun *run, EngStr *message);
 void eng_value_steps(EngRun *run, uint64_t n); /* charges n steps */
 void eng_value_enter(EngRun *run);             /* one level of nesting more … */
-static inline void eng_value_leave(EngRun *run, int depth)
-{
-    run->depth = depth;
-}
+static inline void eng_value_leave(EngRun *run, int depth) { run->depth = depth; }
 
 /* ---- making values ---- */
 
-static inline EngValue eng_value_missing(void)
-{
-    return (EngValue){.type = ENG_V_MISSING};
-}
-static inline EngValue eng_value_none(void)
-{
-    return (EngValue){.type = ENG_V_NONE};
-}
-static inline EngValue eng_value_bool(bool b)
-{
-    return (EngValue){ENG_V_BOOL, {.b = b}};
-}
-static inline EngValue eng_value_int(int64_t i)
-{
-    return (EngValue){ENG_V_INT, {.i = i}};
-}
-static inline EngValue eng_value_float(double f)
-{
-    return (EngValue){ENG_V_FLOAT, {.f = f}};
-}
-static inline EngValue eng_value_str(EngStr *s)
-{
-    return (EngValue){ENG_V_STR, {.str = s}};
-}
-static inline EngValue eng_value_list(EngList *l)
-{
-    return (EngValue){ENG_V_LIST, {.list = l}};
-}
-static inline EngValue eng_value_tuple(EngList *l)
-{
-    return (EngValue){ENG_V_TUPLE, {.list = l}};
-}
-static inline EngValue eng_value_dict(EngDict *d)
-{
-    return (EngValue){ENG_V_DICT, {.dict = d}};
-}
-static inline EngValue eng_value_iter(EngIter *it)
-{
-    return (EngValue){ENG_V_ITER, {.iter = it}};
-}
+static inline EngValue eng_value_missing(void) { return (EngValue){.type = ENG_V_MISSING}; }
+static inline EngValue eng_value_none(void) { return (EngValue){.type = ENG_V_NONE}; }
+static inline EngValue eng_value_bool(bool b) { return (EngValue){ENG_V_BOOL, {.b = b}}; }
+static inline EngValue eng_value_int(int64_t i) { return (EngValue){ENG_V_INT, {.i = i}}; }
+static inline EngValue eng_value_float(double f) { return (EngValue){ENG_V_FLOAT, {.f = f}}; }
+static inline EngValue eng_value_str(EngStr *s) { return (EngValue){ENG_V_STR, {.str = s}}; }
+static inline EngValue eng_value_list(EngList *l) { return (EngValue){ENG_V_LIST, {.list = l}}; }
+static inline EngValue eng_value_tuple(EngList *l) { return (EngValue){ENG_V_TUPLE, {.list = l}}; }
+static inline EngValue eng_value_dict(EngDict *d) { return (EngValue){ENG_V_DICT, {.dict = d}}; }
+static inline EngValue eng_value_iter(EngIter *it) { return (EngValue){ENG_V_ITER, {.iter = it}}; }
 
 EngValue eng_value_text(EngRun *run, const char *text); /* NUL-terminated ASCII */
 EngValue eng_value_undefined(EngRun *run, EngStr *name);
@@ -247,10 +214,7 @@ static inline bool eng_value_is_number(EngValue v)
 {
     return v.type >= ENG_V_BOOL && v.type <= ENG_V_FLOAT;
 }
-static inline bool eng_value_is_str(EngValue v)
-{
-    return v.type == ENG_V_STR;
-}
+static inline bool eng_value_is_str(EngValue v) { return v.type == ENG_V_STR; }
 bool eng_value_int_like(EngValue v, int64_t *ret);   /* int or bool */
 double eng_value_as_double(EngRun *run, EngValue v); /* of a number */
 bool eng_value_truth(EngValue v);

@@ -22,8 +22,8 @@ INLINE __m128i load16(const void *p) { return _mm_loadu_si128((const __m128i *)p
 INLINE void store(void *p, Ints a) { _mm256_storeu_si256((__m256i *)p, a); }
 INLINE Floats loadf(const float *p) { return _mm256_loadu_ps(p); }
 INLINE void storef(float *p, Floats a) { _mm256_storeu_ps(p, a); }
-INLINE Ints and(Ints a, Ints b) { return _mm256_and_si256(a, b); }
-INLINE Ints or(Ints a, Ints b) { return _mm256_or_si256(a, b); }
+INLINE Ints and (Ints a, Ints b) { return _mm256_and_si256(a, b); }
+INLINE Ints or (Ints a, Ints b) { return _mm256_or_si256(a, b); }
 INLINE Ints bytes(int a) { return _mm256_set1_epi8((char)a); }
 INLINE Ints add16(Ints a, Ints b) { return _mm256_add_epi16(a, b); }
 INLINE Ints add32(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
@@ -67,8 +67,8 @@ INLINE uint32_t word(const void *p)
 INLINE void columns(const char *w, size_t w_stride, Ints ret[4])
 {
     Ints row[4];
-    UNROLL for (int i = 0; i < 4; i++)
-        row[i] = join(load16(w + (size_t)i * w_stride), load16(w + (size_t)(i + 4) * w_stride));
+    UNROLL for (int i = 0; i < 4; i++) row[i] =
+        join(load16(w + (size_t)i * w_stride), load16(w + (size_t)(i + 4) * w_stride));
     Ints a = _mm256_unpacklo_epi32(row[0], row[1]), b = _mm256_unpackhi_epi32(row[0], row[1]);
     Ints c = _mm256_unpacklo_epi32(row[2], row[3]), d = _mm256_unpackhi_epi32(row[2], row[3]);
     ret[0] = _mm256_unpacklo_epi64(a, c), ret[1] = _mm256_unpackhi_epi64(a, c);

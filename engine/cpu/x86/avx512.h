@@ -25,8 +25,8 @@ INLINE void store(void *p, Ints a) { _mm512_storeu_si512(p, a); }
 INLINE Floats loadf(const float *p) { return _mm512_loadu_ps(p); }
 INLINE void storef(float *p, Floats a) { _mm512_storeu_ps(p, a); }
 INLINE Ints zero(void) { return _mm512_setzero_si512(); }
-INLINE Ints and(Ints a, Ints b) { return _mm512_and_si512(a, b); }
-INLINE Ints or(Ints a, Ints b) { return _mm512_or_si512(a, b); }
+INLINE Ints and (Ints a, Ints b) { return _mm512_and_si512(a, b); }
+INLINE Ints or (Ints a, Ints b) { return _mm512_or_si512(a, b); }
 INLINE Ints bytes(int a) { return _mm512_set1_epi8((char)a); }
 INLINE Ints sub8(Ints a, Ints b) { return _mm512_sub_epi8(a, b); }
 INLINE Ints sub32(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
@@ -50,7 +50,10 @@ INLINE Floats floats(Ints a) { return _mm512_cvtepi32_ps(a); }
 INLINE Floats all(float a) { return _mm512_set1_ps(a); }
 INLINE Floats mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
 INLINE Floats mul_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
-INLINE Floats sub_mul(Floats c, Floats a, Floats b) { return _mm512_fnmadd_ps(a, b, c); } /* c - a b */
+INLINE Floats sub_mul(Floats c, Floats a, Floats b)
+{
+    return _mm512_fnmadd_ps(a, b, c);
+} /* c - a b */
 INLINE float total(Floats a) { return _mm512_reduce_add_ps(a); }
 INLINE float half(uint16_t h) { return _cvtsh_ss(h); }
 

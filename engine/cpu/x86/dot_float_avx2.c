@@ -4,7 +4,7 @@
 #include "cpu/x86/avx2.h"
 #include "cpu/x86/ladder.h"
 
-typedef Floats LoadFn(const char *row, int64_t i);       /* eight weights from number i on */
+typedef Floats LoadFn(const char *row, int64_t i); /* eight weights from number i on */
 typedef float OneFn(const char *row, int64_t i);
 
 INLINE Floats load_f32(const char *row, int64_t i) { return loadf((const float *)row + i); }
@@ -31,15 +31,15 @@ typedef struct {
 
 /* rows (1 … 4) x tokens (1 … 4), constants, with rows * tokens <= 8 accumulators. A row's result
  * does not depend on its neighbours: each has one accumulator and the same order. */
-INLINE void dot_tile(FloatKind kind, int64_t n, int rows, int tokens, const char *w, size_t w_stride,
-                     const char *x, size_t x_stride, float alpha, float *y, size_t y_stride)
+INLINE void dot_tile(FloatKind kind, int64_t n, int rows, int tokens, const char *w,
+                     size_t w_stride, const char *x, size_t x_stride, float alpha, float *y,
+                     size_t y_stride)
 {
     Floats acc[4][4] = {{{0}}};
     int64_t i = 0;
     for (; i + 8 <= n; i += 8) {
         Floats weights[4];
-        UNROLL for (int r = 0; r < rows; r++)
-            weights[r] = kind.load(w + (size_t)r * w_stride, i);
+        UNROLL for (int r = 0; r < rows; r++) weights[r] = kind.load(w + (size_t)r * w_stride, i);
         UNROLL for (int t = 0; t < tokens; t++)
         {
             Floats xs = loadf((const float *)(x + (size_t)t * x_stride) + i);
@@ -105,20 +105,21 @@ static void gemm_nt(int m, int n, int k, float alpha, const float *a, size_t lda
             alpha, c, ldc);
 }
 
-/* rows (1 … 4) of c, `vectors` (1 … 4) times 8 columns, or the first `tail` columns of one vector. */
+/* rows (1 … 4) of c, `vectors` (1 … 4) times 8 columns, or the first `tail` columns of one vector.
+ */
 INLINE void nn_tile(int rows, int vectors, Ints tail, int k, const float *a, size_t lda,
                     const float *b, size_t ldb, float *c, size_t ldc)
 {
     Floats acc[4][4];
     UNROLL for (int r = 0; r < rows; r++)
     {
-        UNROLL for (int v = 0; v < vectors; v++)
-            acc[r][v] = _mm256_maskload_ps(c + (size_t)r * ldc + 8 * v, tail);
+        UNROLL for (int v = 0; v < vectors; v++) acc[r][v] =
+            _mm256_maskload_ps(c + (size_t)r * ldc + 8 * v, tail);
     }
     for (int p = 0; p < k; p++) {
         Floats bs[4];
-        UNROLL for (int v = 0; v < vectors; v++)
-            bs[v] = _mm256_maskload_ps(b + (size_t)p * ldb + 8 * v, tail);
+        UNROLL for (int v = 0; v < vectors; v++) bs[v] =
+            _mm256_maskload_ps(b + (size_t)p * ldb + 8 * v, tail);
         UNROLL for (int r = 0; r < rows; r++)
         {
             Floats factor = _mm256_broadcast_ss(a + (size_t)r * lda + p);
@@ -150,8 +151,7 @@ static void gemm_nn(int m, int n, int k, const float *a, size_t lda, const float
     int i = 0;
     for (; i + 4 <= m; i += 4)
         nn_rows(4, n, k, a + (size_t)i * lda, lda, b, ldb, c + (size_t)i * ldc, ldc);
-    for (; i < m; i++)
-        nn_rows(1, n, k, a + (size_t)i * lda, lda, b, ldb, c + (size_t)i * ldc, ldc);
+    for (; i < m; i++) nn_rows(1, n, k, a + (size_t)i * lda, lda, b, ldb, c + (size_t)i * ldc, ldc);
 }
 
 void eng_kernels_dot_float_avx2(EngKernels *k)

@@ -46,10 +46,9 @@ INLINE Head head_q3_k(const EngBlockQ3_K *b)
 {
     uint32_t a = word(b->scales), c = word(b->scales + 4), top = word(b->scales + 8);
     const uint32_t four = 0x0f0f0f0f, two = 0x30303030;
-    __m128i s = _mm_set_epi32((int)((c >> 4 & four) | (top >> 2 & two)),
-                              (int)((a >> 4 & four) | (top & two)),
-                              (int)((c & four) | (top << 2 & two)),
-                              (int)((a & four) | (top << 4 & two)));
+    __m128i s = _mm_set_epi32(
+        (int)((c >> 4 & four) | (top >> 2 & two)), (int)((a >> 4 & four) | (top & two)),
+        (int)((c & four) | (top << 2 & two)), (int)((a & four) | (top << 4 & two)));
     s = _mm_sub_epi8(s, _mm_set1_epi8(32));
     float d = half(b->d);
     return (Head){scales_of_16(s), _mm256_slli_epi16(_mm256_cvtepi8_epi16(s), 2), d, d};
@@ -58,7 +57,7 @@ INLINE Head head_q3_k(const EngBlockQ3_K *b)
 INLINE Ints quants_q3_k(const EngBlockQ3_K *b, int v)
 {
     Ints mask = load(b->hmask), top = v < 2 ? left(mask, 2 - v) : right(mask, v - 2);
-    return or(and(right(load(b->qs + v / 4 * 32), v % 4 * 2), bytes(3)), and(top, bytes(4)));
+    return or (and(right(load(b->qs + v / 4 * 32), v % 4 * 2), bytes(3)), and(top, bytes(4)));
 }
 
 /* The 12 bytes of Q4_K and Q5_K, and d and dmin in front of them. */
@@ -84,7 +83,7 @@ INLINE Head head_q5_k(const EngBlockQ5_K *b) { return head_of_32(b->scales, b->d
 INLINE Ints quants_q5_k(const EngBlockQ5_K *b, int v)
 {
     Ints high = load(b->qh), top = v < 4 ? left(high, 4 - v) : right(high, v - 4);
-    return or(and(right(load(b->qs + v / 2 * 32), v % 2 * 4), bytes(15)), and(top, bytes(16)));
+    return or (and(right(load(b->qs + v / 2 * 32), v % 2 * 4), bytes(15)), and(top, bytes(16)));
 }
 
 INLINE Head head_q6_k(const EngBlockQ6_K *b)
@@ -97,9 +96,10 @@ INLINE Head head_q6_k(const EngBlockQ6_K *b)
 INLINE Ints quants_q6_k(const EngBlockQ6_K *b, int v)
 {
     int g = v % 4;
-    Ints low = right(load(b->ql + v / 4 * 64 + g % 2 * 32), g / 2 * 4), high = load(b->qh + v / 4 * 32);
+    Ints low = right(load(b->ql + v / 4 * 64 + g % 2 * 32), g / 2 * 4),
+         high = load(b->qh + v / 4 * 32);
     Ints top = g < 2 ? left(high, 4 - 2 * g) : right(high, 2 * g - 4);
-    return or(and(low, bytes(15)), and(top, bytes(48)));
+    return or (and(low, bytes(15)), and(top, bytes(48)));
 }
 
 INLINE const EngBlockQ8_KA *act(const char *x, size_t x_stride, int t)
@@ -119,8 +119,7 @@ INLINE const EngBlockQ8_KA *act(const char *x, size_t x_stride, int t)
             const EngBlockQ8_KA *a = act(x, x_stride, t);                                          \
             Ints mins = pairs_16(h.mins, load(a->sums));                                           \
             sum[t] = has_zero ? sub32(_mm256_setzero_si256(), mins) : _mm256_setzero_si256();      \
-            if (!has_zero)                                                                         \
-                acc[t] = _mm256_fnmadd_ps(all(h.dmin * a->d), floats(mins), acc[t]);               \
+            if (!has_zero) acc[t] = _mm256_fnmadd_ps(all(h.dmin * a->d), floats(mins), acc[t]);    \
         }                                                                                          \
         UNROLL for (int v = 0; v < 8; v++)                                                         \
         {                                                                                          \
@@ -131,8 +130,8 @@ INLINE const EngBlockQ8_KA *act(const char *x, size_t x_stride, int t)
                 sum[t] = add32(sum[t], pairs_16(s, pairs_u8(q, x8)));                              \
             }                                                                                      \
         }                                                                                          \
-        UNROLL for (int t = 0; t < tokens; t++)                                                    \
-            acc[t] = mul_add(all(h.d * act(x, x_stride, t)->d), floats(sum[t]), acc[t]);               \
+        UNROLL for (int t = 0; t < tokens; t++) acc[t] =                                           \
+            mul_add(all(h.d * act(x, x_stride, t)->d), floats(sum[t]), acc[t]);                    \
     }
 STEP(q2_k, EngBlockQ2_K, 0)
 STEP(q3_k, EngBlockQ3_K, 1)
@@ -141,7 +140,8 @@ STEP(q5_k, EngBlockQ5_K, 0)
 STEP(q6_k, EngBlockQ6_K, 1)
 #undef STEP
 
-/* ---- tiles ------------------------------------------------------------------------------------ */
+/* ---- tiles ------------------------------------------------------------------------------------
+ */
 
 /* A tile lies across: lane r of a vector belongs to row r, and a vector holds four neighbouring
  * numbers of eight rows. Four activations broadcast to all lanes then give eight rows' sums with no
@@ -149,7 +149,7 @@ STEP(q6_k, EngBlockQ6_K, 1)
  * (`chain`, chosen per type so that chain * 2 * max(q) * 127 stays below 32768). */
 enum { TILE_ROWS = 16, TILE_TOKENS = 4 };
 
-typedef struct { /* one block of eight rows */
+typedef struct {       /* one block of eight rows */
     uint8_t q[64][32]; /* [numbers / 4][row][4] */
     int16_t s[16][16]; /* [group][row][the scale twice] */
     int16_t m[8][16];  /* [group / 2][row][minima of two groups] */
@@ -222,17 +222,17 @@ INLINE void tile_mins(const Tile tile[2], TileKind kind, const char *x, size_t x
 }
 
 /* One block of 16 rows with 1 … 4 tokens; `first` sets y, later blocks add to it. */
-INLINE void tile_tokens(const Tile tile[2], TileKind kind, const char *x, size_t x_stride, int tokens,
-                        bool first, float *y, size_t y_stride)
+INLINE void tile_tokens(const Tile tile[2], TileKind kind, const char *x, size_t x_stride,
+                        int tokens, bool first, float *y, size_t y_stride)
 {
     Ints sum[2][TILE_TOKENS], mins[2][TILE_TOKENS];
     tile_mins(tile, kind, x, x_stride, tokens, mins);
     UNROLL for (int t = 0; t < tokens; t++)
     {
-        sum[0][t] = kind.has_zero ? sub32(_mm256_setzero_si256(), mins[0][t])
-                                  : _mm256_setzero_si256();
-        sum[1][t] = kind.has_zero ? sub32(_mm256_setzero_si256(), mins[1][t])
-                                  : _mm256_setzero_si256();
+        sum[0][t] =
+            kind.has_zero ? sub32(_mm256_setzero_si256(), mins[0][t]) : _mm256_setzero_si256();
+        sum[1][t] =
+            kind.has_zero ? sub32(_mm256_setzero_si256(), mins[1][t]) : _mm256_setzero_si256();
     }
     for (int at = 0; at < 64; at += kind.chain) {
         Ints part[2][TILE_TOKENS];

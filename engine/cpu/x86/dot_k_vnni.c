@@ -57,10 +57,9 @@ INLINE Head head_q3_k(const EngBlockQ3_K *b)
 {
     uint32_t a = word(b->scales), c = word(b->scales + 4), top = word(b->scales + 8);
     const uint32_t four = 0x0f0f0f0f, two = 0x30303030;
-    __m128i s = _mm_set_epi32((int)((c >> 4 & four) | (top >> 2 & two)),
-                              (int)((a >> 4 & four) | (top & two)),
-                              (int)((c & four) | (top << 2 & two)),
-                              (int)((a & four) | (top << 4 & two)));
+    __m128i s = _mm_set_epi32(
+        (int)((c >> 4 & four) | (top >> 2 & two)), (int)((a >> 4 & four) | (top & two)),
+        (int)((c & four) | (top << 2 & two)), (int)((a & four) | (top << 4 & two)));
     s = _mm_sub_epi8(s, _mm_set1_epi8(32));
     return (Head){spread_scales(s), _mm256_slli_epi16(_mm256_cvtepi8_epi16(s), 2), half(b->d), 0};
 }
@@ -69,7 +68,7 @@ INLINE Ints quants_q3_k(const EngBlockQ3_K *b, int v)
 {
     Ints low = rights(twice(b->qs + v / 2 * 32), v % 2 * 4, v % 2 * 4 + 2), mask = twice(b->hmask);
     Ints top = v == 0 ? lefts(mask, 2, 1) : rights(mask, 2 * v - 2, 2 * v - 1);
-    return or(and(low, bytes(3)), and(top, bytes(4)));
+    return or (and(low, bytes(3)), and(top, bytes(4)));
 }
 
 /* The 12 bytes of Q4_K and Q5_K, and d and dmin in front of them. */
@@ -96,7 +95,7 @@ INLINE Ints quants_q5_k(const EngBlockQ5_K *b, int v)
 {
     Ints low = rights(twice(b->qs + v * 32), 0, 4), high = twice(b->qh);
     Ints top = v < 2 ? lefts(high, 4 - 2 * v, 3 - 2 * v) : rights(high, 2 * v - 4, 2 * v - 3);
-    return or(and(low, bytes(15)), and(top, bytes(16)));
+    return or (and(low, bytes(15)), and(top, bytes(16)));
 }
 
 INLINE Head head_q6_k(const EngBlockQ6_K *b)
@@ -109,7 +108,7 @@ INLINE Ints quants_q6_k(const EngBlockQ6_K *b, int v)
 {
     Ints low = right(load(b->ql + v / 2 * 64), v % 2 * 4), high = twice(b->qh + v / 2 * 32);
     Ints top = v % 2 ? rights(high, 0, 2) : lefts(high, 4, 2);
-    return or(and(low, bytes(15)), and(top, bytes(48)));
+    return or (and(low, bytes(15)), and(top, bytes(48)));
 }
 
 #define STEP(name, Block, has_zero)                                                                \
@@ -129,11 +128,11 @@ INLINE Ints quants_q6_k(const EngBlockQ6_K *b, int v)
         UNROLL for (int v = 0; v < 4; v++)                                                         \
         {                                                                                          \
             Ints q = quants_##name(b, v), s = scales_at(h.scales, v);                              \
-            UNROLL for (int t = 0; t < tokens; t++)                                                \
-                sum[t] = add_pairs(sum[t], s, pairs_u8(q, load(act(x, x_stride, t)->q + 64 * v))); \
+            UNROLL for (int t = 0; t < tokens; t++) sum[t] =                                       \
+                add_pairs(sum[t], s, pairs_u8(q, load(act(x, x_stride, t)->q + 64 * v)));          \
         }                                                                                          \
-        UNROLL for (int t = 0; t < tokens; t++)                                                    \
-            acc[t] = mul_add(all(h.d * act(x, x_stride, t)->d), floats(sum[t]), acc[t]);           \
+        UNROLL for (int t = 0; t < tokens; t++) acc[t] =                                           \
+            mul_add(all(h.d * act(x, x_stride, t)->d), floats(sum[t]), acc[t]);                    \
     }
 STEP(q2_k, EngBlockQ2_K, 0)
 STEP(q3_k, EngBlockQ3_K, 1)
@@ -148,7 +147,7 @@ STEP(q6_k, EngBlockQ6_K, 1)
  * numbers of sixteen rows. Four activations broadcast to all lanes give sixteen rows' sums. */
 enum { TILE_ROWS = 16, TILE_TOKENS = 8 };
 
-typedef struct { /* one block of sixteen rows */
+typedef struct {       /* one block of sixteen rows */
     uint8_t q[64][64]; /* [numbers / 4][row][4] */
     float s[16][16];   /* [group][row]: d times the scale */
     int16_t m[8][32];  /* [group / 2][row][minima of two groups] */
@@ -197,8 +196,8 @@ INLINE Floats tile_mins(const Tile *tile, TileKind kind, const Act *a)
     _mm256_store_si256((__m256i *)sums, all_sums);
     const int pairs = 128 / kind.group;
     Ints mins = zero();
-    UNROLL for (int j = 0; j < pairs; j++)
-        mins = add_pairs(mins, load(tile->m[j]), all_words(sums + 2 * j));
+    UNROLL for (int j = 0; j < pairs; j++) mins =
+        add_pairs(mins, load(tile->m[j]), all_words(sums + 2 * j));
     return mul(loadf(tile->dmin), floats(mins));
 }
 
@@ -220,8 +219,8 @@ INLINE void tile_tokens(const Tile *tile, TileKind kind, const char *x, size_t x
     for (int group = 0; group < 256 / kind.group; group++) {
         Ints sum[TILE_TOKENS];
         const int steps = kind.group / 4;
-        UNROLL for (int t = 0; t < tokens; t++)
-            sum[t] = kind.zero ? _mm512_set1_epi32(start[t][group]) : zero();
+        UNROLL for (int t = 0; t < tokens; t++) sum[t] =
+            kind.zero ? _mm512_set1_epi32(start[t][group]) : zero();
         UNROLL for (int c = 0; c < steps; c++)
         {
             Ints w = load(tile->q[group * steps + c]);

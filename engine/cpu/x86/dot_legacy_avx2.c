@@ -17,8 +17,8 @@ INLINE Ints nibbles(const uint8_t qs[16])
 /* 0x10 in byte i where bit i of qh is set. */
 INLINE Ints fifth_bits(const uint8_t qh[4])
 {
-    const Ints spread = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202,
-                                           0x0303030303030303);
+    const Ints spread =
+        _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
     const Ints bit = _mm256_set1_epi64x((long long)0x8040201008040201u);
     Ints own = lookup(_mm256_set1_epi32((int)word(qh)), spread);
     return and(_mm256_cmpeq_epi8(and(own, bit), bit), bytes(16));
@@ -28,9 +28,9 @@ INLINE Ints quants_q4_0(const EngBlockQ4_0 *b) { return _mm256_sub_epi8(nibbles(
 INLINE Ints quants_q4_1(const EngBlockQ4_1 *b) { return nibbles(b->qs); }
 INLINE Ints quants_q5_0(const EngBlockQ5_0 *b)
 {
-    return _mm256_sub_epi8(or(nibbles(b->qs), fifth_bits(b->qh)), bytes(16));
+    return _mm256_sub_epi8(or (nibbles(b->qs), fifth_bits(b->qh)), bytes(16));
 }
-INLINE Ints quants_q5_1(const EngBlockQ5_1 *b) { return or(nibbles(b->qs), fifth_bits(b->qh)); }
+INLINE Ints quants_q5_1(const EngBlockQ5_1 *b) { return or (nibbles(b->qs), fifth_bits(b->qh)); }
 INLINE Ints quants_q8_0(const EngBlockQ8_0 *b) { return load(b->qs); }
 
 /* min: what the block adds per unit of the activations' sum; in one lane of the accumulator. */
@@ -48,8 +48,8 @@ INLINE Ints quants_q8_0(const EngBlockQ8_0 *b) { return load(b->qs); }
             Ints sum = pairs_16(pairs, _mm256_set1_epi16(1));                                      \
             acc[t] = mul_add(all(d * a->d), floats(sum), acc[t]);                                  \
             if (m != 0)                                                                            \
-                acc[t] = _mm256_add_ps(acc[t], _mm256_zextps128_ps256(_mm_set_ss(                  \
-                                                   m * (a->d * (float)a->sum))));                  \
+                acc[t] = _mm256_add_ps(                                                            \
+                    acc[t], _mm256_zextps128_ps256(_mm_set_ss(m * (a->d * (float)a->sum))));       \
         }                                                                                          \
     }                                                                                              \
     static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
@@ -85,8 +85,8 @@ INLINE Ints quantize_32(const float *x, float factor)
 {
     Floats by = all(factor);
     Ints some = _mm256_set1_epi32(factor == 0 ? 0 : -1), part[4];
-    UNROLL for (int i = 0; i < 4; i++)
-        part[i] = and(some, _mm256_cvtps_epi32(_mm256_mul_ps(loadf(x + 8 * i), by)));
+    UNROLL for (int i = 0; i < 4; i++) part[i] =
+        and(some, _mm256_cvtps_epi32(_mm256_mul_ps(loadf(x + 8 * i), by)));
     Ints low = _mm256_packs_epi32(part[0], part[1]), high = _mm256_packs_epi32(part[2], part[3]);
     /* packs works within halves: put the groups of four bytes in order */
     const Ints order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);

@@ -11,7 +11,7 @@ typedef EngBlockQ8_0A Act;
 
 enum { TILE_ROWS = 16, TILE_TOKENS = 8, TILE_BLOCKS = 8, TILE_FROM = 6 };
 
-typedef struct {           /* up to eight blocks of sixteen rows */
+typedef struct {                   /* up to eight blocks of sixteen rows */
     uint8_t q[TILE_BLOCKS][8][64]; /* [block][numbers / 4][row][4] */
     float d[TILE_BLOCKS][16], m[TILE_BLOCKS][16];
 } __attribute__((aligned(64))) Tile;
@@ -33,12 +33,13 @@ INLINE void put_fives(const uint8_t *qs, const uint8_t *qh, size_t w_stride, uin
     put_nibbles(qs, w_stride, q);
     UNROLL for (int i = 0; i < 8; i++)
     {
-        Ints own = lookup(top, _mm512_broadcast_i32x4(_mm_add_epi8(
-                                   _mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12),
-                                   _mm_set1_epi8((char)(i / 2)))));
+        Ints own =
+            lookup(top, _mm512_broadcast_i32x4(_mm_add_epi8(
+                            _mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12),
+                            _mm_set1_epi8((char)(i / 2)))));
         Ints bit = _mm512_set1_epi32(i % 2 ? (int)0x80402010u : 0x08040201);
         __mmask64 set = _mm512_test_epi8_mask(own, bit);
-        store(q[i], or(load(q[i]), _mm512_maskz_mov_epi8(set, bytes(16))));
+        store(q[i], or (load(q[i]), _mm512_maskz_mov_epi8(set, bytes(16))));
     }
 }
 
@@ -106,19 +107,17 @@ INLINE void tile_tokens(const Tile *tile, int blocks, int zero_point, const char
                         size_t x_stride, int tokens, bool first, float *y, size_t y_stride)
 {
     Floats acc[TILE_TOKENS];
-    UNROLL for (int t = 0; t < tokens; t++)
-        acc[t] = first ? all(0) : loadf(y + (size_t)t * y_stride);
+    UNROLL for (int t = 0; t < tokens; t++) acc[t] =
+        first ? all(0) : loadf(y + (size_t)t * y_stride);
     for (int i = 0; i < blocks; i++) {
         Ints sum[TILE_TOKENS];
-        UNROLL for (int t = 0; t < tokens; t++)
-            sum[t] = zero_point < 0
-                         ? zero()
-                         : _mm512_set1_epi32(-zero_point * act(x, x_stride, t, i)->sum);
+        UNROLL for (int t = 0; t < tokens; t++) sum[t] =
+            zero_point < 0 ? zero() : _mm512_set1_epi32(-zero_point * act(x, x_stride, t, i)->sum);
         UNROLL for (int c = 0; c < 8; c++)
         {
             Ints w = load(tile->q[i][c]);
-            UNROLL for (int t = 0; t < tokens; t++)
-                sum[t] = add_fours(sum[t], w, all_words(act(x, x_stride, t, i)->q + 4 * c));
+            UNROLL for (int t = 0; t < tokens; t++) sum[t] =
+                add_fours(sum[t], w, all_words(act(x, x_stride, t, i)->q + 4 * c));
         }
         Floats d = loadf(tile->d[i]);
         UNROLL for (int t = 0; t < tokens; t++)
@@ -151,16 +150,16 @@ INLINE void tile_matmul(PackFn *pack, int zero_point, size_t w_size, int64_t n, 
             const char *xi = x + (size_t)i * sizeof(Act);
             int t = 0;
             for (; t + 8 <= n_tokens; t += 8)
-                tile_tokens(&tile, some, zero_point, xi + (size_t)t * x_stride, x_stride, 8,
-                            i == 0, y + (size_t)t * y_stride + r, y_stride);
+                tile_tokens(&tile, some, zero_point, xi + (size_t)t * x_stride, x_stride, 8, i == 0,
+                            y + (size_t)t * y_stride + r, y_stride);
             if (t + 4 <= n_tokens) {
-                tile_tokens(&tile, some, zero_point, xi + (size_t)t * x_stride, x_stride, 4,
-                            i == 0, y + (size_t)t * y_stride + r, y_stride);
+                tile_tokens(&tile, some, zero_point, xi + (size_t)t * x_stride, x_stride, 4, i == 0,
+                            y + (size_t)t * y_stride + r, y_stride);
                 t += 4;
             }
             for (; t < n_tokens; t++)
-                tile_tokens(&tile, some, zero_point, xi + (size_t)t * x_stride, x_stride, 1,
-                            i == 0, y + (size_t)t * y_stride + r, y_stride);
+                tile_tokens(&tile, some, zero_point, xi + (size_t)t * x_stride, x_stride, 1, i == 0,
+                            y + (size_t)t * y_stride + r, y_stride);
         }
 }
 

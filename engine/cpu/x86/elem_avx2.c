@@ -32,8 +32,7 @@ static void rms_norm(const float *x, const float *w, float *y, int64_t n, float 
 {
     Floats acc[4] = {{0}};
     int64_t i = 0;
-    for (; i + 32 <= n; i += 32)
-        UNROLL for (int v = 0; v < 4; v++)
+    for (; i + 32 <= n; i += 32) UNROLL for (int v = 0; v < 4; v++)
         {
             Floats a = loadf(x + i + 8 * v);
             acc[v] = mul_add(a, a, acc[v]);

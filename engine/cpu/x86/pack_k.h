@@ -8,7 +8,8 @@
  *   put_d           half floats (low 16 bits of each lane) into d or dmin; called before the rest
  *   put_scales      four groups' scales, from four signed bytes of each lane
  *   put_mins        the same with four minima
- *   put_zeros       the same for a zero point: minima are the scales times 2^shift, in units of d */
+ *   put_zeros       the same for a zero point: minima are the scales times 2^shift, in units of d
+ */
 #ifndef ENG_CPU_X86_PACK_K_H
 #define ENG_CPU_X86_PACK_K_H
 
@@ -23,7 +24,7 @@ INLINE void put_pairs(Tile *tile, int run, int at, const Ints four[4], const Int
             Ints q = and(right(four[i], 2 * p), bytes(3));
             if (top) {
                 Ints bit = v < 2 ? left(top[i], 2 - v) : right(top[i], v - 2);
-                q = or(q, and(bit, bytes(4)));
+                q = or (q, and(bit, bytes(4)));
             }
             store(tile->q[8 * v + at + i], q);
         }
@@ -56,7 +57,7 @@ INLINE void pack_q3_k(const char *w, size_t w_stride, Tile *tile)
     UNROLL for (int i = 0; i < 4; i++)
     {
         Ints high = i < 2 ? left(top, 4 - 2 * i) : right(top, 2 * i - 4);
-        Ints s = or(and(right(low[i % 2], i / 2 * 4), bytes(15)), and(high, bytes(48)));
+        Ints s = or (and(right(low[i % 2], i / 2 * 4), bytes(15)), and(high, bytes(48)));
         s = sub8(s, bytes(32));
         put_scales(tile, 4 * i, s);
         put_zeros(tile, 4 * i, s, 2);
@@ -79,9 +80,9 @@ INLINE void pack_head_of_32(const char *w, size_t w_stride, Tile *tile)
     put_d(tile->d, head[0]);
     put_d(tile->dmin, right(head[0], 16));
     put_scales(tile, 0, and(a, six));
-    put_scales(tile, 4, or(and(top, four), and(right(a, 2), two)));
+    put_scales(tile, 4, or (and(top, four), and(right(a, 2), two)));
     put_mins(tile, 0, and(c, six));
-    put_mins(tile, 4, or(and(right(top, 4), four), and(right(c, 2), two)));
+    put_mins(tile, 4, or (and(right(top, 4), four), and(right(c, 2), two)));
 }
 
 INLINE void pack_q4_k(const char *w, size_t w_stride, Tile *tile)
@@ -116,8 +117,8 @@ INLINE void pack_q5_k(const char *w, size_t w_stride, Tile *tile)
             Ints *top = &high[i % 2][j]; /* its lowest bits belong to the next quants */
             Ints first = and(left(*top, 4), bytes(16)), second = and(left(*top, 3), bytes(16));
             *top = right(*top, 2);
-            store(tile->q[at + j], or(and(four[j], bytes(15)), first));
-            store(tile->q[at + 8 + j], or(and(right(four[j], 4), bytes(15)), second));
+            store(tile->q[at + j], or (and(four[j], bytes(15)), first));
+            store(tile->q[at + 8 + j], or (and(right(four[j], 4), bytes(15)), second));
         }
     }
 }
@@ -142,9 +143,9 @@ INLINE void pack_q6_k(const char *w, size_t w_stride, Tile *tile)
             {
                 Ints first = and(left(high[j], 4 - 2 * run), bytes(48));
                 Ints second = and(run ? right(high[j], 2) : high[j], bytes(48));
-                store(tile->q[at + 8 * run + j], or(and(four[j], bytes(15)), first));
+                store(tile->q[at + 8 * run + j], or (and(four[j], bytes(15)), first));
                 store(tile->q[at + 16 + 8 * run + j],
-                      or(and(right(four[j], 4), bytes(15)), second));
+                      or (and(right(four[j], 4), bytes(15)), second));
             }
         }
     }

@@ -10,7 +10,7 @@ typedef void StepFn(const char *w, const char *x, size_t x_stride, int tokens, F
 
 typedef struct {
     StepFn *step;
-    int64_t n;            /* numbers per block */
+    int64_t n;             /* numbers per block */
     size_t w_size, x_size; /* bytes per block */
 } RowKind;
 

@@ -7,8 +7,8 @@
  * dot products with c; the weighted sum of c goes through the head's value matrix v_b at the end.
  * So all heads share one "KV head" whose value is the first kv_lora numbers of its key.
  *
- * Files come in two forms: attn_kv_b holds [k_b^T; v_b] of each head in one matrix, or the two stand
- * apart. The first is turned into the second when the model is opened.
+ * Files come in two forms: attn_kv_b holds [k_b^T; v_b] of each head in one matrix, or the two
+ * stand apart. The first is turned into the second when the model is opened.
  *
  * Reference: DeepseekV2ForCausalLM and DeepseekV3ForCausalLM of `transformers`. */
 #include <math.h>
@@ -30,12 +30,15 @@ static bool mla_sizes(EngBuild *build, Mla *m)
 {
     EngHparams *h = &build->h;
     int key = h->mla_head_k ? h->mla_head_k : h->head_k;
-    *m = (Mla){.rope = h->rope_dims, .nope = key - h->rope_dims, .rank = h->kv_lora,
+    *m = (Mla){.rope = h->rope_dims,
+               .nope = key - h->rope_dims,
+               .rank = h->kv_lora,
                .value = h->mla_head_v ? h->mla_head_v : h->head_v};
     if (m->rank == 0 || m->nope <= 0 || m->value <= 0)
-        return eng_fail(build->err, ENG_ERR_REFUSED,
-                        "This GGUF file is damaged: the sizes of its latent attention make no sense. "
-                        "Download it again.");
+        return eng_fail(
+            build->err, ENG_ERR_REFUSED,
+            "This GGUF file is damaged: the sizes of its latent attention make no sense. "
+            "Download it again.");
     float mscale = 1;
     if (h->rope_scaling == ENG_ROPE_YARN && h->rope_factor > 1 && h->yarn_log_mul != 0)
         mscale = h->yarn_attn_factor * (1 + h->yarn_log_mul * logf(h->rope_factor));
@@ -75,14 +78,21 @@ static EngWeight split_k(EngBuild *build, const Mla *m, EngWeight kv_b)
             size_t src = (size_t)h * (size_t)(m->nope + m->value) + (size_t)i;
             eng_type_info(kv_b.type)->to_f32(kv_b.data + src * kv_b.row_bytes, row, m->rank);
             for (int j = 0; j < m->rank; j++) {
-                size_t dst = ((size_t)h * (size_t)m->rank + (size_t)j) * (size_t)m->nope + (size_t)i;
-                if (full) ((float *)(void *)data)[dst] = row[j];
-                else ((uint16_t *)(void *)data)[dst] = eng_f32_to_f16(row[j]);
+                size_t dst =
+                    ((size_t)h * (size_t)m->rank + (size_t)j) * (size_t)m->nope + (size_t)i;
+                if (full)
+                    ((float *)(void *)data)[dst] = row[j];
+                else
+                    ((uint16_t *)(void *)data)[dst] = eng_f32_to_f16(row[j]);
             }
         }
     free(row);
-    EngWeight w = {.data = data, .type = full ? ENG_TYPE_F32 : ENG_TYPE_F16, .cols = m->nope,
-                   .rows = m->rank, .mats = heads, .row_bytes = (size_t)m->nope * item};
+    EngWeight w = {.data = data,
+                   .type = full ? ENG_TYPE_F32 : ENG_TYPE_F16,
+                   .cols = m->nope,
+                   .rows = m->rank,
+                   .mats = heads,
+                   .row_bytes = (size_t)m->nope * item};
     w.mat_bytes = w.row_bytes * (size_t)w.rows;
     return w;
 }
@@ -136,8 +146,8 @@ static void attention(EngBuild *build, const Mla *m, const EngTrunk *t, int laye
     EngBinder *b = &build->b;
     EngGraph *g = build->g;
     EngWeight k_b = {0}, v_b = {0};
-    EngWeight kv_a = eng_bind(b, true, "blk.%d.attn_kv_a_mqa.weight", layer, h->n_embd,
-                              m->rank + m->rope, 1);
+    EngWeight kv_a =
+        eng_bind(b, true, "blk.%d.attn_kv_a_mqa.weight", layer, h->n_embd, m->rank + m->rope, 1);
     eng_graph_linear(g, m->kv, t->norm, kv_a, NULL, false);
     if (h->q_lora > 0) {
         EngWeight q_a = eng_bind(b, true, "blk.%d.attn_q_a.weight", layer, h->n_embd, h->q_lora, 1);
@@ -150,19 +160,21 @@ static void attention(EngBuild *build, const Mla *m, const EngTrunk *t, int laye
     eng_graph_norm(g, c, c, norm, h->norm_eps);
     eng_graph_rope(g, k_rope, k_rope, t->rope_table, m->rope, false);
     eng_graph_kv(g, layer, m->kv, NULL);
-    eng_graph_heads(g, eng_view_part(m->q_absorbed, 0, m->rank), eng_view_part(m->q, 0, m->nope), k_b);
+    eng_graph_heads(g, eng_view_part(m->q_absorbed, 0, m->rank), eng_view_part(m->q, 0, m->nope),
+                    k_b);
     eng_graph_rope(g, eng_view_part(m->q_absorbed, m->rank, m->rope),
                    eng_view_part(m->q, m->nope, m->rope), t->rope_table, m->rope, false);
     eng_graph_attn(g, m->latent, m->q_absorbed,
                    (EngOpAttn){layer, 1, m->rank + m->rope, m->rank, m->scale});
     eng_graph_heads(g, m->out, m->latent, v_b);
-    EngWeight o = eng_bind(b, true, "blk.%d.attn_output.weight", layer, (int64_t)h->n_heads * m->value,
-                           h->n_embd, 1);
+    EngWeight o = eng_bind(b, true, "blk.%d.attn_output.weight", layer,
+                           (int64_t)h->n_heads * m->value, h->n_embd, 1);
     eng_graph_linear(g, t->x, eng_view_flat(m->out), o, NULL, true);
 }
 
-/* What files leave out. Groups by expert count: 256 (V3, R1) choose 4 of 8, 160 (V2) 3 of 8; V2 Lite
- * (64) and Kimi K2 (384) have no groups. The gate: the bias for the choice exists in V3 alone. */
+/* What files leave out. Groups by expert count: 256 (V3, R1) choose 4 of 8, 160 (V2) 3 of 8; V2
+ * Lite (64) and Kimi K2 (384) have no groups. The gate: the bias for the choice exists in V3 alone.
+ */
 static EngOpRoute routing(EngBuild *build)
 {
     EngHparams *h = &build->h;
@@ -173,8 +185,11 @@ static EngOpRoute routing(EngBuild *build)
         h->n_groups = 8;
         h->n_groups_used = h->n_experts == 256 ? 4 : 3;
     }
-    return (EngOpRoute){.n_groups = ENG_MAX(h->n_groups, 1), .n_groups_used = ENG_MAX(h->n_groups_used, 1),
-                        .gate = h->gate, .group_top2 = v3, .scale = h->weights_scale,
+    return (EngOpRoute){.n_groups = ENG_MAX(h->n_groups, 1),
+                        .n_groups_used = ENG_MAX(h->n_groups_used, 1),
+                        .gate = h->gate,
+                        .group_top2 = v3,
+                        .scale = h->weights_scale,
                         .norm = h->weights_norm_stated ? h->weights_norm : v3};
 }
 

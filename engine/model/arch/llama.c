@@ -10,7 +10,8 @@ bool eng_arch_build_llama(EngBuild *build)
     if (h->n_experts > 0 && h->n_ff_expert == 0) h->n_ff_expert = h->n_ff;
     EngTrunk t = eng_arch_begin(build, h->n_ff);
     EngGqa gqa = eng_arch_gqa_begin(build);
-    /* Mixtral: softmax over the chosen logits alone = softmax over all, divided by the chosen sum. */
+    /* Mixtral: softmax over the chosen logits alone = softmax over all, divided by the chosen sum.
+     */
     EngOpRoute route = {.gate = ENG_GATE_SOFTMAX, .norm = true, .scale = h->weights_scale};
     for (int i = 0; i < h->n_layers && b->ok; i++) {
         const float *norm = eng_bind_vector(b, true, "blk.%d.attn_norm.weight", i, h->n_embd);
@@ -18,8 +19,10 @@ bool eng_arch_build_llama(EngBuild *build)
         eng_arch_gqa(build, &t, &gqa, i, false, false);
         norm = eng_bind_vector(b, true, "blk.%d.ffn_norm.weight", i, h->n_embd);
         eng_graph_norm(build->g, t.norm, t.x, norm, h->norm_eps);
-        if (h->n_experts > 0) eng_arch_experts(build, &t, i, route);
-        else eng_arch_ffn(build, &t, i, "", h->n_ff);
+        if (h->n_experts > 0)
+            eng_arch_experts(build, &t, i, route);
+        else
+            eng_arch_ffn(build, &t, i, "", h->n_ff);
     }
     return eng_arch_end(build, &t);
 }
