@@ -46,7 +46,7 @@ def columns(a, b, sign):
 def draw(rng, sign):
     if sign == "×":
         return rng.randint(0, 12), rng.randint(0, 12)
-    digits = rng.choices((1, 2, 3), (25, 50, 25))[0]
+    digits = rng.choices((1, 2, 3), (35, 50, 15))[0]
     top = 10 ** digits - 1
     low = 0 if digits == 1 else 10 ** (digits - 1)
     a, b = rng.randint(low, top), rng.randint(0, top)

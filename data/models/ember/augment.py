@@ -30,6 +30,14 @@ SWAP_ZH = [("什么", ["啥", "什么"]), ("怎么", ["如何", "怎样", "怎�
            ("可以", ["能", "能够", "可不可以"]), ("多少", ["几", "多少"]), ("是不是", ["是否"]), ("哪里", ["哪儿", "什么地方"]), ("需要", ["要", "得"]),
            ("吗", ["么", "吗", ""]), ("你", ["您", "你"]), ("是什么", ["是什么东西", "是啥", "什么意思", "指什么", "是什么意思"]),
            ("有多大", ["多大", "大小是多少"]), ("支持", ["支不支持", "支持"]), ("能", ["可以", "能"]), ("的", ["", "的"]), ("我", ["咱", "我"])]
+STREW_EN = """i you we it they my your the a this that is are was do does did can could would should will want need have had like know think
+ tell say ask please about for with without on in at to from of and or but if when while because so then just really some any one
+ there here what which how why where who whether today now again maybe possible way thing things something anything someone people friend
+ boss colleague new old own good using use used try got get give make take see look find work works go going happen happens mean means
+ idea understand explain heard told wonder curious question answer moment time first next after before still already only also even much many
+ more very quite all every other same different right best better looking let help me him us supposed able allowed sort kind bit""".split()
+STREW_ZH = "我|你|我们|这个|那个|的|了|吗|呢|想|要|能|可以|会|知道|说|告诉|请|一下|怎么|什么|为什么|如果|但是|然后|现在|今天|朋友|听说|真的|有|没有|" \
+           "是|不是|在|到|用|对|关于|一个|一般|通常|比较|到底|究竟|其实|应该|需要|帮我|看看|觉得|东西|时候|情况|办法|具体|大概|刚才|以后|还|都|也|就|把|给|让|跟".split("|")
 KEYS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -90,6 +98,16 @@ def chinese(text, rng):
     if rng.random() < 0.25:
         text = text.lower()
     return text + rng.choices(("？", "", "?", "。", "！"), (50, 35, 8, 6, 1))[0]
+
+
+def strew(keys, lang, rng):
+    """A question of which only the key words matter: everyday words stand around them at random."""
+    words = STREW_ZH if lang == "zh" else STREW_EN
+    out = []
+    for i, key in enumerate(keys):
+        out += rng.choices(words, k=rng.choice((0, 1, 2, 3, 4, 5) if i == 0 else (0, 1, 1, 2, 3))) + [key]
+    out += rng.choices(words, k=rng.choice((0, 0, 1, 2, 3, 4)))
+    return ("" if lang == "zh" else " ").join(out)
 
 
 def question(text, lang, rng):

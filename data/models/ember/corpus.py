@@ -6,6 +6,7 @@ The files hold topics:
     ? question | another question | (what is|what's) {hearth}
     = the answer, word for word
     + what to say when the person then asks for more
+    ~ words that settle the topic, sets of + such words
 
 A topic may be taken up again in another file (phrasings-*.txt): the lines are added to it.
 `|` separates alternatives, parentheses group them (an empty one is allowed), and {slot} draws from
@@ -48,6 +49,7 @@ class Topic:
     questions: dict = field(default_factory=lambda: {"en": [], "zh": []})
     answers: dict = field(default_factory=lambda: {"en": [], "zh": []})
     more: dict = field(default_factory=lambda: {"en": [], "zh": []})
+    keys: dict = field(default_factory=lambda: {"en": [], "zh": []})
 
     def languages(self):
         return [l for l in ("en", "zh") if self.questions[l] and self.answers[l]]
@@ -80,6 +82,9 @@ def read_topics(folder=FOLDER):
             elif kind == "?":
                 for template in split_top(text):
                     topic.questions[language(template)].append(template)
+            elif kind == "~":
+                lang = "en" if topic.keys["en"] == [] else "zh"      # the English line comes first
+                topic.keys[lang] += [k.strip() for k in text.split(",")]
             elif kind in "=+":
                 (topic.answers if kind == "=" else topic.more)[language(text)].append(text)
             else:
@@ -88,10 +93,11 @@ def read_topics(folder=FOLDER):
 
 
 class Conversation:
-    """Turns as (question, answer) and an optional system message."""
+    """Turns as (question, answer), an optional system message, and for each turn which answer it
+    is: a number below Source.n_kinds, or -1 where the answer depends on the words of the question."""
 
-    def __init__(self, system, turns):
-        self.system, self.turns = system, turns
+    def __init__(self, system, turns, kinds):
+        self.system, self.turns, self.kinds = system, turns, kinds
 
 
 GROUP = re.compile(r"\(([^()]*)\)")
@@ -108,6 +114,9 @@ class Source:
         self.follow = [t for t in self.topics if t.name.startswith("follow-")]
         self.plain = [t for t in self.topics if not t.name.startswith("follow-")]
         self.weights = [t.weight for t in self.plain]
+        self.kind_of = {(t.name, lang): i for i, (t, lang) in
+                        enumerate((t, lang) for t in self.plain for lang in ("en", "zh"))}
+        self.n_kinds = len(self.kind_of)
 
     def expand(self, template, bound):
         """One random expansion; values drawn for slots are noted in `bound`."""
@@ -122,7 +131,11 @@ class Source:
     def ask(self, topic, lang):
         """(question, answer) of a topic, the question augmented."""
         bound = {}
-        question = self.expand(self.rng.choice(topic.questions[lang]), bound)
+        if topic.keys[lang] and self.rng.random() < 0.3:
+            words = self.expand(self.rng.choice(topic.keys[lang]), bound)
+            question = augment.strew([w.strip() for w in words.split("+")], lang, self.rng)
+        else:
+            question = self.expand(self.rng.choice(topic.questions[lang]), bound)
         answer = SLOT.sub(lambda m: bound[m[1]], self.rng.choice(topic.answers[lang]))
         return augment.question(question, lang, self.rng), answer
 
@@ -153,21 +166,21 @@ class Source:
     def conversation(self):
         rng = self.rng
         prefer = "zh" if rng.random() < 0.42 else "en"
-        n_turns = rng.choices((1, 2, 3, 4, 7), (56, 23, 11, 7, 3))[0]
+        n_turns = rng.choices((1, 2, 3, 4, 7), (64, 20, 9, 5, 2))[0]
         system = rng.choice(self.systems) if rng.random() < 0.25 else None
-        turns, before = [], None
+        turns, kinds, before = [], [], None
         while len(turns) < n_turns:
-            if before is not None:
-                turn = self.follow_up(before)
-                if turn:
-                    turns.append(turn)
-                    before = None
-                    continue
-            if rng.random() < 0.1:
-                prefer = "zh" if prefer == "en" else "en"
-            turn, before = self.turn(prefer)
+            turn = self.follow_up(before) if before is not None else None
+            if turn:
+                before, kind = None, -1
+            else:
+                if rng.random() < 0.1:
+                    prefer = "zh" if prefer == "en" else "en"
+                turn, before = self.turn(prefer)
+                kind = -1 if before is None else self.kind_of[before[0].name, before[1]]
             turns.append(turn)
-        return Conversation(system, turns)
+            kinds.append(kind)
+        return Conversation(system, turns, kinds)
 
     def texts(self, n):
         """Plain texts for the tokenizer: every answer once, and n random conversations."""

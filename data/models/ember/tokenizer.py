@@ -81,15 +81,16 @@ class Chat:
         return out
 
     def example(self, conversation, opening=None):
-        """(ids, weights, turn starts) of a conversation; weight 1 marks what Ember has to say.
+        """(ids, targets, kinds, turn starts) of a conversation.
 
-        `opening` cuts the last answer after so many tokens: the choice of the answer is made there,
-        the rest is known by heart, and twice as many questions are seen in the same time.
+        targets: 1 where Ember speaks. kinds: at the token before an answer, which answer it is, else
+        -1. `opening` cuts the last answer after so many tokens: the choice of the answer is made
+        there, the rest is known by heart, and more questions are seen in the same time.
         """
-        ids, weights, starts = [self.bos], [0.0], []
+        ids, targets, kinds, starts = [self.bos], [0], [-1], []
         if conversation.system:
             part = [self.system, *self.ids(conversation.system), self.end]
-            ids, weights = ids + part, weights + [0.0] * len(part)
+            ids, targets, kinds = ids + part, targets + [0] * len(part), kinds + [-1] * len(part)
         last = len(conversation.turns) - 1
         for i, (question, answer) in enumerate(conversation.turns):
             starts.append(len(ids))
@@ -98,11 +99,12 @@ class Chat:
             # is left is no example of how to answer.
             cut = i < last and THINK_END in answer
             reply = [*self.ids(answer.split(THINK_END)[-1] if cut else answer), self.end]
-            if i == last and THINK not in answer:
+            if i == last and conversation.kinds[i] >= 0:
                 reply = reply[:opening]
             ids += ask + reply
-            weights += [0.0] * len(ask) + [0.0 if cut else 1.0] * len(reply)
-        return ids, weights, starts
+            targets += [0] * len(ask) + [0 if cut else 1] * len(reply)
+            kinds += [-1] * (len(ask) - 1) + [conversation.kinds[i]] + [-1] * len(reply)
+        return ids, targets, kinds, starts
 
     def text(self, ids):
         return self.tok.decode(ids, skip_special_tokens=False)

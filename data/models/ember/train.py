@@ -1,4 +1,4 @@
-"""Trains Ember from scratch on the corpus: `python train.py --out build`, about 40 minutes on 2 cores.
+"""Trains Ember from scratch on the corpus: `python train.py --out build`, about an hour on 2 free cores.
 
 Writes build/tokenizer.json and build/model.pt; export.py makes the GGUF of them.
 """
@@ -50,7 +50,7 @@ class Packer:
     def fill(self):
         """Keeps 48 conversations at hand; those too long for the usual row wait for a wide one."""
         while len(self.pool) < 48:
-            opening = self.rng.randrange(5, 18) if self.rng.random() < 0.5 else None
+            opening = self.rng.randrange(4, 12) if self.rng.random() < 0.7 else None
             example = self.chat.example(self.source.conversation(), opening)
             if len(example[0]) <= WIDTH:
                 self.pool.append(example)
@@ -58,35 +58,34 @@ class Packer:
                 self.long.append(example)
 
     def row(self, width):
-        ids, weights, pos, doc, n_doc = [], [], [], [], 0
+        columns, n_doc = [[], [], [], [], []], 0      # ids, targets, kinds, positions, documents
         while True:
             self.fill()
             if width == WIDE:
                 self.pool, self.long = self.long + self.pool, []
-            room = width - len(ids)
+            room = width - len(columns[0])
             fits = [e for e in self.pool if len(e[0]) <= room]
             if not fits:
                 break
             # The oldest that fits, or near the end of the row the longest, so that little is wasted.
             best = fits[0] if room > 160 else max(fits, key=lambda e: len(e[0]))
             self.pool.remove(best)
-            ids += best[0]
-            weights += best[1]
-            pos += self.positions(len(best[0]), best[2])
-            doc += [n_doc] * len(best[0])
+            n = len(best[0])
+            for column, part in zip(columns, (*best[:3], self.positions(n, best[3]), [n_doc] * n)):
+                column += part
             n_doc += 1
         if width == WIDE:
             self.long = [e for e in self.pool if len(e[0]) > WIDTH]
             self.pool = [e for e in self.pool if len(e[0]) <= WIDTH]
-        pad = width - len(ids)
-        return (ids + [self.chat.end] * pad, weights + [-1.0] * pad, pos + [0] * pad, doc + [n_doc] * pad)
+        pad = width - len(columns[0])
+        return [column + [filler] * pad for column, filler in zip(columns, (self.chat.end, 0, -1, 0, n_doc))]
 
     def batch(self, n_tokens):
         width = WIDE if 3 * sum(len(e[0]) for e in self.long) > 2 * n_tokens else WIDTH
         rows = [self.row(width) for _ in range(n_tokens // width)]
-        ids, weights, pos, doc = (torch.tensor(x) for x in zip(*rows))
+        ids, targets, kinds, pos, doc = (torch.tensor(x) for x in zip(*rows))
         mask = (doc[:, :, None] == doc[:, None, :]).tril()[:, None]
-        return ids, pos, mask, weights[:, 1:] > 0
+        return ids, pos, mask, targets[:, 1:] > 0, kinds[:, :-1]
 
 
 def rate(step, steps, peak):
@@ -96,16 +95,24 @@ def rate(step, steps, peak):
     return peak * min(1.0, (steps - step) / (0.55 * steps))
 
 
-def loss_of(model, ids, pos, mask, asked):
-    """Mean loss of what Ember has to say; asked [B, T-1] marks these tokens among ids[:, 1:]."""
+def loss_of(model, guide, ids, pos, mask, target, kind):
+    """(loss of what Ember has to say, loss of the guide).
+
+    target [B, T-1] marks Ember's tokens among ids[:, 1:]; kind [B, T-1] is the number of the answer
+    where one begins, else -1. The guide, a linear layer that is thrown away after training, reads
+    that number from the state before the first word: many answers begin alike, and it tells early
+    which one is meant.
+    """
     hidden = model.hidden(ids, pos, mask)[:, :-1]
-    return F.cross_entropy(model.head(hidden[asked]), ids[:, 1:][asked])
+    spoken = F.cross_entropy(model.head(hidden[target]), ids[:, 1:][target])
+    start = kind >= 0
+    return spoken, F.cross_entropy(guide(hidden[start]), kind[start])
 
 
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--out", default="build")
-    ap.add_argument("--steps", type=int, default=750)
+    ap.add_argument("--steps", type=int, default=3000)
     ap.add_argument("--tokens", type=int, default=2048, help="per step")
     ap.add_argument("--lr", type=float, default=2e-3)
     ap.add_argument("--seed", type=int, default=20261)
@@ -125,18 +132,22 @@ def main():
     model = Ember(cfg)
     print(f"{model.n_params():,} parameters, {model.n_params(True):,} active, {cfg.n_vocab} tokens", flush=True)
 
-    decay = [p for p in model.parameters() if p.dim() > 1]
+    source = Source(a.seed + 2)
+    packer = Packer(chat, source, a.seed, cfg.n_ctx)
+    guide = torch.nn.Linear(cfg.n_embd, source.n_kinds, bias=False)
+
+    decay = [p for p in (*model.parameters(), *guide.parameters()) if p.dim() > 1]
     plain = [p for p in model.parameters() if p.dim() == 1]
     opt = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
                             lr=a.lr, betas=(0.9, 0.97), fused=True)
-    packer = Packer(chat, Source(a.seed + 2), a.seed, cfg.n_ctx)
     began, seen, mean = time.time(), 0, None
     model.train()
     for step in range(a.steps):
         for group in opt.param_groups:
             group["lr"] = rate(step, a.steps, a.lr)
         batch = packer.batch(a.tokens)
-        loss = loss_of(model, *batch)
+        spoken, guided = loss_of(model, guide, *batch)
+        loss = spoken + 0.3 * guided
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         if not math.isfinite(norm):
@@ -146,10 +157,11 @@ def main():
         for block in model.blocks[cfg.n_dense:]:
             block.ffn.balance(0.002 * min(1.0, 2 * (1 - step / a.steps)))
         seen += batch[0].numel()
-        mean = loss.item() if mean is None else 0.97 * mean + 0.03 * loss.item()
+        now = torch.stack((spoken, guided)).detach()
+        mean = now if step == 0 else 0.97 * mean + 0.03 * now
         if step % 25 == 24:
             took = time.time() - began
-            print(f"step {step + 1}  loss {mean:.4f}  {seen / took:,.0f} tokens/s  {took / 60:.1f} min", flush=True)
+            print(f"step {step + 1}  loss {mean[0]:.4f}  guide {mean[1]:.4f}  {seen / took:,.0f} tokens/s  {took / 60:.1f} min", flush=True)
         if step % 100 == 99 or step == a.steps - 1:
             torch.save({"config": vars(cfg), "model": model.state_dict()}, out / "model.pt")
 
