@@ -126,8 +126,9 @@ class Terminal:
     def wait(self):
         """Waits for the end of the program; its exit status, negative for a signal."""
         end = time.monotonic() + SLOW
-        while self.read(0.2) and time.monotonic() < end:
-            pass
+        while self.read(0.2):
+            if time.monotonic() > end:
+                raise AssertionError(f"it did not end; there was {self.seen!r}")
         _, status = os.waitpid(self.pid, 0)
         self.pid = 0
         return os.waitstatus_to_exitcode(status)

@@ -94,6 +94,9 @@ HearthLinesResult hearth_lines_read(HearthLines *lines, const char *prompt, char
 {
     int len = 0;
     lines->prompt = prompt;
+    /* Before the prompt shows: what is typed at it must meet the editor, and Ctrl-D not the terminal's
+     * own idea of an end. */
+    el_set(lines->edit, EL_PREP_TERM, 1);
     const char *line = el_gets(lines->edit, &len);
     if (!line || len <= 0) {
         bool interrupt = hearth_console_take_interrupt();
