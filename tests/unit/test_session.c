@@ -318,6 +318,47 @@ static void models_in_parts_load(void)
     CHECK(strstr(err.message, "00001") != NULL);
 }
 
+/* Relative distance of two rows of logits. */
+static double distance(const float *a, const float *b, int n)
+{
+    double d = 0, w = 0;
+    for (int i = 0; i < n; i++) {
+        d += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        w += (double)b[i] * b[i];
+    }
+    return sqrt(d / w);
+}
+
+/* A single token cuts a long past into parts and merges them; a prompt walks it whole. Both are the
+ * same sum, so exact weights and an exact cache must give the same logits but for rounding. */
+static void a_long_past_is_merged_rightly(void)
+{
+    enum { PAST = 2500, MORE = 6, VOCAB = 104 };
+    static const char *const files[] = {"v3_split", "llama", "qwen3moe"};
+    static int32_t tokens[PAST + MORE];
+    static float whole[MORE * VOCAB], single[VOCAB];
+    for (size_t i = 0; i < TEST_COUNT(files); i++) {
+        char path[512];
+        snprintf(path, sizeof path, VECTORS "%s.gguf", files[i]);
+        EngModel *m = open_model(path, 2, 512);
+        if (!m) continue;
+        EngError err = {0};
+        EngSessionSettings set = {.context = PAST + MORE, .kv = ENG_KV_F32};
+        EngSession *s = eng_session_new(m, &set, &err);
+        for (int t = 0; t < PAST + MORE; t++) tokens[t] = test_range(2, VOCAB - 1);
+        CHECK_MSG(eng_session_eval(s, tokens, PAST, NULL, &err), "%s", err.message);
+        CHECK_MSG(eng_session_eval(s, tokens + PAST, MORE, whole, &err), "%s", err.message);
+        eng_session_rewind(s, PAST);
+        for (int t = 0; t < MORE; t++) {
+            CHECK(eng_session_eval(s, tokens + PAST + t, 1, single, &err));
+            double d = distance(single, whole + (size_t)t * VOCAB, VOCAB);
+            CHECK_MSG(d <= 2e-5, "%s, token %d: %.3g", files[i], PAST + t, d);
+        }
+        eng_session_free(s);
+        eng_model_free(m);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
@@ -331,6 +372,7 @@ int main(int argc, char **argv)
         {"weights alone compute", weights_alone_compute},
         {"damaged weights are noticed", damaged_weights_are_noticed},
         {"models in parts load", models_in_parts_load},
+        {"a long past is merged rightly", a_long_past_is_merged_rightly},
     };
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }
