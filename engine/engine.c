@@ -38,8 +38,7 @@ bool eng_host_usage(EngUsage *ret_usage, EngError *err)
 
 EngModelSettings eng_model_defaults(void) { return (EngModelSettings){.threads = 0, .batch = 512}; }
 
-/* ---- opening ----------------------------------------------------------------------------------
- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* Files made for measuring often have no vocabulary, or say "none" or "no_vocab". */
 static bool names_tokenizer(EngGgufString model)
@@ -217,8 +216,7 @@ bool eng_model_has_text(const EngModel *model, EngError *err)
                     "complete file of the model.");
 }
 
-/* ---- text -------------------------------------------------------------------------------------
- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 bool eng_tokenize(const EngModel *model, const char *text, size_t len, EngTokenizeOptions options,
                   int32_t **ret_tokens, size_t *ret_n, EngError *err)
@@ -253,47 +251,6 @@ bool eng_detokenize(const EngModel *model, const int32_t *tokens, size_t n, bool
     return true;
 }
 
-static size_t json_escape(const char *s, size_t n, char *out)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)s[i];
-        if (c == '"' || c == '\\') out[at++] = '\\';
-        if (c < 0x20)
-            at += (size_t)sprintf(out + at, "\\u%04x", c);
-        else
-            out[at++] = (char)c;
-    }
-    return at;
-}
-
-char *eng_model_template_defaults(const EngModel *model)
-{
-    const EngTokenizer *t = model->tokenizer;
-    const struct {
-        const char *name;
-        int32_t token;
-    } all[] = {{"bos_token", eng_tokenizer_bos(t)},
-               {"eos_token", eng_tokenizer_eos(t)},
-               {"unk_token", eng_tokenizer_unk(t)},
-               {"pad_token", eng_tokenizer_pad(t)}};
-    EngVec(char) json = {0};
-    eng_vec_push(&json, '{');
-    for (size_t i = 0; i < ENG_LEN(all); i++) {
-        const char *piece;
-        size_t n = all[i].token < 0 ? 0 : eng_tokenizer_piece(t, all[i].token, true, false, &piece);
-        if (n == 0) continue;
-        eng_vec_reserve(&json, json.n + 6 * n + 32);
-        json.n +=
-            (size_t)sprintf(json.data + json.n, "%s\"%s\":\"", json.n > 1 ? "," : "", all[i].name);
-        json.n += json_escape(piece, n, json.data + json.n);
-        json.data[json.n++] = '"';
-    }
-    eng_vec_push(&json, '}');
-    eng_vec_push(&json, 0);
-    return json.data;
-}
-
 static bool render(const EngTemplate *tmpl, const char *request, const char *defaults,
                    const char *now, char **ret_text, EngError *err)
 {
@@ -316,7 +273,7 @@ bool eng_chat_render(const EngModel *model, const char *request, const char *now
         return eng_fail(err, ENG_ERR_REFUSED,
                         "This model's file has no chat template: give one with --template.");
     }
-    char *defaults = eng_model_template_defaults(model);
+    char *defaults = eng_prompt_defaults(model);
     bool ok = render(model->tmpl, request, defaults, now, ret_text, err);
     free(defaults);
     return ok;

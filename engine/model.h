@@ -27,7 +27,12 @@ struct EngModel {
 /* Whether the model knows text; otherwise ENG_ERR_REFUSED. */
 bool eng_model_has_text(const EngModel *model, EngError *err);
 
-/* The variables that a template finds besides the request's: {"bos_token": …}; free(). */
-char *eng_model_template_defaults(const EngModel *model);
+/* prompt.c: the variables that a template finds besides the request's: {"bos_token": …}; free(). */
+char *eng_prompt_defaults(const EngModel *model);
+
+/* prompt.c: the text of a conversation as the model's template writes it, or in the plain
+ * "role: content" form when the file has none. See eng_session_prompt. *ret_text is malloc'ed. */
+bool eng_prompt_render(const EngModel *model, const EngMessage *messages, size_t n,
+                       const char *variables, char **ret_text, size_t *ret_len, EngError *err);
 
 #endif

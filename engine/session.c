@@ -46,8 +46,7 @@ struct EngSession {
 
 EngSessionSettings eng_session_defaults(void) { return (EngSessionSettings){0, ENG_KV_F16}; }
 
-/* ---- making -----------------------------------------------------------------------------------
- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static size_t longest_piece(const EngTokenizer *t)
 {
@@ -140,108 +139,7 @@ bool eng_session_sampler(EngSession *session, const EngSampling *sampling, EngEr
     return true;
 }
 
-/* ---- prompt -----------------------------------------------------------------------------------
- */
-
-typedef EngVec(char) Text;
-
-static void add(Text *t, const char *s, size_t n)
-{
-    eng_vec_reserve(t, t->n + n + 1);
-    if (n) memcpy(t->data + t->n, s, n);
-    t->n += n;
-    t->data[t->n] = 0;
-}
-
-static void add_json_string(Text *t, const char *s)
-{
-    add(t, "\"", 1);
-    for (; *s; s++) {
-        char escape[8];
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            add(t, escape, (size_t)snprintf(escape, sizeof escape, "\\%c", c));
-        else if (c < 0x20)
-            add(t, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", c));
-        else
-            add(t, s, 1);
-    }
-    add(t, "\"", 1);
-}
-
-/* Appends the members of a JSON object, each after a comma. What is between the braces is checked
- * when the whole request is parsed. */
-static bool add_members(Text *t, const char *object, const char *what, EngError *err)
-{
-    const char *open = object + strspn(object, " \t\r\n"), *close = strrchr(object, '}');
-    if (*open != '{' || !close || close[1 + strspn(close + 1, " \t\r\n")] != 0)
-        return eng_fail(err, ENG_ERR_USAGE, "The %s must be a JSON object.", what);
-    open++;
-    open += strspn(open, " \t\r\n");
-    if (open == close) return true;
-    add(t, ",", 1);
-    add(t, open, (size_t)(close - open));
-    return true;
-}
-
-static bool build_request(Text *t, const EngMessage *messages, size_t n, const char *variables,
-                          EngError *err)
-{
-    const char head[] = "{\"add_generation_prompt\":true,\"messages\":[";
-    add(t, head, sizeof head - 1);
-    for (size_t i = 0; i < n; i++) {
-        const EngMessage *m = &messages[i];
-        add(t, i ? ",{\"role\":" : "{\"role\":", i ? 9 : 8);
-        add_json_string(t, m->role);
-        if (m->content) {
-            add(t, ",\"content\":", 11);
-            add_json_string(t, m->content);
-        }
-        if (m->extra && !add_members(t, m->extra, "message's further fields", err)) return false;
-        add(t, "}", 1);
-    }
-    add(t, "]", 1);
-    if (variables && !add_members(t, variables, "template's variables", err)) return false;
-    add(t, "}", 1);
-    return true;
-}
-
-static bool plain_prompt(Text *t, const EngMessage *messages, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        add(t, messages[i].role, strlen(messages[i].role));
-        add(t, ": ", 2);
-        if (messages[i].content) add(t, messages[i].content, strlen(messages[i].content));
-        add(t, "\n", 1);
-    }
-    add(t, "assistant:", 10);
-    return true;
-}
-
-static bool render_prompt(EngSession *s, const EngMessage *messages, size_t n,
-                          const char *variables, char **ret_text, size_t *ret_len, EngError *err)
-{
-    EngModel *m = s->model;
-    Text request = {0};
-    bool ok;
-    if (!m->tmpl && m->tmpl_error.code)
-        return eng_fail(err, m->tmpl_error.code, "%s", m->tmpl_error.message);
-    if (!m->tmpl) {
-        ok = plain_prompt(&request, messages, n);
-        *ret_text = request.data;
-        *ret_len = request.n;
-        return ok;
-    }
-    ok = build_request(&request, messages, n, variables, err);
-    if (ok) {
-        char *defaults = eng_model_template_defaults(m);
-        ok = eng_template_render(m->tmpl, request.data, defaults, NULL, ret_text, ret_len, NULL,
-                                 err);
-        free(defaults);
-    }
-    free(request.data);
-    return ok;
-}
+/* ---- prompt ---------------------------------------------------------------------------------- */
 
 /* A template that writes BOS itself must not get a second one. */
 static bool begins_with_bos(const EngTokenizer *t, const char *text, size_t len)
@@ -292,7 +190,7 @@ bool eng_session_prompt(EngSession *session, const EngMessage *messages, size_t 
     size_t len, n_tokens = 0;
     int32_t *tokens = NULL;
     if (!eng_model_has_text(session->model, err)) return false;
-    if (!render_prompt(session, messages, n, variables, &text, &len, err)) return false;
+    if (!eng_prompt_render(session->model, messages, n, variables, &text, &len, err)) return false;
     EngTokenizeOptions options = {!begins_with_bos(t, text, len), true};
     bool ok = eng_tokenizer_encode(t, text, len, options, &tokens, &n_tokens, err);
     if (ok && n_tokens == 0)
@@ -314,8 +212,7 @@ bool eng_session_prompt(EngSession *session, const EngMessage *messages, size_t 
     return ok;
 }
 
-/* ---- computing --------------------------------------------------------------------------------
- */
+/* ---- computing ------------------------------------------------------------------------------- */
 
 /* Adds `n` waiting tokens of a session to the model's batch; `all` = logits of each, not of the
  * last alone. The caller holds the compute lock. */
@@ -420,8 +317,7 @@ static bool compute(EngSession *const *sessions, size_t n, Share *shares, EngErr
     return ok;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* Segments that the splitter wrote behind those that are there, their text behind theirs. */
 static void keep_segments(EngSession *s, int n)
@@ -524,8 +420,7 @@ bool eng_step(EngSession *const *sessions, size_t n, EngStep *ret_steps, EngErro
     return true;
 }
 
-/* ---- timeline ---------------------------------------------------------------------------------
- */
+/* ---- timeline -------------------------------------------------------------------------------- */
 
 static bool eval_piece(EngSession *s, int n, bool last, float *ret_logits, EngError *err)
 {

@@ -29,8 +29,7 @@ void eng_cpu_needs_experts(const EngOp *op, int max_tokens, EngCpuNeeds *needs)
     needs->n_experts = ENG_MAX(needs->n_experts, (int)e->gate.mats);
 }
 
-/* ---- routing ----------------------------------------------------------------------------------
- */
+/* ---- routing --------------------------------------------------------------------------------- */
 
 static void gate_scores(const EngOpRoute *p, float *x, int n)
 {
@@ -108,8 +107,7 @@ void eng_cpu_op_route(EngCpu *cpu, const EngOp *op, int thread)
                     eng_cpu_row(cpu, op->route.weights, (int)t));
 }
 
-/* ---- experts ----------------------------------------------------------------------------------
- */
+/* ---- experts --------------------------------------------------------------------------------- */
 
 static const int32_t *token_ids(const EngCpu *cpu, const EngOpExperts *e, int token)
 {

@@ -34,8 +34,7 @@ bool eng_arch_build_llama(EngBuild *build);
 bool eng_arch_build_qwen3(EngBuild *build);
 bool eng_arch_build_qwen3moe(EngBuild *build);
 
-/* ---- what families share ----------------------------------------------------------------------
- */
+/* ---- what families share --------------------------------------------------------------------- */
 
 /* The residual stream and what surrounds the layers. */
 typedef struct {

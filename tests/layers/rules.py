@@ -21,7 +21,7 @@ ENGINE = {
     "cpu": ["base", "load/quant.h", "load/unpack.h", "model/op.h", "plan/backend.h"],
     "cuda": ["base", "load/quant.h", "load/unpack.h", "model/op.h", "plan/backend.h"],
 }
-SEE_ALL = {"engine/engine.c", "engine/session.c", "engine/model.h"}  # model.h: what the two share
+SEE_ALL = {"engine/engine.c", "engine/session.c", "engine/model.h"}  # model.h: what they share
 
 POSIX_HEADERS = re.compile(
     r"^(unistd|fcntl|pthread|dlfcn|sched|dirent|poll|semaphore|termios|glob|fnmatch|regex|strings"

@@ -140,8 +140,7 @@ STEP(q5_k, EngBlockQ5_K, 0)
 STEP(q6_k, EngBlockQ6_K, 1)
 #undef STEP
 
-/* ---- tiles ------------------------------------------------------------------------------------
- */
+/* ---- tiles ----------------------------------------------------------------------------------- */
 
 /* A tile lies across: lane r of a vector belongs to row r, and a vector holds four neighbouring
  * numbers of eight rows. Four activations broadcast to all lanes then give eight rows' sums with no
