@@ -2,6 +2,7 @@
 not trained on. It is the end-to-end test too: one wrong kernel turns its answers into noise.
 
 An answer is right when it has, of each list in `any`, at least one phrase, and none of `none`."""
+import array
 import json
 import os
 
@@ -9,6 +10,7 @@ import harness
 from harness import Case
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+MODEL = os.path.join(HERE, "..", "..", "data", "models", "ember", "ember.gguf")
 GOAL = 45
 NEEDED = 20  # what the weights in the tree reach, less a little; GOAL when better ones replace them
 
@@ -39,6 +41,24 @@ class Ember(Case):
                 print(f"# wrong: {row['q']}\n#   {answer!r}\n#   needs {row['any']}, not {row.get('none')}", flush=True)
         print(f"# {right} of {len(questions)} right; the goal is {GOAL}", flush=True)
         self.assertGreaterEqual(right, NEEDED)
+
+    def test_it_says_what_the_reference_says(self):
+        """Greedy answers of the training code's own network over the file's dequantized weights
+        (data/models/ember/reference.py --vectors). Quantized activations may turn a near tie."""
+        with open(os.path.join(HERE, "..", "oracle", "ember_greedy.json"), encoding="utf-8") as file:
+            rows = json.load(file)
+        path = os.path.join(harness.FOLDER, "logits.f32")
+        for row in rows:
+            first, tokens = len(row["prompt_tokens"]), row["prompt_tokens"] + row["greedy"]
+            done = harness.run("logits", "-m", MODEL, "--tokens", ",".join(map(str, tokens)), "--out", path)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            logits = array.array("f")
+            with open(path, "rb") as file:
+                logits.frombytes(file.read())
+            n_vocab = len(logits) // len(tokens)
+            for at, want in enumerate(row["greedy"], first - 1):
+                here = logits[at * n_vocab:(at + 1) * n_vocab]
+                self.assertLessEqual(max(here) - here[want], 0.05, f"position {at} of {tokens}")
 
     def test_it_ends_its_answers(self):
         self.assertEqual(self.ask("What is Hearth?")["stop"], "end")
