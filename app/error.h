@@ -4,8 +4,8 @@
 #ifndef HEARTH_ERROR_H
 #define HEARTH_ERROR_H
 
-#include <engine.h>
 #include <glib.h>
+#include <stdbool.h>
 
 typedef enum {
     HEARTH_ERROR_FAILED,   /* the machine or the network said no: a file, memory, a connection */
@@ -20,8 +20,5 @@ GQuark hearth_error_quark(void);
 
 /* Sets *error (NULL allowed) and returns false, so that a caller can `return hearth_error(…)`. */
 bool hearth_error(GError **error, HearthError code, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
-
-/* The only place where an engine's error becomes a GError. Returns false. */
-bool hearth_error_from_engine(GError **error, const EngError *from);
 
 #endif

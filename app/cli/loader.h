@@ -2,7 +2,7 @@
 #ifndef HEARTH_CLI_LOADER_H
 #define HEARTH_CLI_LOADER_H
 
-#include "error.h"
+#include "error_from.h"
 
 typedef struct {
     const char *path; /* NULL = Ember */

@@ -3,7 +3,7 @@
 #ifndef HEARTH_MODELS_REMOTE_H
 #define HEARTH_MODELS_REMOTE_H
 
-#include "error.h"
+#include "error_from.h"
 
 /* Whether this is a URL that hearth_remote_peek takes, rather than a path. */
 bool hearth_remote_is_url(const char *text);

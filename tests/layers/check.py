@@ -31,7 +31,7 @@ def report(number, name, complaints):
 
 
 def app_flags():
-    packages = "glib-2.0 gio-2.0 json-glib-1.0 libcurl".split()
+    packages = "glib-2.0 gio-2.0 json-glib-1.0 libcurl sqlite3".split()
     return subprocess.run(["pkg-config", "--cflags"] + packages, check=True, text=True,
                           capture_output=True).stdout.split()
 

@@ -6,7 +6,7 @@
 
 #include <json-glib/json-glib.h>
 
-#include "error.h"
+#include "error_from.h"
 
 /* All bytes of a file ("-" or NULL: of stdin) as they are; one NUL follows them. g_free(). */
 bool hearth_io_read(const char *path, char **ret_bytes, size_t *ret_len, GError **error);

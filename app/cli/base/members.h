@@ -7,7 +7,7 @@
 #ifndef HEARTH_CLI_BASE_MEMBERS_H
 #define HEARTH_CLI_BASE_MEMBERS_H
 
-#include "error.h"
+#include "error_from.h"
 
 typedef struct HearthMembers HearthMembers;
 

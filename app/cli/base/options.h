@@ -6,7 +6,7 @@
 #ifndef HEARTH_CLI_BASE_OPTIONS_H
 #define HEARTH_CLI_BASE_OPTIONS_H
 
-#include "error.h"
+#include "error_from.h"
 
 typedef enum {
     HEARTH_OPTION_FLAG,   /* gboolean: takes no value */

@@ -2,7 +2,7 @@
 #ifndef HEARTH_CLI_BASE_TOKENS_H
 #define HEARTH_CLI_BASE_TOKENS_H
 
-#include "error.h"
+#include "error_from.h"
 
 /* Appends the ids in `text` to `tokens` (of int32_t). */
 bool hearth_tokens_parse(const char *text, GArray *tokens, GError **error);

@@ -3,7 +3,7 @@
 #ifndef HEARTH_CLI_TALK_ANSWER_H
 #define HEARTH_CLI_TALK_ANSWER_H
 
-#include "error.h"
+#include "error_from.h"
 
 typedef enum {
     HEARTH_SHOW_NOTHING,
