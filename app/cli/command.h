@@ -7,6 +7,7 @@
 #define HEARTH_CLI_COMMAND_H
 
 #include "cli/base/options.h"
+#include "cli/main.h"
 
 typedef struct {
     const char *name;
@@ -24,10 +25,6 @@ typedef struct {
 extern const HearthCommand hearth_chat_command, hearth_tokenize_command, hearth_detokenize_command,
     hearth_render_command, hearth_logits_command, hearth_inspect_command, hearth_bench_command,
     hearth_hardware_command;
-
-/* The whole program. Returns the exit code: 0 done, 1 failed, 2 bad usage, 3 the input was refused.
- */
-int hearth_command_main(int argc, char **argv);
 
 /* For commands that need what the option `name` gives. */
 bool hearth_command_require(const void *value, const char *command, const char *option,

@@ -1,5 +1,6 @@
-#include "cli/command.h"
+#include "cli/main.h"
 
+#include <glib.h>
 #include <locale.h>
 
 int main(int argc, char **argv)
