@@ -2,7 +2,7 @@
 """The layering and size check: the rules of rules.py over the tree, each header compiled alone,
 each library's exported names. TAP on standard output. Python's standard library alone.
 
-Usage: check.py TOP [--nm LIBRARY:PREFIX]… [--cc COMMAND]
+Usage: check.py TOP [--nm LIBRARY:PREFIX]… [--cc COMMAND] [--without-ui]
 """
 import argparse
 import subprocess
@@ -30,21 +30,28 @@ def report(number, name, complaints):
     return not complaints
 
 
-def app_flags():
-    packages = "glib-2.0 gio-2.0 json-glib-1.0 libcurl sqlite3".split()
-    return subprocess.run(["pkg-config", "--cflags"] + packages, check=True, text=True,
-                          capture_output=True).stdout.split()
+# Where the headers of each part look for others, and the libraries that they may use.
+ROOTS = {"engine": ["engine", "engine/include"], "app": ["app", "engine/include"],
+         "ui": ["ui", "app"]}
+PACKAGES = {"engine": [], "app": "glib-2.0 gio-2.0 json-glib-1.0 libcurl sqlite3".split(),
+            "ui": "gtk4 libadwaita-1 gtksourceview-5".split()}
+
+
+def flags(top, part):
+    roots = [f"-I{Path(top) / root}" for root in ROOTS[part]]
+    if not PACKAGES[part]:
+        return roots
+    return roots + subprocess.run(["pkg-config", "--cflags"] + PACKAGES[part], check=True,
+                                  text=True, capture_output=True).stdout.split()
 
 
 def header_complaint(cc, top, path, more):
     """Compiles a header alone; None when it stands on its own."""
-    roots = ["engine", "engine/include"] if path.startswith("engine/") else ["app", "engine/include"]
-    flags = [f"-I{Path(top) / root}" for root in roots] + more
     if path.startswith("engine/cpu/x86/"):
-        flags += ISA_FLAGS
+        more = more + ISA_FLAGS
     done = subprocess.run(cc + ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror",
                                 "-Wno-unused-function", "-fsyntax-only", "-x", "c", "-include",
-                                str(Path(top) / path), "/dev/null"] + flags,
+                                str(Path(top) / path), "/dev/null"] + more,
                           capture_output=True, text=True)
     if done.returncode == 0:
         return None
@@ -52,13 +59,13 @@ def header_complaint(cc, top, path, more):
     return f"{path} does not compile alone: {first.strip()}"
 
 
-def headers(cc, top, tree):
+def headers(cc, top, tree, parts=("engine", "app", "ui")):
     paths = sorted(path for path in tree if path.endswith(".h")
-                   and path.split("/")[0] in ("engine", "app") and path not in TEMPLATES)
-    more = app_flags() if any(path.startswith("app/") for path in paths) else []
+                   and path.split("/")[0] in parts and path not in TEMPLATES)
+    more = {part: flags(top, part) for part in {path.split("/")[0] for path in paths}}
     with ThreadPoolExecutor() as pool:
         said = pool.map(lambda path: header_complaint(
-            cc, top, path, more if path.startswith("app/") else []), paths)
+            cc, top, path, more[path.split("/")[0]]), paths)
         return [one for one in said if one]
 
 
@@ -86,12 +93,14 @@ def main():
     parser.add_argument("top")
     parser.add_argument("--nm", action="append", default=[])
     parser.add_argument("--cc", default="cc")
+    parser.add_argument("--without-ui", action="store_true", help="GTK is not installed")
     options = parser.parse_args()
     tree, cc = rules.read_tree(options.top), options.cc.split()
     checks = [("self-test of the rules", selftest.failures()),
               ("self-test of headers", header_selftest(cc))]
     checks += [(rule.__name__, rule(tree)) for rule in rules.TREE_RULES]
-    checks.append(("headers compile alone", headers(cc, options.top, tree)))
+    parts = ("engine", "app") if options.without_ui else ("engine", "app", "ui")
+    checks.append(("headers compile alone", headers(cc, options.top, tree, parts)))
     for pair in options.nm:
         library, prefix = pair.rsplit(":", 1)
         names = symbols(library)

@@ -61,6 +61,8 @@ def resolve(tree, path, name):
     """The file of the tree that `#include "name"` in `path` means, or None."""
     top = path.split("/")[0]
     roots = [posixpath.dirname(path), top, top + "/include", "engine/include"]
+    if top == "ui":
+        roots.insert(2, "app")
     for root in roots:
         full = posixpath.normpath(posixpath.join(root, name))
         if full in tree:
@@ -79,6 +81,17 @@ def _allowed(path, target):
     inner = target[len("engine/"):]
     return any(inner == may or (inner.startswith(may + "/") and not may.endswith(".h"))
                for may in ENGINE.get(folder, []))
+
+
+def _names_engine(tree, path, seen):
+    """Whether a header includes one of the engine's, itself or through others."""
+    seen.add(path)
+    for _, name, _ in csource.includes(tree[path]):
+        target = resolve(tree, path, name)
+        if target and (target.startswith("engine/") or (
+                target not in seen and _names_engine(tree, target, seen))):
+            return True
+    return False
 
 
 def layers(tree):
@@ -106,6 +119,8 @@ def layers(tree):
                 yield where + f"app includes {target}"
             elif top == "ui" and to == "engine":
                 yield where + f"ui includes {target}: it talks to app only"
+            elif top == "ui" and to == "app" and _names_engine(tree, target, set()):
+                yield where + f"ui includes {target}, which brings the engine's header along"
 
 
 def libraries(tree):
@@ -199,6 +214,26 @@ _HOSTS = re.compile(r"\b(?:%s)\b" % "|".join(
      "files pythonhosted org", "crates io", "registry npmjs org", "proxy golang org")))
 
 
+def potfiles(tree):
+    """po/POTFILES.in names each file that has texts for people, and no other, sorted."""
+    if "po/POTFILES.in" not in tree:
+        return
+    listed = [line for line in tree["po/POTFILES.in"].split("\n") if line and line[0] != "#"]
+    marked = re.compile(r"\b(?:N?C?_|ngettext|g_dngettext|g_dpgettext2?)\s*\(|translatable=\"yes\"")
+    schema = re.compile(r"<schemalist [^>]*gettext-domain=")
+    with_texts = {path for path, text in tree.items() if path.split("/")[0] in ("app", "ui", "data")
+                  and ((path.endswith((".c", ".ui")) and marked.search(csource.without_comments(text)))
+                       or path.endswith((".desktop.in", ".metainfo.xml.in"))
+                       or (path.endswith(".gschema.xml") and schema.search(text)))}
+    for path in sorted(with_texts - set(listed)):
+        yield f"po/POTFILES.in: {path} has texts and is missing"
+    for path in listed:
+        if path not in with_texts:
+            yield f"po/POTFILES.in: {path} is no file with texts"
+    if listed != sorted(listed):
+        yield "po/POTFILES.in: not sorted"
+
+
 def unfinished(tree):
     for path, text in tree.items():
         if _is_text(path, text):
@@ -226,7 +261,7 @@ def exported(symbols, prefix):
 
 
 TREE_RULES = [layers, libraries, portable, file_length, function_length, folder_size, white_space,
-              unfinished, one_machine]
+              potfiles, unfinished, one_machine]
 
 
 def read_tree(top):
