@@ -1,6 +1,7 @@
 # A thin task runner over meson.
 #
-#   make run [ARGS="…"]   installs what is missing, builds, and starts the conversation
+#   make run [ARGS="…"]   installs what is missing, builds, and opens the window; with no display the
+#                         conversation is in the terminal (ARGS are then those of hearth-cli chat)
 #   make check            every test suite; ends with "N passed, N failed, N skipped"
 #   make fuzz [SECONDS=N] each libFuzzer program for N seconds (600), from the committed corpus
 #   make bench            speed beside llama.cpp's, and the share of this machine's limits
@@ -11,17 +12,19 @@
 
 BUILD := build
 SECONDS := 600
+# The window with its settings and languages, and the program for the terminal.
+PROGRAMS := ui/hearth app/cli/hearth-cli data/gschemas.compiled hearth-gmo
 ARGS :=
 
 .PHONY: run build check fuzz bench clean
 
 run: build
-	@exec $(BUILD)/app/cli/hearth-cli chat $(ARGS)
+	@exec $(BUILD)/ui/hearth $(ARGS)
 
 build:
 	@packaging/linux/install-deps build
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dcuda=auto >&2
-	@ninja -C $(BUILD) app/cli/hearth-cli >&2
+	@ninja -C $(BUILD) $(PROGRAMS) >&2
 
 check:
 	@packaging/linux/install-deps build test

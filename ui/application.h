@@ -1,0 +1,13 @@
+/* The running program on the desktop: one instance, its actions, what it does when a file is opened
+ * with it. Owns the HearthApp from its start to its shutdown. */
+#ifndef HEARTH_APPLICATION_H
+#define HEARTH_APPLICATION_H
+
+#include <adwaita.h>
+
+#define HEARTH_TYPE_APPLICATION (hearth_application_get_type())
+G_DECLARE_FINAL_TYPE(HearthApplication, hearth_application, HEARTH, APPLICATION, AdwApplication)
+
+HearthApplication *hearth_application_new(void);
+
+#endif

@@ -1,0 +1,314 @@
+#include "compat.h"
+
+#include <glib/gi18n-lib.h>
+
+#include "app.h"
+
+/* A question that waits for its answer. */
+typedef struct {
+    GCallback done;
+    gpointer data;
+    GDestroyNotify free_data;
+} Ask;
+
+static Ask *ask_new(GCallback done, gpointer data, GDestroyNotify free_data)
+{
+    Ask *ask = g_new(Ask, 1);
+    *ask = (Ask){done, data, free_data};
+    return ask;
+}
+
+static void ask_free(gpointer data)
+{
+    Ask *ask = data;
+    if (ask->free_data) ask->free_data(ask->data);
+    g_free(ask);
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+#if GTK_CHECK_VERSION(4, 10, 0)
+
+static void on_opened(GObject *source, GAsyncResult *result, gpointer data)
+{
+    Ask *ask = data;
+    g_autoptr(GFile) file = gtk_file_dialog_open_finish(GTK_FILE_DIALOG(source), result, NULL);
+    ((HearthFileFunc)ask->done)(file, ask->data);
+    ask_free(ask);
+}
+
+static void on_saved(GObject *source, GAsyncResult *result, gpointer data)
+{
+    Ask *ask = data;
+    g_autoptr(GFile) file = gtk_file_dialog_save_finish(GTK_FILE_DIALOG(source), result, NULL);
+    ((HearthFileFunc)ask->done)(file, ask->data);
+    ask_free(ask);
+}
+
+static void choose_file(GtkWindow *parent, bool save, const char *title, const char *name,
+                        GListModel *filters, Ask *ask)
+{
+    g_autoptr(GtkFileDialog) dialog = gtk_file_dialog_new();
+    gtk_file_dialog_set_title(dialog, title);
+    if (name) gtk_file_dialog_set_initial_name(dialog, name);
+    if (filters) gtk_file_dialog_set_filters(dialog, filters);
+    if (save)
+        gtk_file_dialog_save(dialog, parent, NULL, on_saved, ask);
+    else
+        gtk_file_dialog_open(dialog, parent, NULL, on_opened, ask);
+}
+
+#else
+
+static void on_file_response(GtkFileChooserNative *native, int response, gpointer data)
+{
+    Ask *ask = data;
+    g_autoptr(GtkFileChooserNative) hold = g_object_ref(native);
+    GtkWindow *parent = gtk_native_dialog_get_transient_for(GTK_NATIVE_DIALOG(native));
+    g_autoptr(GFile) file = NULL;
+    if (response == GTK_RESPONSE_ACCEPT) file = gtk_file_chooser_get_file(GTK_FILE_CHOOSER(native));
+    ((HearthFileFunc)ask->done)(file, ask->data);
+    if (parent) g_object_set_data(G_OBJECT(parent), "hearth-file-chooser", NULL);
+}
+
+static void free_native(gpointer native)
+{
+    gtk_native_dialog_destroy(native);
+    g_object_unref(native);
+}
+
+static void choose_file(GtkWindow *parent, bool save, const char *title, const char *name,
+                        GListModel *filters, Ask *ask)
+{
+    GtkFileChooserNative *native = gtk_file_chooser_native_new(
+        title, parent, save ? GTK_FILE_CHOOSER_ACTION_SAVE : GTK_FILE_CHOOSER_ACTION_OPEN, NULL,
+        NULL);
+    GtkFileChooser *chooser = GTK_FILE_CHOOSER(native);
+    if (name) gtk_file_chooser_set_current_name(chooser, name);
+    guint n = filters ? g_list_model_get_n_items(filters) : 0;
+    for (guint i = 0; i < n; i++) {
+        g_autoptr(GtkFileFilter) filter = g_list_model_get_item(filters, i);
+        gtk_file_chooser_add_filter(chooser, filter);
+        if (i == 0) gtk_file_chooser_set_filter(chooser, filter);
+    }
+    gtk_native_dialog_set_modal(GTK_NATIVE_DIALOG(native), true);
+    g_signal_connect_data(native, "response", G_CALLBACK(on_file_response), ask,
+                          (GClosureNotify)(void (*)(void))ask_free, 0);
+    /* The parent keeps it: nobody else does. */
+    g_object_set_data_full(G_OBJECT(parent), "hearth-file-chooser", native, free_native);
+    gtk_native_dialog_show(GTK_NATIVE_DIALOG(native));
+}
+
+#endif
+
+void hearth_compat_open_file(GtkWindow *parent, const char *title, GListModel *filters,
+                             HearthFileFunc done, gpointer data, GDestroyNotify free_data)
+{
+    choose_file(parent, false, title, NULL, filters, ask_new(G_CALLBACK(done), data, free_data));
+}
+
+void hearth_compat_save_file(GtkWindow *parent, const char *title, const char *name,
+                             GListModel *filters, HearthFileFunc done, gpointer data,
+                             GDestroyNotify free_data)
+{
+    choose_file(parent, true, title, name, filters, ask_new(G_CALLBACK(done), data, free_data));
+}
+
+/* ---- questions ------------------------------------------------------------------------------- */
+
+static void on_confirm_response(GObject *dialog, const char *response, gpointer data)
+{
+    Ask *ask = data;
+    (void)dialog;
+    ((HearthConfirmFunc)ask->done)(g_str_equal(response, "do"), ask->data);
+}
+
+void hearth_compat_confirm(GtkWindow *parent, const char *heading, const char *body,
+                           const char *action, HearthConfirmFunc done, gpointer data,
+                           GDestroyNotify free_data)
+{
+    Ask *ask = ask_new(G_CALLBACK(done), data, free_data);
+#if ADW_CHECK_VERSION(1, 5, 0)
+    AdwAlertDialog *dialog = ADW_ALERT_DIALOG(adw_alert_dialog_new(heading, body));
+    adw_alert_dialog_add_responses(dialog, "cancel", _("_Cancel"), "do", action, NULL);
+    adw_alert_dialog_set_response_appearance(dialog, "do", ADW_RESPONSE_DESTRUCTIVE);
+    adw_alert_dialog_set_default_response(dialog, "cancel");
+    adw_alert_dialog_set_close_response(dialog, "cancel");
+#else
+    AdwMessageDialog *dialog = ADW_MESSAGE_DIALOG(adw_message_dialog_new(parent, heading, body));
+    adw_message_dialog_add_responses(dialog, "cancel", _("_Cancel"), "do", action, NULL);
+    adw_message_dialog_set_response_appearance(dialog, "do", ADW_RESPONSE_DESTRUCTIVE);
+    adw_message_dialog_set_default_response(dialog, "cancel");
+    adw_message_dialog_set_close_response(dialog, "cancel");
+#endif
+    g_signal_connect_data(dialog, "response", G_CALLBACK(on_confirm_response), ask,
+                          (GClosureNotify)(void (*)(void))ask_free, 0);
+#if ADW_CHECK_VERSION(1, 5, 0)
+    adw_dialog_present(ADW_DIALOG(dialog), GTK_WIDGET(parent));
+#else
+    gtk_window_present(GTK_WINDOW(dialog));
+#endif
+}
+
+/* ---- About ----------------------------------------------------------------------------------- */
+
+#define ABOUT                                                                                      \
+    "application-name", _("Hearth"), "application-icon", HEARTH_APP_ID, "version", HEARTH_VERSION, \
+        "developer-name", _("The Hearth Developers"), "copyright", "© 2026 The Hearth Developers", \
+        "license-type", GTK_LICENSE_APACHE_2_0, "comments",                                        \
+        _("Large language models on the computer you already have. Nothing leaves it."),           \
+        "website", "https://github.com/hearth-ai/hearth", "issue-url",                                     \
+        "https://github.com/hearth-ai/hearth/issues", /* Translators: your names, one a line */    \
+        "translator-credits", _("translator-credits"), NULL
+
+void hearth_compat_show_about(GtkWindow *parent)
+{
+#if ADW_CHECK_VERSION(1, 5, 0)
+    AdwDialog *about = g_object_new(ADW_TYPE_ABOUT_DIALOG, ABOUT);
+    adw_dialog_present(about, GTK_WIDGET(parent));
+#else
+    GtkWindow *about = g_object_new(ADW_TYPE_ABOUT_WINDOW, ABOUT);
+    gtk_window_set_transient_for(about, parent);
+    gtk_window_set_modal(about, true);
+    gtk_window_present(about);
+#endif
+}
+#undef ABOUT
+
+/* ---- banner ---------------------------------------------------------------------------------- */
+
+typedef struct {
+    HearthBannerFunc clicked;
+    gpointer data;
+} Banner;
+
+static void on_banner_clicked(GtkWidget *widget, gpointer banner)
+{
+    Banner *self = g_object_get_data(G_OBJECT(banner), "hearth-banner");
+    (void)widget;
+    self->clicked(banner, self->data);
+}
+
+static void remember_banner(GtkWidget *banner, HearthBannerFunc clicked, gpointer data)
+{
+    Banner *self = g_new(Banner, 1);
+    *self = (Banner){clicked, data};
+    g_object_set_data_full(G_OBJECT(banner), "hearth-banner", self, g_free);
+}
+
+#if ADW_CHECK_VERSION(1, 3, 0)
+
+GtkWidget *hearth_compat_banner_new(HearthBannerFunc clicked, gpointer data)
+{
+    GtkWidget *banner = adw_banner_new("");
+    remember_banner(banner, clicked, data);
+    if (clicked) g_signal_connect(banner, "button-clicked", G_CALLBACK(on_banner_clicked), banner);
+    return banner;
+}
+
+void hearth_compat_banner_show(GtkWidget *banner, const char *title, const char *button)
+{
+    adw_banner_set_use_markup(ADW_BANNER(banner), false);
+    adw_banner_set_title(ADW_BANNER(banner), title);
+    adw_banner_set_button_label(ADW_BANNER(banner), button);
+    adw_banner_set_revealed(ADW_BANNER(banner), true);
+}
+
+void hearth_compat_banner_hide(GtkWidget *banner)
+{
+    adw_banner_set_revealed(ADW_BANNER(banner), false);
+}
+
+#else
+
+GtkWidget *hearth_compat_banner_new(HearthBannerFunc clicked, gpointer data)
+{
+    GtkWidget *banner = gtk_revealer_new();
+    GtkWidget *box = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 12);
+    GtkWidget *label = gtk_label_new(NULL);
+    GtkWidget *button = gtk_button_new();
+    gtk_widget_add_css_class(box, "hearth-banner");
+    gtk_widget_add_css_class(label, "heading");
+    gtk_label_set_wrap(GTK_LABEL(label), true);
+    gtk_label_set_wrap_mode(GTK_LABEL(label), PANGO_WRAP_WORD_CHAR);
+    gtk_label_set_justify(GTK_LABEL(label), GTK_JUSTIFY_CENTER);
+    gtk_widget_set_hexpand(label, true);
+    gtk_widget_set_valign(button, GTK_ALIGN_CENTER);
+    gtk_box_append(GTK_BOX(box), label);
+    gtk_box_append(GTK_BOX(box), button);
+    gtk_revealer_set_child(GTK_REVEALER(banner), box);
+    remember_banner(banner, clicked, data);
+    g_object_set_data(G_OBJECT(banner), "hearth-label", label);
+    g_object_set_data(G_OBJECT(banner), "hearth-button", button);
+    if (clicked) g_signal_connect(button, "clicked", G_CALLBACK(on_banner_clicked), banner);
+    /* Hidden, it must not be found by the Tab key or a screen reader either. */
+    g_object_bind_property(banner, "child-revealed", box, "visible", G_BINDING_DEFAULT);
+    gtk_widget_set_visible(box, false);
+    return banner;
+}
+
+void hearth_compat_banner_show(GtkWidget *banner, const char *title, const char *button)
+{
+    GtkWidget *widget = g_object_get_data(G_OBJECT(banner), "hearth-button");
+    gtk_label_set_label(g_object_get_data(G_OBJECT(banner), "hearth-label"), title);
+    gtk_widget_set_visible(widget, button != NULL);
+    if (button) gtk_button_set_label(GTK_BUTTON(widget), button);
+    gtk_widget_set_visible(gtk_revealer_get_child(GTK_REVEALER(banner)), true);
+    gtk_revealer_set_reveal_child(GTK_REVEALER(banner), true);
+}
+
+void hearth_compat_banner_hide(GtkWidget *banner)
+{
+    gtk_revealer_set_reveal_child(GTK_REVEALER(banner), false);
+}
+
+#endif
+
+/* ---- preferences ----------------------------------------------------------------------------- */
+
+#if ADW_CHECK_VERSION(1, 5, 0)
+
+GtkWidget *hearth_compat_preferences_new(void)
+{
+    return g_object_new(ADW_TYPE_PREFERENCES_DIALOG, "search-enabled", true, NULL);
+}
+
+void hearth_compat_preferences_add(GtkWidget *preferences, AdwPreferencesPage *page)
+{
+    adw_preferences_dialog_add(ADW_PREFERENCES_DIALOG(preferences), page);
+}
+
+void hearth_compat_preferences_add_toast(GtkWidget *preferences, AdwToast *toast)
+{
+    adw_preferences_dialog_add_toast(ADW_PREFERENCES_DIALOG(preferences), toast);
+}
+
+void hearth_compat_preferences_present(GtkWidget *preferences, GtkWindow *parent)
+{
+    adw_dialog_present(ADW_DIALOG(preferences), GTK_WIDGET(parent));
+}
+
+#else
+
+GtkWidget *hearth_compat_preferences_new(void)
+{
+    return g_object_new(ADW_TYPE_PREFERENCES_WINDOW, "search-enabled", true, "modal", true, NULL);
+}
+
+void hearth_compat_preferences_add(GtkWidget *preferences, AdwPreferencesPage *page)
+{
+    adw_preferences_window_add(ADW_PREFERENCES_WINDOW(preferences), page);
+}
+
+void hearth_compat_preferences_add_toast(GtkWidget *preferences, AdwToast *toast)
+{
+    adw_preferences_window_add_toast(ADW_PREFERENCES_WINDOW(preferences), toast);
+}
+
+void hearth_compat_preferences_present(GtkWidget *preferences, GtkWindow *parent)
+{
+    gtk_window_set_transient_for(GTK_WINDOW(preferences), parent);
+    gtk_window_present(GTK_WINDOW(preferences));
+}
+
+#endif
