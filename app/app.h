@@ -20,8 +20,9 @@ G_DECLARE_FINAL_TYPE(HearthApp, hearth_app, HEARTH, APP, GObject)
  *   "trouble" (const char *sentence)  history cannot be written at the moment; NULL: it can again
  */
 
-/* Reads the settings, opens the store, starts the worker; the history fills in a moment. */
-HearthApp *hearth_app_new(void);
+/* Reads the settings, opens the store, starts the worker; the history fills in a moment. NULL: the
+ * settings schema is not installed. */
+HearthApp *hearth_app_new(GError **error);
 
 /* Loads the model that was used last, unless the program ended uncleanly while loading it: then the
  * built-in one, with a notice. `path`: this one instead, or NULL. */

@@ -19,6 +19,9 @@
 bool hearth_settings_open(const char *path, GSettings **ret_settings, GSettings **ret_chat,
                           GError **error);
 
+/* Writes now, and calls when it is on the disk (or could not be written). */
+void hearth_settings_save_async(GSettings *settings, GAsyncReadyCallback done, void *data);
+
 /* Writes what is not written yet; blocks. */
 void hearth_settings_flush(GSettings *settings);
 

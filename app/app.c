@@ -1,0 +1,190 @@
+#include "app.h"
+
+#include "chat/history_private.h"
+#include "paths.h"
+#include "settings.h"
+#include "store/store.h"
+
+#define RECENT 10
+#define CLOSE_SECONDS 10
+
+struct _HearthApp {
+    GObject parent_instance;
+    GSettings *settings, *chat;
+    HearthStore *store;
+    HearthWorker *worker;
+    HearthHistory *history;
+    HearthTelemetry *telemetry;
+    char *opening; /* path of the model being loaded, not in the recent ones yet; or NULL */
+    bool closed;
+};
+
+G_DEFINE_FINAL_TYPE(HearthApp, hearth_app, G_TYPE_OBJECT)
+
+static guint notice_signal, trouble_signal;
+
+static void notice(HearthApp *app, const char *sentence)
+{
+    g_signal_emit(app, notice_signal, 0, sentence);
+}
+
+static void trouble(HearthApp *app, const char *sentence)
+{
+    g_signal_emit(app, trouble_signal, 0, sentence);
+}
+
+/* ---- models ---------------------------------------------------------------------------------- */
+
+static void set_loading(HearthApp *app, const char *path)
+{
+    g_autofree char *old = g_settings_get_string(app->settings, "loading-model");
+    if (g_strcmp0(old, path) != 0) g_settings_set_string(app->settings, "loading-model", path);
+}
+
+static void remember(HearthApp *app, const char *path)
+{
+    g_settings_set_string(app->settings, "last-model", path);
+    if (!*path) return;
+    g_auto(GStrv) old = g_settings_get_strv(app->settings, "recent-models");
+    g_autoptr(GPtrArray) recent = g_ptr_array_new();
+    g_ptr_array_add(recent, (char *)path);
+    for (char **one = old; *one && recent->len < RECENT; one++)
+        if (g_strcmp0(*one, path) != 0) g_ptr_array_add(recent, *one);
+    g_ptr_array_add(recent, NULL);
+    g_settings_set_strv(app->settings, "recent-models", (const char *const *)recent->pdata);
+}
+
+static void model_changed(HearthApp *app)
+{
+    HearthModelState state = hearth_worker_get_state(app->worker);
+    if (state == HEARTH_MODEL_LOADING) return;
+    set_loading(app, "");
+    g_autofree char *path = g_steal_pointer(&app->opening);
+    if (path && state == HEARTH_MODEL_READY) remember(app, path);
+}
+
+static void load(HearthApp *app)
+{
+    if (app->closed || !app->opening) return;
+    hearth_worker_load(app->worker, app->opening, g_settings_get_int(app->settings, "threads"));
+}
+
+static void loading_noted(GObject *settings, GAsyncResult *result, void *data)
+{
+    (void)settings;
+    (void)result;
+    g_autoptr(HearthApp) app = data;
+    load(app);
+}
+
+void hearth_app_open_model(HearthApp *app, const char *path)
+{
+    if (!path) path = "";
+    g_free(app->opening);
+    app->opening = g_strdup(path);
+    set_loading(app, path);
+    /* On the disk before the file is touched: should the program die of it, the next start knows.
+     */
+    if (*path)
+        hearth_settings_save_async(app->settings, loading_noted, g_object_ref(app));
+    else
+        load(app);
+}
+
+void hearth_app_start_model(HearthApp *app, const char *path)
+{
+    g_autofree char *broken = g_settings_get_string(app->settings, "loading-model");
+    g_autofree char *last = g_settings_get_string(app->settings, "last-model");
+    set_loading(app, "");
+    if (path) {
+        hearth_app_open_model(app, path);
+    } else if (*broken) {
+        g_autofree char *name = g_path_get_basename(broken);
+        g_autofree char *said = g_strdup_printf(
+            g_dgettext("hearth",
+                       "Hearth ended while it was loading %s, so that model is not loaded "
+                       "again by itself. Choose it from the model menu to try again."),
+            name);
+        notice(app, said);
+        hearth_app_open_model(app, NULL);
+    } else {
+        bool again = g_settings_get_boolean(app->settings, "load-last-model");
+        hearth_app_open_model(app, again ? last : NULL);
+    }
+}
+
+/* ---- beginning and end ----------------------------------------------------------------------- */
+
+static void store_opened(GObject *store, GAsyncResult *result, void *data)
+{
+    g_autoptr(HearthApp) app = data;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *said = NULL;
+    if (!hearth_store_open_finish(HEARTH_STORE(store), result, &said, &error))
+        trouble(app, error->message);
+    if (said) notice(app, said);
+    if (!app->closed) hearth_history_load(app->history);
+}
+
+HearthApp *hearth_app_new(GError **error)
+{
+    g_autofree char *settings_path = hearth_paths_data_file("settings.ini");
+    g_autofree char *history_path = hearth_paths_data_file("history.db");
+    GSettings *settings, *chat;
+    if (!hearth_settings_open(settings_path, &settings, &chat, error)) return NULL;
+    HearthApp *app = g_object_new(HEARTH_TYPE_APP, NULL);
+    app->settings = settings;
+    app->chat = chat;
+    app->store = hearth_store_new(history_path);
+    app->worker = hearth_worker_new();
+    app->history = hearth_history_new(app->store, app->worker, app->chat);
+    app->telemetry = hearth_telemetry_new(app->worker);
+    g_signal_connect_swapped(app->worker, "notify::state", G_CALLBACK(model_changed), app);
+    g_signal_connect_swapped(app->store, "trouble", G_CALLBACK(trouble), app);
+    hearth_store_open_async(app->store, store_opened, g_object_ref(app));
+    return app;
+}
+
+void hearth_app_close(HearthApp *app)
+{
+    if (app->closed) return;
+    app->closed = true;
+    hearth_worker_close(app->worker);
+    hearth_history_settle(app->history);
+    set_loading(app, "");
+    hearth_settings_flush(app->settings);
+    hearth_store_close(app->store, CLOSE_SECONDS);
+}
+
+static void dispose(GObject *object)
+{
+    HearthApp *app = HEARTH_APP(object);
+    if (app->store) hearth_app_close(app);
+    if (app->worker) g_signal_handlers_disconnect_by_data(app->worker, app);
+    if (app->store) g_signal_handlers_disconnect_by_data(app->store, app);
+    g_clear_object(&app->telemetry);
+    g_clear_object(&app->history);
+    g_clear_object(&app->worker);
+    g_clear_object(&app->store);
+    g_clear_object(&app->chat);
+    g_clear_object(&app->settings);
+    g_clear_pointer(&app->opening, g_free);
+    G_OBJECT_CLASS(hearth_app_parent_class)->dispose(object);
+}
+
+static void hearth_app_class_init(HearthAppClass *class)
+{
+    G_OBJECT_CLASS(class)->dispose = dispose;
+    notice_signal = g_signal_new("notice", HEARTH_TYPE_APP, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                 G_TYPE_NONE, 1, G_TYPE_STRING);
+    trouble_signal = g_signal_new("trouble", HEARTH_TYPE_APP, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                                  NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
+}
+
+static void hearth_app_init(HearthApp *app) { app->closed = false; }
+
+GSettings *hearth_app_get_settings(HearthApp *app) { return app->settings; }
+GSettings *hearth_app_get_chat_settings(HearthApp *app) { return app->chat; }
+HearthHistory *hearth_app_get_history(HearthApp *app) { return app->history; }
+HearthWorker *hearth_app_get_worker(HearthApp *app) { return app->worker; }
+HearthTelemetry *hearth_app_get_telemetry(HearthApp *app) { return app->telemetry; }
