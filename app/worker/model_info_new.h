@@ -1,0 +1,15 @@
+/* Makes what model_info.h describes: the worker thread's business. */
+#ifndef HEARTH_WORKER_MODEL_INFO_NEW_H
+#define HEARTH_WORKER_MODEL_INFO_NEW_H
+
+#include <engine.h>
+
+#include "worker/model_info.h"
+
+/* A copy, strings included. */
+HearthModelInfo *hearth_model_info_new(const HearthModelInfo *like);
+
+/* Of an opened model and the look into its file; no KV cache yet. `path` NULL = built in. */
+HearthModelInfo *hearth_model_info_of(const EngModel *model, const EngPeek *peek, const char *path);
+
+#endif

@@ -1,0 +1,169 @@
+#include "worker/reply.h"
+
+#include <glib/gi18n.h>
+
+#include "error_from.h"
+#include "worker/rate.h"
+
+typedef struct {
+    HearthStream *stream;
+    const HearthReplyHost *host;
+    EngSession *session;
+    bool asked; /* the session's numbers are those of this answer */
+    HearthRate rate;
+    double started; /* reading, seconds */
+    HearthState state;
+    gint64 thinks_since; /* 0 = does not think at the moment */
+    double thought_s;
+} Reply;
+
+static double now(void) { return (double)g_get_monotonic_time() / G_USEC_PER_SEC; }
+
+static HearthStats stats_of(const Reply *reply)
+{
+    EngStats stats = eng_session_stats(reply->session);
+    double thinking = reply->thought_s;
+    if (reply->thinks_since)
+        thinking += (double)(g_get_monotonic_time() - reply->thinks_since) / G_USEC_PER_SEC;
+    return (HearthStats){.prompt_tokens = stats.prompt_tokens,
+                         .reused_tokens = stats.reused_tokens,
+                         .tokens = stats.tokens,
+                         .prefill_s = stats.prefill_s,
+                         .decode_s = stats.decode_s,
+                         .first_token_s = stats.first_token_s,
+                         .thinking_s = thinking};
+}
+
+static void finish(Reply *reply, HearthState state, GError *error)
+{
+    HearthStats stats = reply->asked ? stats_of(reply) : (HearthStats){0};
+    hearth_stream_end(reply->stream, state, &stats, error);
+}
+
+static void fail(Reply *reply, const EngError *failure)
+{
+    GError *error = NULL;
+    bool full = failure->code == ENG_ERR_CONTEXT;
+    hearth_error_from_engine(&error, failure);
+    finish(reply, full ? HEARTH_STATE_CONTEXT_FULL : HEARTH_STATE_FAILED, error);
+}
+
+/* ---- the prompt -------------------------------------------------------------------------------
+ */
+
+static bool ask(Reply *reply, const HearthRequest *request, EngError *failure)
+{
+    g_autofree EngMessage *messages = g_new0(EngMessage, request->turns->len + 1);
+    for (guint i = 0; i < request->turns->len; i++) {
+        const HearthTurn *turn = g_ptr_array_index(request->turns, i);
+        messages[i] = (EngMessage){.role = turn->role, .content = turn->content};
+    }
+    return eng_session_sampler(reply->session, &request->sampling, failure) &&
+           eng_session_prompt(reply->session, messages, request->turns->len, NULL, failure);
+}
+
+/* ---- steps ------------------------------------------------------------------------------------
+ */
+
+static void read_on(Reply *reply, int done, int total)
+{
+    int reused = eng_session_stats(reply->session).reused_tokens;
+    double left = done > reused ? (now() - reply->started) * (total - done) / (done - reused) : -1;
+    reply->state = HEARTH_STATE_READING;
+    hearth_stream_set_progress(reply->stream, HEARTH_STATE_READING, done, total, left);
+}
+
+static void enter(Reply *reply, HearthState state)
+{
+    gint64 time = g_get_monotonic_time();
+    if (reply->thinks_since) {
+        reply->thought_s += (double)(time - reply->thinks_since) / G_USEC_PER_SEC;
+        reply->thinks_since = 0;
+    }
+    if (state == HEARTH_STATE_THINKING) reply->thinks_since = time;
+    reply->state = state;
+}
+
+static void write_on(Reply *reply, const EngStep *step)
+{
+    bool thinks = step->part == ENG_PART_THINKING;
+    HearthState state = thinks ? HEARTH_STATE_THINKING : HEARTH_STATE_ANSWERING;
+    /* The first token may still turn out to be the start of a tag. */
+    bool undecided = !thinks && step->len == 0 && reply->state == HEARTH_STATE_READING;
+    if (!undecided && state != reply->state) enter(reply, state);
+    HearthStats stats = stats_of(reply);
+    hearth_stream_add(reply->stream, reply->state, thinks, step->text, step->len, &stats);
+    if (hearth_rate_add(&reply->rate, now(), stats.tokens)) {
+        EngStats engine = eng_session_stats(reply->session);
+        reply->host->measured(reply->host->data, hearth_rate_get(&reply->rate), engine.used,
+                              engine.context);
+    }
+}
+
+static void end(Reply *reply, EngStopReason reason)
+{
+    HearthState state = HEARTH_STATE_DONE;
+    GError *error = NULL;
+    switch (reason) {
+    case ENG_STOP_END: break;
+    case ENG_STOP_LENGTH: state = HEARTH_STATE_LENGTH; break;
+    case ENG_STOP_CONTEXT:
+        state = HEARTH_STATE_CONTEXT_FULL;
+        hearth_error(&error, HEARTH_ERROR_REFUSED,
+                     _("The context of %d tokens is full: choose a larger context or start a new "
+                       "conversation."),
+                     eng_session_stats(reply->session).context);
+        break;
+    }
+    finish(reply, state, error);
+}
+
+/* Returns whether to go on. */
+static bool step_once(Reply *reply)
+{
+    EngStep step;
+    EngError failure = {0};
+    if (!hearth_stream_is_wanted(reply->stream) || reply->host->interrupted(reply->host->data)) {
+        finish(reply, HEARTH_STATE_STOPPED, NULL);
+        return false;
+    }
+    if (!eng_step(&reply->session, 1, &step, &failure)) {
+        fail(reply, &failure);
+        return false;
+    }
+    switch (step.kind) {
+    case ENG_PREFILL: read_on(reply, step.done, step.total); return true;
+    case ENG_TEXT: write_on(reply, &step); return true;
+    case ENG_DONE: end(reply, step.reason); return false;
+    case ENG_IDLE: break;
+    }
+    finish(reply, HEARTH_STATE_DONE, NULL);
+    return false;
+}
+
+void hearth_reply_run(HearthStream *stream, const HearthRequest *request, HearthSessions *sessions,
+                      const HearthReplyHost *host)
+{
+    Reply reply = {.stream = stream, .host = host, .started = now()};
+    EngSessionSettings settings = {request->context, request->kv};
+    EngError failure = {0};
+    reply.session = hearth_sessions_get(sessions, request->conversation, &settings, &failure);
+    if (!reply.session) {
+        GError *error = NULL;
+        hearth_error_from_engine(&error, &failure);
+        hearth_stream_end(stream, HEARTH_STATE_FAILED, NULL, error);
+        return;
+    }
+    EngStats stats = eng_session_stats(reply.session);
+    host->measured(host->data, 0, stats.used, stats.context);
+    if (ask(&reply, request, &failure)) {
+        reply.asked = true;
+        stats = eng_session_stats(reply.session);
+        read_on(&reply, stats.reused_tokens, stats.prompt_tokens);
+        while (step_once(&reply)) continue;
+    } else {
+        fail(&reply, &failure);
+    }
+    stats = eng_session_stats(reply.session);
+    host->measured(host->data, 0, stats.used, stats.context);
+}

@@ -1,0 +1,21 @@
+/* One answer, on the worker thread: request → session → steps → stream, until it ends, is stopped
+ * or something more important is wanted. */
+#ifndef HEARTH_WORKER_REPLY_H
+#define HEARTH_WORKER_REPLY_H
+
+#include "worker/request.h"
+#include "worker/sessions.h"
+#include "worker/stream.h"
+
+/* Who runs it; `data` goes to both. */
+typedef struct {
+    bool (*interrupted)(void *data); /* stop at the next step */
+    /* Five times a second while tokens come, and at the end with rate 0. */
+    void (*measured)(void *data, double rate, int context_used, int context_size);
+    void *data;
+} HearthReplyHost;
+
+void hearth_reply_run(HearthStream *stream, const HearthRequest *request, HearthSessions *sessions,
+                      const HearthReplyHost *host);
+
+#endif

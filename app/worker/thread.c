@@ -1,0 +1,413 @@
+#include "worker/thread.h"
+
+#include <glib/gi18n.h>
+
+#include "error_from.h"
+#include "models/ember.h"
+#include "sync.h"
+#include "worker/model_info_new.h"
+#include "worker/reply.h"
+
+#define REPORTS_PER_SECOND 30
+
+typedef struct {
+    HearthStream *stream;
+    HearthRequest *request;
+} Task;
+
+typedef struct {
+    guint serial;
+    bool load; /* else: no model */
+    char *path;
+    int threads;
+} Wish;
+
+struct HearthThread {
+    int refs; /* atomic */
+    GThread *thread;
+    HearthWake *wake;
+
+    GMutex lock; /* of all up to the next comment */
+    GCond changed;
+    bool quit;
+    Wish wish;
+    GQueue tasks; /* of Task */
+    HearthReport report;
+    EngModel *model;
+    int users; /* threads that count tokens with it */
+
+    /* The thread's own. */
+    guint serial; /* of the wish that was fulfilled */
+    HearthSessions sessions;
+    HearthModelInfo *info; /* without KV caches */
+    uint64_t kv_bytes;     /* as told */
+};
+
+void hearth_report_clear(HearthReport *report)
+{
+    g_clear_pointer(&report->info, hearth_model_info_unref);
+    g_clear_pointer(&report->error, g_free);
+}
+
+bool hearth_thread_no_model(GError **error)
+{
+    return hearth_error(error, HEARTH_ERROR_USAGE,
+                        _("No model is loaded: open one, or use the built-in one."));
+}
+
+static void free_task(Task *task)
+{
+    hearth_stream_unref(task->stream);
+    hearth_request_free(task->request);
+    g_free(task);
+}
+
+static bool is_interrupted(void *data)
+{
+    HearthThread *t = data;
+    hearth_lock(&t->lock);
+    bool interrupted = t->quit || t->wish.serial != t->serial;
+    hearth_unlock(&t->lock);
+    return interrupted;
+}
+
+/* ---- reporting --------------------------------------------------------------------------------
+ */
+
+static void report_model(HearthThread *t, HearthModelState state, const char *error)
+{
+    hearth_lock(&t->lock);
+    HearthReport *r = &t->report;
+    hearth_report_clear(r);
+    *r = (HearthReport){.serial = t->serial,
+                        .state = state,
+                        .info = t->info ? hearth_model_info_ref(t->info) : NULL,
+                        .error = g_strdup(error),
+                        .loaded = r->loaded,
+                        .total = r->total,
+                        .speed = r->speed};
+    if (state != HEARTH_MODEL_READY) r->loaded = r->total = 0;
+    hearth_unlock(&t->lock);
+    hearth_wake_ring(t->wake);
+}
+
+static void report_loading(HearthThread *t, uint64_t loaded, uint64_t total, double speed)
+{
+    double left = speed > 0 ? (double)(total - loaded) / speed : -1;
+    hearth_lock(&t->lock);
+    t->report.loaded = loaded;
+    t->report.total = total;
+    t->report.speed = speed;
+    for (GList *link = t->tasks.head; link; link = link->next)
+        hearth_stream_set_progress(((Task *)link->data)->stream, HEARTH_STATE_LOADING,
+                                   (gint64)loaded, (gint64)total, left);
+    hearth_unlock(&t->lock);
+    hearth_wake_ring(t->wake);
+}
+
+static void report_busy(HearthThread *t, bool busy)
+{
+    hearth_lock(&t->lock);
+    t->report.busy = busy;
+    hearth_unlock(&t->lock);
+    hearth_wake_ring(t->wake);
+}
+
+/* KV caches come and go with sessions: the information is made anew when they do. */
+static void report_measured(void *data, double rate, int used, int size)
+{
+    HearthThread *t = data;
+    uint64_t kv_bytes = hearth_sessions_bytes(&t->sessions);
+    HearthModelInfo *info = NULL;
+    if (kv_bytes != t->kv_bytes) {
+        t->kv_bytes = kv_bytes;
+        info = hearth_model_info_new(t->info);
+        info->bytes[HEARTH_KIND_KV][HEARTH_DEVICE_DRAM] = kv_bytes;
+    }
+    hearth_lock(&t->lock);
+    t->report.rate = rate;
+    t->report.context_used = used;
+    t->report.context_size = size;
+    if (info) {
+        hearth_model_info_unref(t->report.info);
+        t->report.info = info;
+    }
+    hearth_unlock(&t->lock);
+    hearth_wake_ring(t->wake);
+}
+
+/* What waits for its turn gets this state; or ends, when `error` says why. */
+static void tell_tasks(HearthThread *t, HearthState state, const GError *error)
+{
+    hearth_lock(&t->lock);
+    for (GList *link = t->tasks.head; link; link = link->next) {
+        Task *task = link->data;
+        if (hearth_state_is_running(state))
+            hearth_stream_set_state(task->stream, state);
+        else
+            hearth_stream_end(task->stream, state, NULL, error ? g_error_copy(error) : NULL);
+    }
+    if (!hearth_state_is_running(state)) g_queue_clear_full(&t->tasks, (GDestroyNotify)free_task);
+    hearth_unlock(&t->lock);
+}
+
+/* ---- the model --------------------------------------------------------------------------------
+ */
+
+static void free_model(HearthThread *t)
+{
+    hearth_lock(&t->lock);
+    EngModel *model = g_steal_pointer(&t->model);
+    while (t->users > 0) hearth_wait(&t->changed, &t->lock);
+    hearth_unlock(&t->lock);
+    hearth_sessions_clear(&t->sessions);
+    t->kv_bytes = 0;
+    g_clear_pointer(&t->info, hearth_model_info_unref);
+    eng_model_free(model);
+}
+
+static EngModel *open_model(const Wish *wish, HearthModelInfo **ret_info, EngError *failure)
+{
+    size_t size;
+    const void *ember = hearth_ember_data(&size);
+    EngModelSettings settings = eng_model_defaults();
+    settings.threads = wish->threads;
+    EngModel *model = wish->path ? eng_model_open(wish->path, &settings, failure)
+                                 : eng_model_open_memory(ember, size, &settings, failure);
+    if (!model) return NULL;
+    EngPeek *peek =
+        wish->path ? eng_peek(wish->path, failure) : eng_peek_bytes(ember, size, size, failure);
+    if (!peek) {
+        eng_model_free(model);
+        return NULL;
+    }
+    *ret_info = hearth_model_info_of(model, peek, wish->path);
+    eng_peek_free(peek);
+    return model;
+}
+
+/* Slice by slice; false when interrupted or failed (`failure` then says so). */
+static bool bring_in(HearthThread *t, EngModel *model, EngError *failure)
+{
+    uint64_t done = 0, total = 1, before = 0;
+    double speed = 0, smooth = 0.2; /* a slice's part in the speed that is shown */
+    gint64 time = g_get_monotonic_time();
+    while (done < total) {
+        if (is_interrupted(t) || !eng_model_load(model, &done, &total, failure)) return false;
+        gint64 now = g_get_monotonic_time();
+        double slice = (double)(done - before) * G_USEC_PER_SEC / (double)MAX(now - time, 1);
+        speed = before == 0 ? slice : speed + smooth * (slice - speed);
+        time = now;
+        before = done;
+        report_loading(t, done, total, speed);
+    }
+    return true;
+}
+
+static void load(HearthThread *t, const Wish *wish)
+{
+    EngError failure = {0};
+    HearthModelInfo *info = NULL;
+    tell_tasks(t, HEARTH_STATE_LOADING, NULL);
+    report_model(t, HEARTH_MODEL_LOADING, NULL);
+    EngModel *model = open_model(wish, &info, &failure);
+    if (model && bring_in(t, model, &failure)) {
+        t->info = info;
+        hearth_sessions_init(&t->sessions, model);
+        hearth_lock(&t->lock);
+        t->model = model;
+        hearth_unlock(&t->lock);
+        tell_tasks(t, HEARTH_STATE_QUEUED, NULL);
+        report_model(t, HEARTH_MODEL_READY, NULL);
+        return;
+    }
+    hearth_model_info_unref(info);
+    eng_model_free(model);
+    if (!failure.code) return; /* interrupted: the next wish is the one that is told about */
+    g_autoptr(GError) error = NULL;
+    hearth_error_from_engine(&error, &failure);
+    tell_tasks(t, HEARTH_STATE_FAILED, error);
+    report_model(t, HEARTH_MODEL_FAILED, error->message);
+}
+
+static void fulfil(HearthThread *t, Wish *wish)
+{
+    free_model(t);
+    if (wish->load) {
+        load(t, wish);
+        return;
+    }
+    g_autoptr(GError) error = NULL;
+    hearth_thread_no_model(&error);
+    tell_tasks(t, HEARTH_STATE_FAILED, error);
+    report_model(t, HEARTH_MODEL_NONE, NULL);
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------
+ */
+
+static void answer(HearthThread *t, Task *task)
+{
+    const HearthReplyHost host = {is_interrupted, report_measured, t};
+    if (!hearth_stream_is_wanted(task->stream)) return;
+    if (!t->info) {
+        GError *error = NULL;
+        hearth_thread_no_model(&error);
+        hearth_stream_end(task->stream, HEARTH_STATE_FAILED, NULL, error);
+        return;
+    }
+    report_busy(t, true);
+    hearth_stream_set_model(task->stream, t->info->name);
+    hearth_reply_run(task->stream, task->request, &t->sessions, &host);
+    report_busy(t, false);
+}
+
+/* Waits for something to do. False: the end. Either a wish or a task. */
+static bool next(HearthThread *t, Wish *ret_wish, Task **ret_task)
+{
+    *ret_task = NULL;
+    *ret_wish = (Wish){0};
+    hearth_lock(&t->lock);
+    while (!t->quit && t->wish.serial == t->serial && g_queue_is_empty(&t->tasks))
+        hearth_wait(&t->changed, &t->lock);
+    bool quit = t->quit;
+    if (!quit && t->wish.serial != t->serial) {
+        *ret_wish = t->wish;
+        ret_wish->path = g_strdup(t->wish.path);
+        t->serial = t->wish.serial;
+    } else if (!quit) {
+        *ret_task = g_queue_pop_head(&t->tasks);
+    }
+    hearth_unlock(&t->lock);
+    return !quit;
+}
+
+static void *run(void *data)
+{
+    HearthThread *t = data;
+    Wish wish;
+    Task *task;
+    while (next(t, &wish, &task)) {
+        if (task) {
+            answer(t, task);
+            free_task(task);
+        } else {
+            fulfil(t, &wish);
+            g_free(wish.path);
+        }
+    }
+    tell_tasks(t, HEARTH_STATE_STOPPED, NULL);
+    free_model(t);
+    report_model(t, HEARTH_MODEL_NONE, NULL);
+    return NULL;
+}
+
+/* ---- main thread ------------------------------------------------------------------------------
+ */
+
+HearthThread *hearth_thread_new(void (*deliver)(void *data), void *data)
+{
+    HearthThread *t = g_new0(HearthThread, 1);
+    t->refs = 1;
+    t->wake = hearth_wake_new(REPORTS_PER_SECOND, deliver, data);
+    g_mutex_init(&t->lock);
+    g_cond_init(&t->changed);
+    g_queue_init(&t->tasks);
+    t->thread = g_thread_new("worker", run, t);
+    return t;
+}
+
+HearthThread *hearth_thread_ref(HearthThread *thread)
+{
+    g_atomic_int_inc(&thread->refs);
+    return thread;
+}
+
+void hearth_thread_unref(HearthThread *thread)
+{
+    if (!thread || !g_atomic_int_dec_and_test(&thread->refs)) return;
+    hearth_report_clear(&thread->report);
+    g_free(thread->wish.path);
+    g_queue_clear_full(&thread->tasks, (GDestroyNotify)free_task);
+    g_mutex_clear(&thread->lock);
+    g_cond_clear(&thread->changed);
+    hearth_wake_unref(thread->wake);
+    g_free(thread);
+}
+
+void hearth_thread_close(HearthThread *thread)
+{
+    hearth_lock(&thread->lock);
+    thread->quit = true;
+    g_cond_broadcast(&thread->changed);
+    hearth_unlock(&thread->lock);
+    g_thread_join(thread->thread);
+    hearth_wake_close(thread->wake);
+}
+
+static guint wish_for(HearthThread *t, bool load, const char *path, int threads)
+{
+    hearth_lock(&t->lock);
+    g_free(t->wish.path);
+    t->wish = (Wish){t->wish.serial + 1, load, g_strdup(path), threads};
+    guint serial = t->wish.serial;
+    g_cond_broadcast(&t->changed);
+    hearth_unlock(&t->lock);
+    return serial;
+}
+
+guint hearth_thread_load(HearthThread *thread, const char *path, int threads)
+{
+    return wish_for(thread, true, path, threads);
+}
+
+guint hearth_thread_unload(HearthThread *thread) { return wish_for(thread, false, NULL, 0); }
+
+void hearth_thread_submit(HearthThread *thread, HearthStream *stream, HearthRequest *request)
+{
+    Task *task = g_new(Task, 1);
+    *task = (Task){hearth_stream_ref(stream), request};
+    hearth_lock(&thread->lock);
+    /* The main thread may not have heard yet that the model is there. */
+    if (thread->report.state == HEARTH_MODEL_READY)
+        hearth_stream_set_state(stream, HEARTH_STATE_QUEUED);
+    g_queue_push_tail(&thread->tasks, task);
+    g_cond_broadcast(&thread->changed);
+    hearth_unlock(&thread->lock);
+}
+
+void hearth_thread_read(HearthThread *thread, HearthReport *ret_report)
+{
+    hearth_lock(&thread->lock);
+    *ret_report = thread->report;
+    ret_report->error = g_strdup(thread->report.error);
+    if (ret_report->info) hearth_model_info_ref(ret_report->info);
+    hearth_unlock(&thread->lock);
+}
+
+/* ---- any thread -------------------------------------------------------------------------------
+ */
+
+int hearth_thread_count(HearthThread *thread, const char *text, GError **error)
+{
+    hearth_lock(&thread->lock);
+    EngModel *model = thread->model;
+    if (model) thread->users++;
+    hearth_unlock(&thread->lock);
+    if (!model) {
+        hearth_thread_no_model(error);
+        return -1;
+    }
+    int32_t *tokens = NULL;
+    size_t n = 0;
+    EngError failure = {0};
+    EngTokenizeOptions options = {.add_bos = false, .parse_special = true};
+    bool ok = eng_tokenize(model, text, strlen(text), options, &tokens, &n, &failure);
+    free(tokens);
+    hearth_lock(&thread->lock);
+    thread->users--;
+    g_cond_broadcast(&thread->changed);
+    hearth_unlock(&thread->lock);
+    if (!ok) hearth_error_from_engine(error, &failure);
+    return ok ? (int)MIN(n, (size_t)G_MAXINT) : -1;
+}
