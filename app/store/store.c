@@ -1,0 +1,272 @@
+#include "store/store.h"
+
+#include "store/opening.h"
+#include "store/store_thread.h"
+#include "store/tables.h"
+
+struct _HearthStore {
+    GObject parent_instance;
+    HearthStoreThread *thread;
+};
+
+G_DEFINE_FINAL_TYPE(HearthStore, hearth_store, G_TYPE_OBJECT)
+
+static void dispose(GObject *object)
+{
+    HearthStore *self = HEARTH_STORE(object);
+    if (self->thread) hearth_store_thread_close(self->thread, 0);
+    G_OBJECT_CLASS(hearth_store_parent_class)->dispose(object);
+}
+
+static void finalize(GObject *object)
+{
+    HearthStore *self = HEARTH_STORE(object);
+    hearth_store_thread_free(self->thread);
+    G_OBJECT_CLASS(hearth_store_parent_class)->finalize(object);
+}
+
+static void hearth_store_class_init(HearthStoreClass *class)
+{
+    G_OBJECT_CLASS(class)->dispose = dispose;
+    G_OBJECT_CLASS(class)->finalize = finalize;
+    g_signal_new("trouble", HEARTH_TYPE_STORE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE,
+                 1, G_TYPE_STRING);
+}
+
+static void hearth_store_init(HearthStore *self) { (void)self; }
+
+HearthStore *hearth_store_new(const char *path)
+{
+    HearthStore *self = g_object_new(HEARTH_TYPE_STORE, NULL);
+    self->thread = hearth_store_thread_new(path, G_OBJECT(self));
+    return self;
+}
+
+void hearth_store_close(HearthStore *self, int seconds)
+{
+    g_return_if_fail(HEARTH_IS_STORE(self));
+    hearth_store_thread_close(self->thread, seconds);
+}
+
+gint64 hearth_store_new_id(HearthStore *self)
+{
+    return hearth_store_thread_new_ids(self->thread, 1);
+}
+
+static HearthRead *new_read(HearthStore *self, HearthReadRun run, GDestroyNotify free_result,
+                            GCancellable *cancellable, GAsyncReadyCallback done, void *data)
+{
+    HearthRead *read = g_new0(HearthRead, 1);
+    read->task = g_task_new(self, cancellable, done, data);
+    read->run = run;
+    read->free_result = free_result;
+    return read;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static HearthReadState run_open(HearthRead *read, HearthDb *none, GError **error)
+{
+    (void)none;
+    char *notice;
+    g_autoptr(GError) refused = NULL;
+    HearthDb *db =
+        hearth_opening_run(hearth_store_thread_get_path(read->thread), &notice, &refused);
+    read->result = notice;
+    int rc;
+    gint64 last = hearth_db_number(
+        db,
+        "SELECT max((SELECT coalesce(max(id), 0) FROM conversation),"
+        "  (SELECT coalesce(max(id), 0) FROM message), (SELECT coalesce(max(id), 0) FROM folder),"
+        "  (SELECT coalesce(max(id), 0) FROM persona))",
+        &rc);
+    hearth_store_thread_set_db(read->thread, db, MAX(last, 0));
+    if (!refused) return HEARTH_READ_DONE;
+    g_propagate_error(error, g_steal_pointer(&refused));
+    return HEARTH_READ_FAILED;
+}
+
+void hearth_store_open_async(HearthStore *self, GAsyncReadyCallback done, void *data)
+{
+    hearth_store_thread_open(self->thread, new_read(self, run_open, g_free, NULL, done, data));
+}
+
+bool hearth_store_open_finish(HearthStore *self, GAsyncResult *result, char **ret_notice,
+                              GError **error)
+{
+    g_return_val_if_fail(g_task_is_valid(result, self), false);
+    g_autoptr(GError) refused = NULL;
+    g_autofree char *notice = g_task_propagate_pointer(G_TASK(result), &refused);
+    if (refused) {
+        g_propagate_error(error, g_steal_pointer(&refused));
+        return false;
+    }
+    if (ret_notice) *ret_notice = g_steal_pointer(&notice);
+    return true;
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static void put(HearthStore *self, HearthWriteKind kind, gint64 id, void *row)
+{
+    hearth_store_thread_write(self->thread, hearth_write_new_row(kind, id, row));
+}
+
+void hearth_store_put_conversation(HearthStore *self, const HearthConversationRow *row)
+{
+    put(self, HEARTH_WRITE_CONVERSATION, row->id, hearth_conversation_row_copy(row));
+}
+
+void hearth_store_put_message(HearthStore *self, const HearthMessageRow *row)
+{
+    put(self, HEARTH_WRITE_MESSAGE, row->id, hearth_message_row_copy(row));
+}
+
+void hearth_store_put_folder(HearthStore *self, const HearthFolderRow *row)
+{
+    put(self, HEARTH_WRITE_FOLDER, row->id, hearth_folder_row_copy(row));
+}
+
+void hearth_store_put_persona(HearthStore *self, const HearthPersonaRow *row)
+{
+    put(self, HEARTH_WRITE_PERSONA, row->id, hearth_persona_row_copy(row));
+}
+
+void hearth_store_write_partial(HearthStore *self, gint64 message, HearthState state,
+                                const char *content, const char *thinking)
+{
+    hearth_store_thread_write(self->thread,
+                              hearth_write_new_partial(message, state, content, thinking));
+}
+
+void hearth_store_delete(HearthStore *self, HearthTable table, gint64 id)
+{
+    hearth_store_thread_write(self->thread, hearth_write_new_delete(table, id));
+}
+
+void hearth_store_restore(HearthStore *self, HearthTable table, gint64 id)
+{
+    hearth_store_thread_write(self->thread, hearth_write_new_restore(table, id));
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+void hearth_overview_free(HearthOverview *overview)
+{
+    if (!overview) return;
+    g_clear_pointer(&overview->conversations, g_ptr_array_unref);
+    g_clear_pointer(&overview->folders, g_ptr_array_unref);
+    g_clear_pointer(&overview->personas, g_ptr_array_unref);
+    g_free(overview);
+}
+
+static HearthReadState run_overview(HearthRead *read, HearthDb *db, GError **error)
+{
+    g_autoptr(HearthOverview) overview = g_new0(HearthOverview, 1);
+    int rc;
+    overview->conversations = hearth_table_conversation_list(db, 0, &rc);
+    if (!rc) overview->folders = hearth_table_folder_list(db, &rc);
+    if (!rc) overview->personas = hearth_table_persona_list(db, &rc);
+    if (rc) {
+        hearth_db_error(error, db, rc);
+        return HEARTH_READ_FAILED;
+    }
+    read->result = g_steal_pointer(&overview);
+    return HEARTH_READ_DONE;
+}
+
+void hearth_store_overview_async(HearthStore *self, GCancellable *cancellable,
+                                 GAsyncReadyCallback done, void *data)
+{
+    hearth_store_thread_read(self->thread,
+                             new_read(self, run_overview, (GDestroyNotify)hearth_overview_free,
+                                      cancellable, done, data));
+}
+
+HearthOverview *hearth_store_overview_finish(HearthStore *self, GAsyncResult *result,
+                                             GError **error)
+{
+    g_return_val_if_fail(g_task_is_valid(result, self), NULL);
+    return g_task_propagate_pointer(G_TASK(result), error);
+}
+
+static HearthReadState run_messages(HearthRead *read, HearthDb *db, GError **error)
+{
+    int rc;
+    read->result = hearth_table_message_list(db, *(gint64 *)read->data, 0, -1, &rc);
+    if (!rc) return HEARTH_READ_DONE;
+    hearth_db_error(error, db, rc);
+    return HEARTH_READ_FAILED;
+}
+
+void hearth_store_messages_async(HearthStore *self, gint64 conversation, GCancellable *cancellable,
+                                 GAsyncReadyCallback done, void *data)
+{
+    HearthRead *read =
+        new_read(self, run_messages, (GDestroyNotify)g_ptr_array_unref, cancellable, done, data);
+    read->data = g_memdup2(&conversation, sizeof conversation);
+    read->free_data = g_free;
+    hearth_store_thread_read(self->thread, read);
+}
+
+GPtrArray *hearth_store_messages_finish(HearthStore *self, GAsyncResult *result, GError **error)
+{
+    g_return_val_if_fail(g_task_is_valid(result, self), NULL);
+    return g_task_propagate_pointer(G_TASK(result), error);
+}
+
+/* ---- searching and files: to come, they answer with an error ----------------------------------
+ */
+
+static HearthReadState run_refuse(HearthRead *read, HearthDb *db, GError **error)
+{
+    (void)read, (void)db;
+    hearth_error(error, HEARTH_ERROR_FAILED, "This is still to come.");
+    return HEARTH_READ_FAILED;
+}
+
+void hearth_store_search_async(HearthStore *self, const char *text, guint limit,
+                               GCancellable *cancellable, GAsyncReadyCallback done, void *data)
+{
+    (void)text, (void)limit;
+    hearth_store_thread_read(
+        self->thread,
+        new_read(self, run_refuse, (GDestroyNotify)g_ptr_array_unref, cancellable, done, data));
+}
+
+GPtrArray *hearth_store_search_finish(HearthStore *self, GAsyncResult *result, GError **error)
+{
+    g_return_val_if_fail(g_task_is_valid(result, self), NULL);
+    return g_task_propagate_pointer(G_TASK(result), error);
+}
+
+void hearth_store_export_async(HearthStore *self, gint64 conversation, HearthExportFormat format,
+                               GFile *file, GCancellable *cancellable, GAsyncReadyCallback done,
+                               void *data)
+{
+    (void)conversation, (void)format, (void)file;
+    hearth_store_thread_read(self->thread,
+                             new_read(self, run_refuse, NULL, cancellable, done, data));
+}
+
+bool hearth_store_export_finish(HearthStore *self, GAsyncResult *result, GError **error)
+{
+    g_return_val_if_fail(g_task_is_valid(result, self), false);
+    return g_task_propagate_boolean(G_TASK(result), error);
+}
+
+void hearth_store_import_async(HearthStore *self, GFile *file, GCancellable *cancellable,
+                               GAsyncReadyCallback done, void *data)
+{
+    (void)file;
+    hearth_store_thread_read(self->thread,
+                             new_read(self, run_refuse, NULL, cancellable, done, data));
+}
+
+bool hearth_store_import_finish(HearthStore *self, GAsyncResult *result, guint *ret_n,
+                                GError **error)
+{
+    g_return_val_if_fail(g_task_is_valid(result, self), false);
+    (void)ret_n;
+    return g_task_propagate_boolean(G_TASK(result), error);
+}

@@ -1,0 +1,499 @@
+#include "store/store_thread.h"
+
+#include "store/opening.h"
+#include "store/schema.h"
+#include "sync.h"
+
+#define LONGEST_BATCH (250 * G_TIME_SPAN_MILLISECOND)
+#define RETRY_AFTER (2 * G_TIME_SPAN_SECOND)
+#define RETRY_AT_END_AFTER (200 * G_TIME_SPAN_MILLISECOND)
+#define LOOK_EVERY 4000 /* steps of SQLite's machine between two looks at a cancellable */
+
+/* One of the two. */
+typedef struct {
+    HearthWrite *write;
+    HearthRead *read;
+} Job;
+
+struct HearthStoreThread {
+    GMutex mutex; /* guards the next block */
+    GCond cond;
+    GQueue queue;         /* of Job */
+    GHashTable *partials; /* message → Job in the queue that a newer partial may replace */
+    HearthRead *opener;
+    gint64 last_id;
+    gboolean closing;
+    gint64 deadline; /* monotonic */
+
+    /* set once */
+    GThread *gthread; /* NULL once joined */
+    GMainContext *context;
+    GObject *store; /* only to make weak references to */
+    char *path;
+
+    /* the thread's own */
+    HearthDb *db;
+    GQueue batch; /* of Job: writes applied and not committed */
+    gint64 batch_began;
+    GQueue background; /* of Job: reads that have more to do */
+    gboolean trouble;
+    gint64 retry_at;
+    gboolean marked;    /* the next opening looks closely */
+    gboolean reindexed; /* once is enough */
+};
+
+static void job_free(Job *job)
+{
+    hearth_write_free(job->write);
+    g_free(job);
+}
+
+/* ---- results, on the main loop --------------------------------------------------------------- */
+
+static void read_free(HearthRead *read)
+{
+    if (read->free_data) read->free_data(read->data);
+    if (read->result && read->free_result) read->free_result(read->result);
+    g_clear_error(&read->error);
+    g_object_unref(read->task);
+    g_free(read);
+}
+
+/* The last reference to a task may be the last one to the store: it must fall on the main loop. */
+static gboolean on_deliver(gpointer data)
+{
+    HearthRead *read = data;
+    hearth_acquire(read);
+    if (read->error)
+        g_task_return_error(read->task, g_steal_pointer(&read->error));
+    else if (read->free_result)
+        g_task_return_pointer(read->task, g_steal_pointer(&read->result), read->free_result);
+    else
+        g_task_return_boolean(read->task, TRUE);
+    return G_SOURCE_REMOVE;
+}
+
+static void attach(HearthStoreThread *self, GSourceFunc call, void *data, GDestroyNotify free_data)
+{
+    hearth_release(data);
+    g_autoptr(GSource) source = g_idle_source_new();
+    g_source_set_priority(source, G_PRIORITY_DEFAULT);
+    g_source_set_callback(source, call, data, free_data);
+    g_source_attach(source, self->context);
+}
+
+static void deliver(HearthStoreThread *self, Job *job)
+{
+    attach(self, on_deliver, job->read, (GDestroyNotify)read_free);
+    job_free(job);
+}
+
+typedef struct {
+    GWeakRef store;
+    char *sentence;
+} Trouble;
+
+static gboolean on_trouble(gpointer data)
+{
+    Trouble *trouble = data;
+    hearth_acquire(trouble);
+    g_autoptr(GObject) store = g_weak_ref_get(&trouble->store);
+    if (store) g_signal_emit_by_name(store, "trouble", trouble->sentence);
+    return G_SOURCE_REMOVE;
+}
+
+static void trouble_free(Trouble *trouble)
+{
+    g_weak_ref_clear(&trouble->store);
+    g_free(trouble->sentence);
+    g_free(trouble);
+}
+
+static void tell_trouble(HearthStoreThread *self, const char *sentence)
+{
+    Trouble *trouble = g_new0(Trouble, 1);
+    g_weak_ref_init(&trouble->store, self->store);
+    trouble->sentence = g_strdup(sentence);
+    attach(self, on_trouble, trouble, (GDestroyNotify)trouble_free);
+}
+
+/* ---- the queue, with the mutex held ---------------------------------------------------------- */
+
+/* Registers a write at its place in the queue, or merges it into the partial that it continues.
+ * What puts a whole message ends the merging: later partials go on top of it. */
+static bool merge_or_note(HearthStoreThread *self, Job *job)
+{
+    HearthWrite *write = job->write;
+    if (!write) return false;
+    if (write->kind == HEARTH_WRITE_MESSAGE) {
+        g_hash_table_remove(self->partials, &write->id);
+        return false;
+    }
+    if (write->kind != HEARTH_WRITE_PARTIAL) return false;
+    Job *earlier = g_hash_table_lookup(self->partials, &write->id);
+    if (earlier) {
+        hearth_write_merge(earlier->write, g_steal_pointer(&job->write));
+        job_free(job);
+        return true;
+    }
+    g_hash_table_insert(self->partials, &write->id, job);
+    return false;
+}
+
+static void enqueue(HearthStoreThread *self, Job *job)
+{
+    if (!merge_or_note(self, job)) g_queue_push_tail(&self->queue, job);
+}
+
+static Job *dequeue(HearthStoreThread *self)
+{
+    Job *job = g_queue_pop_head(&self->queue);
+    if (job && job->write && job->write->kind == HEARTH_WRITE_PARTIAL &&
+        g_hash_table_lookup(self->partials, &job->write->id) == job)
+        g_hash_table_remove(self->partials, &job->write->id);
+    return job;
+}
+
+/* Puts jobs back before all others, in their order, and merges what now stands in one queue. */
+static void put_back(HearthStoreThread *self, GQueue *jobs)
+{
+    GQueue later = self->queue;
+    g_queue_init(&self->queue);
+    g_hash_table_remove_all(self->partials);
+    Job *job;
+    while ((job = g_queue_pop_head(jobs))) enqueue(self, job);
+    while ((job = g_queue_pop_head(&later))) enqueue(self, job);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+/* These stay wrong however often they are tried; anything else may pass. */
+static bool is_hopeless(int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_CONSTRAINT:
+    case SQLITE_TOOBIG:
+    case SQLITE_MISMATCH:
+    case SQLITE_RANGE: return true;
+    default: return false;
+    }
+}
+
+static int apply(HearthStoreThread *self, const HearthWrite *write)
+{
+    int rc = hearth_write_apply(write, self->db);
+    if (rc == SQLITE_CORRUPT_VTAB && !self->reindexed) { /* the index alone: it can be made again */
+        self->reindexed = TRUE;
+        rc = hearth_schema_reindex(self->db);
+        if (!rc) rc = hearth_write_apply(write, self->db);
+    }
+    if (!is_hopeless(rc)) return rc;
+    g_warning("The history cannot hold a row of table %d: %s", (int)write->kind,
+              sqlite3_errstr(rc));
+    return SQLITE_OK;
+}
+
+static void rollback(HearthStoreThread *self)
+{
+    if (!sqlite3_get_autocommit(hearth_db_get_sqlite(self->db)))
+        hearth_db_exec(self->db, "ROLLBACK");
+}
+
+/* The transaction has failed: all that was in it waits for the next try. */
+static void fail(HearthStoreThread *self, int rc)
+{
+    g_autoptr(GError) error = NULL;
+    hearth_db_error(&error, self->db, rc);
+    rollback(self);
+    if (hearth_db_is_damage(rc) && !self->marked) {
+        hearth_opening_mark(self->path);
+        self->marked = TRUE;
+    }
+    hearth_lock(&self->mutex);
+    put_back(self, &self->batch);
+    gint64 wait = self->closing ? RETRY_AT_END_AFTER : RETRY_AFTER;
+    hearth_unlock(&self->mutex);
+    self->retry_at = g_get_monotonic_time() + wait;
+    if (!self->trouble) tell_trouble(self, error->message);
+    self->trouble = TRUE;
+}
+
+static void commit(HearthStoreThread *self)
+{
+    if (g_queue_is_empty(&self->batch)) return;
+    int rc = hearth_db_exec(self->db, "COMMIT");
+    if (rc) {
+        fail(self, rc);
+        return;
+    }
+    g_queue_clear_full(&self->batch, (GDestroyNotify)job_free);
+    if (self->trouble) tell_trouble(self, NULL);
+    self->trouble = FALSE;
+}
+
+/* Into the open transaction; takes the job. */
+static void write_one(HearthStoreThread *self, Job *job)
+{
+    int rc = SQLITE_OK;
+    bool first = g_queue_is_empty(&self->batch);
+    g_queue_push_tail(&self->batch, job);
+    if (first) {
+        self->batch_began = g_get_monotonic_time();
+        rc = hearth_db_exec(self->db, "BEGIN IMMEDIATE");
+    }
+    if (!rc) rc = apply(self, job->write);
+    if (rc)
+        fail(self, rc);
+    else if (g_get_monotonic_time() - self->batch_began > LONGEST_BATCH)
+        commit(self);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static int on_progress(void *data)
+{
+    Job *job = data;
+    HearthStoreThread *self = job->read->thread;
+    GCancellable *cancellable = g_task_get_cancellable(job->read->task);
+    return g_cancellable_is_cancelled(cancellable) || g_atomic_int_get(&self->closing);
+}
+
+/* One slice of a read; takes the job. */
+static void read_one(HearthStoreThread *self, Job *job)
+{
+    HearthRead *read = job->read;
+    HearthReadState state = HEARTH_READ_FAILED;
+    GCancellable *cancellable = g_task_get_cancellable(read->task);
+    if (g_atomic_int_get(&self->closing))
+        g_set_error_literal(&read->error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "Closing");
+    else if (!g_cancellable_set_error_if_cancelled(cancellable, &read->error)) {
+        sqlite3 *sqlite = hearth_db_get_sqlite(self->db);
+        sqlite3_progress_handler(sqlite, LOOK_EVERY, on_progress, job);
+        state = read->run(read, self->db, &read->error);
+        sqlite3_progress_handler(sqlite, 0, NULL, NULL);
+    }
+    if (state == HEARTH_READ_MORE)
+        g_queue_push_tail(&self->background, job);
+    else
+        deliver(self, job);
+}
+
+/* While the disk refuses: the writes before the read, the read, and back. */
+static void read_over(HearthStoreThread *self, GQueue *writes, Job *job)
+{
+    int rc = hearth_db_exec(self->db, "BEGIN");
+    for (GList *link = writes->head; link && !rc; link = link->next)
+        rc = apply(self, ((Job *)link->data)->write);
+    read_one(self, job); /* even if that failed: what is on the disk is better than nothing */
+    rollback(self);
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+/* With the mutex held: the first read of the queue with the writes before it, or NULL. */
+static Job *steal_read(HearthStoreThread *self, GQueue *ret_writes)
+{
+    GList *link = self->queue.head;
+    while (link && !((Job *)link->data)->read) link = link->next;
+    if (!link) return NULL;
+    Job *job;
+    while (!(job = dequeue(self))->read) g_queue_push_tail(ret_writes, job);
+    return job;
+}
+
+/* In trouble: reads go on, writes are tried when it is time. False: wait until retry_at. */
+static bool turn_in_trouble(HearthStoreThread *self)
+{
+    GQueue writes = G_QUEUE_INIT;
+    Job *job = steal_read(self, &writes);
+    if (job) {
+        hearth_unlock(&self->mutex);
+        read_over(self, &writes, job);
+        hearth_lock(&self->mutex);
+        put_back(self, &writes);
+        return true;
+    }
+    bool now = g_get_monotonic_time() >= self->retry_at;
+    if (!now && g_queue_is_empty(&self->background)) return false;
+    guint n = now ? self->queue.length : 0;
+    gint64 tried_at = self->retry_at; /* another value: it failed again */
+    hearth_unlock(&self->mutex);
+    if (!now) read_one(self, g_queue_pop_head(&self->background));
+    while (n-- > 0 && self->retry_at == tried_at) {
+        hearth_lock(&self->mutex);
+        job = dequeue(self);
+        hearth_unlock(&self->mutex);
+        write_one(self, job);
+    }
+    if (now && self->retry_at == tried_at) commit(self);
+    hearth_lock(&self->mutex);
+    return true;
+}
+
+/* With the mutex held, and again at return. False: there is nothing to do. */
+static bool turn(HearthStoreThread *self)
+{
+    if (self->trouble) return turn_in_trouble(self);
+    Job *job = dequeue(self);
+    if (!job && g_queue_is_empty(&self->batch) && g_queue_is_empty(&self->background)) return false;
+    hearth_unlock(&self->mutex);
+    if (job && job->write) {
+        write_one(self, job);
+    } else {
+        commit(self);
+        if (self->trouble && job) { /* it must see the writes that have just failed */
+            hearth_lock(&self->mutex);
+            enqueue(self, job);
+            return true;
+        }
+        if (!job) job = g_queue_pop_head(&self->background);
+        if (job) read_one(self, job);
+    }
+    hearth_lock(&self->mutex);
+    return true;
+}
+
+/* Nothing to do now: waits. With the mutex held. False: it is the end. */
+static bool wait_for_work(HearthStoreThread *self)
+{
+    bool open = self->db != NULL;
+    if (self->closing) {
+        bool waiting = open && self->trouble && !g_queue_is_empty(&self->queue);
+        if (!waiting || g_get_monotonic_time() >= self->deadline) return false;
+    }
+    gint64 until = self->trouble ? self->retry_at : G_MAXINT64;
+    if (self->closing)
+        until = MIN(MIN(until, self->deadline), g_get_monotonic_time() + RETRY_AT_END_AFTER);
+    if (until == G_MAXINT64)
+        hearth_wait(&self->cond, &self->mutex);
+    else
+        hearth_wait_until(&self->cond, &self->mutex, until);
+    if (self->closing) self->retry_at = MIN(self->retry_at, g_get_monotonic_time());
+    return true;
+}
+
+static void open_db(HearthStoreThread *self)
+{
+    Job *job = g_new0(Job, 1);
+    job->read = g_steal_pointer(&self->opener);
+    hearth_unlock(&self->mutex);
+    job->read->run(job->read, NULL, &job->read->error);
+    deliver(self, job);
+    hearth_lock(&self->mutex);
+}
+
+/* What nobody will answer or write any more. */
+static void drop_rest(HearthStoreThread *self)
+{
+    Job *job;
+    while ((job = g_queue_pop_head(&self->queue)) || (job = g_queue_pop_head(&self->background))) {
+        if (!job->read) {
+            job_free(job);
+            continue;
+        }
+        g_set_error_literal(&job->read->error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "Closing");
+        deliver(self, job);
+    }
+    g_hash_table_remove_all(self->partials);
+}
+
+static gpointer run(gpointer data)
+{
+    HearthStoreThread *self = data;
+    hearth_lock(&self->mutex);
+    for (;;) {
+        if (self->opener) open_db(self);
+        if (self->db && turn(self)) continue;
+        if (!wait_for_work(self)) break;
+    }
+    drop_rest(self);
+    hearth_unlock(&self->mutex);
+    g_clear_pointer(&self->db, hearth_db_free);
+    return NULL;
+}
+
+/* ---- for others ------------------------------------------------------------------------------ */
+
+HearthStoreThread *hearth_store_thread_new(const char *path, GObject *store)
+{
+    HearthStoreThread *self = g_new0(HearthStoreThread, 1);
+    g_mutex_init(&self->mutex);
+    g_cond_init(&self->cond);
+    self->partials = g_hash_table_new(g_int64_hash, g_int64_equal);
+    self->context = g_main_context_ref_thread_default();
+    self->store = store;
+    self->path = g_strdup(path);
+    self->gthread = g_thread_new("store", run, self);
+    return self;
+}
+
+void hearth_store_thread_close(HearthStoreThread *self, int seconds)
+{
+    if (!self->gthread) return;
+    hearth_lock(&self->mutex);
+    self->deadline = g_get_monotonic_time() + seconds * G_TIME_SPAN_SECOND;
+    g_atomic_int_set(&self->closing, TRUE);
+    g_cond_signal(&self->cond);
+    hearth_unlock(&self->mutex);
+    g_thread_join(g_steal_pointer(&self->gthread));
+}
+
+void hearth_store_thread_free(HearthStoreThread *self)
+{
+    if (!self) return;
+    g_assert(!self->gthread);
+    g_hash_table_unref(self->partials);
+    g_main_context_unref(self->context);
+    g_mutex_clear(&self->mutex);
+    g_cond_clear(&self->cond);
+    g_free(self->path);
+    g_free(self);
+}
+
+static void push(HearthStoreThread *self, HearthWrite *write, HearthRead *read)
+{
+    Job *job = g_new0(Job, 1);
+    job->write = write;
+    job->read = read;
+    if (read) read->thread = self;
+    hearth_lock(&self->mutex);
+    enqueue(self, job);
+    if (!self->gthread) drop_rest(self);
+    g_cond_signal(&self->cond);
+    hearth_unlock(&self->mutex);
+}
+
+void hearth_store_thread_write(HearthStoreThread *self, HearthWrite *write)
+{
+    push(self, write, NULL);
+}
+
+void hearth_store_thread_read(HearthStoreThread *self, HearthRead *read) { push(self, NULL, read); }
+
+void hearth_store_thread_open(HearthStoreThread *self, HearthRead *read)
+{
+    read->thread = self;
+    hearth_lock(&self->mutex);
+    self->opener = read;
+    g_cond_signal(&self->cond);
+    hearth_unlock(&self->mutex);
+}
+
+const char *hearth_store_thread_get_path(HearthStoreThread *self) { return self->path; }
+
+void hearth_store_thread_set_db(HearthStoreThread *self, HearthDb *db, gint64 last_id)
+{
+    hearth_lock(&self->mutex);
+    self->db = db;
+    self->last_id = last_id;
+    hearth_unlock(&self->mutex);
+}
+
+gint64 hearth_store_thread_new_ids(HearthStoreThread *self, guint n)
+{
+    hearth_lock(&self->mutex);
+    gint64 first = self->last_id + 1;
+    self->last_id += n;
+    hearth_unlock(&self->mutex);
+    return first;
+}

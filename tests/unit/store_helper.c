@@ -1,0 +1,211 @@
+#include "store_helper.h"
+
+#include <glib/gstdio.h>
+#include <sqlite3.h>
+
+#define TEST_PART
+#include "test.h"
+
+#define PATIENCE (10 * G_TIME_SPAN_SECOND)
+
+typedef struct {
+    bool done;
+    GAsyncResult *result;
+} Wait;
+
+static void on_done(GObject *source, GAsyncResult *result, void *data)
+{
+    (void)source;
+    Wait *wait = data;
+    wait->done = true;
+    wait->result = g_object_ref(result);
+}
+
+/* Leaves wait->result; NULL after ten seconds without an answer, which no test survives. */
+static void wait_for(Wait *wait)
+{
+    gint64 end = g_get_monotonic_time() + 6 * PATIENCE;
+    while (!wait->done && g_get_monotonic_time() < end) {
+        if (!g_main_context_iteration(NULL, FALSE)) g_usleep(100);
+    }
+    if (!wait->done) {
+        printf("Bail out! the store does not answer\n");
+        exit(1);
+    }
+}
+
+static void on_trouble(HearthStore *store, const char *sentence, Fixture *fixture)
+{
+    (void)store;
+    if (!sentence) {
+        fixture->n_well++;
+        return;
+    }
+    fixture->n_trouble++;
+    g_free(fixture->trouble);
+    fixture->trouble = g_strdup(sentence);
+}
+
+void fixture_open(Fixture *fixture)
+{
+    g_clear_pointer(&fixture->notice, g_free);
+    g_clear_pointer(&fixture->refusal, g_free);
+    fixture->store = hearth_store_new(fixture->path);
+    g_signal_connect(fixture->store, "trouble", G_CALLBACK(on_trouble), fixture);
+    Wait wait = {0};
+    hearth_store_open_async(fixture->store, on_done, &wait);
+    wait_for(&wait);
+    g_autoptr(GError) error = NULL;
+    if (!hearth_store_open_finish(fixture->store, wait.result, &fixture->notice, &error))
+        fixture->refusal = g_strdup(error->message);
+    g_object_unref(wait.result);
+}
+
+void fixture_init(Fixture *fixture)
+{
+    *fixture = (Fixture){.folder = g_dir_make_tmp("store-XXXXXX", NULL)};
+    fixture->path = g_build_filename(fixture->folder, "history.db", NULL);
+    fixture_open(fixture);
+}
+
+void fixture_init_memory(Fixture *fixture)
+{
+    *fixture = (Fixture){0};
+    fixture_open(fixture);
+}
+
+void fixture_close(Fixture *fixture)
+{
+    if (!fixture->store) return;
+    hearth_store_close(fixture->store, 10);
+    while (g_main_context_iteration(NULL, FALSE)) {}
+    g_signal_handlers_disconnect_by_data(fixture->store, fixture);
+    CHECK_INT(G_OBJECT(fixture->store)->ref_count, 1);
+    g_clear_object(&fixture->store);
+}
+
+static void remove_folder(const char *folder)
+{
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        g_remove(path);
+    }
+    g_rmdir(folder);
+}
+
+void fixture_clear(Fixture *fixture)
+{
+    fixture_close(fixture);
+    if (fixture->folder) remove_folder(fixture->folder);
+    g_free(fixture->folder);
+    g_free(fixture->path);
+    g_free(fixture->notice);
+    g_free(fixture->refusal);
+    g_free(fixture->trouble);
+}
+
+HearthOverview *fixture_overview(Fixture *fixture)
+{
+    Wait wait = {0};
+    hearth_store_overview_async(fixture->store, NULL, on_done, &wait);
+    wait_for(&wait);
+    g_autoptr(GError) error = NULL;
+    HearthOverview *overview = hearth_store_overview_finish(fixture->store, wait.result, &error);
+    CHECK_MSG(overview, "no overview: %s", error ? error->message : "?");
+    g_object_unref(wait.result);
+    return overview;
+}
+
+GPtrArray *fixture_messages(Fixture *fixture, gint64 conversation)
+{
+    Wait wait = {0};
+    hearth_store_messages_async(fixture->store, conversation, NULL, on_done, &wait);
+    wait_for(&wait);
+    g_autoptr(GError) error = NULL;
+    GPtrArray *messages = hearth_store_messages_finish(fixture->store, wait.result, &error);
+    CHECK_MSG(messages, "no messages: %s", error ? error->message : "?");
+    g_object_unref(wait.result);
+    return messages;
+}
+
+void fixture_wait(Fixture *fixture) { hearth_overview_free(fixture_overview(fixture)); }
+
+gint64 fixture_conversation(Fixture *fixture, const char *title)
+{
+    gint64 now = g_get_real_time();
+    HearthConversationRow row = {.id = hearth_store_new_id(fixture->store),
+                                 .title = (char *)title,
+                                 .created = now,
+                                 .updated = now};
+    hearth_store_put_conversation(fixture->store, &row);
+    return row.id;
+}
+
+gint64 fixture_message(Fixture *fixture, gint64 conversation, gint64 parent, HearthRole role,
+                       const char *content)
+{
+    HearthMessageRow row = {.id = hearth_store_new_id(fixture->store),
+                            .conversation = conversation,
+                            .parent = parent,
+                            .role = role,
+                            .state = HEARTH_STATE_DONE,
+                            .content = (char *)content,
+                            .created = g_get_real_time()};
+    hearth_store_put_message(fixture->store, &row);
+    return row.id;
+}
+
+gint64 fixture_folder(Fixture *fixture, const char *name)
+{
+    HearthFolderRow row = {hearth_store_new_id(fixture->store), (char *)name};
+    hearth_store_put_folder(fixture->store, &row);
+    return row.id;
+}
+
+gint64 fixture_persona(Fixture *fixture, const char *name, const char *prompt)
+{
+    HearthPersonaRow row = {hearth_store_new_id(fixture->store), (char *)name, (char *)prompt};
+    hearth_store_put_persona(fixture->store, &row);
+    return row.id;
+}
+
+HearthConversationRow *find_conversation(HearthOverview *overview, gint64 id)
+{
+    for (guint i = 0; overview && i < overview->conversations->len; i++) {
+        HearthConversationRow *row = overview->conversations->pdata[i];
+        if (row->id == id) return row;
+    }
+    return NULL;
+}
+
+HearthMessageRow *find_message(GPtrArray *messages, gint64 id)
+{
+    for (guint i = 0; messages && i < messages->len; i++) {
+        HearthMessageRow *row = messages->pdata[i];
+        if (row->id == id) return row;
+    }
+    return NULL;
+}
+
+char *outside(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    CHECK_INT(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 5000);
+    char *value = NULL;
+    const char *rest = sql;
+    while (*rest) {
+        sqlite3_stmt *statement = NULL;
+        int rc = sqlite3_prepare_v2(db, rest, -1, &statement, &rest);
+        CHECK_MSG(rc == SQLITE_OK, "%s: %s", sqlite3_errmsg(db), sql);
+        if (rc) break;
+        while ((rc = sqlite3_step(statement)) == SQLITE_ROW)
+            if (!value) value = g_strdup((const char *)sqlite3_column_text(statement, 0));
+        CHECK_MSG(rc == SQLITE_DONE, "%s: %s", sqlite3_errmsg(db), sql);
+        sqlite3_finalize(statement);
+    }
+    sqlite3_close(db);
+    return value;
+}
