@@ -30,9 +30,20 @@ bool eng_model_has_text(const EngModel *model, EngError *err);
 /* prompt.c: the variables that a template finds besides the request's: {"bos_token": …}; free(). */
 char *eng_prompt_defaults(const EngModel *model);
 
-/* prompt.c: the text of a conversation as the model's template writes it, or in the plain
- * "role: content" form when the file has none. See eng_session_prompt. *ret_text is malloc'ed. */
+/* A prompt as text, up to where the answer begins. */
+typedef struct {
+    char *text; /* malloc'ed, like `begun` */
+    size_t len;
+    char *begun; /* the same with what there is of an answer to be gone on with; NULL = a new one */
+    size_t begun_len;
+    EngPart part; /* in which it goes on */
+    bool thought; /* it has had its thinking, or is at it */
+} EngPrompt;
+
+/* prompt.c: a conversation as the model's template writes it, or in the plain "role: content" form
+ * when the file has none. See eng_session_prompt. */
 bool eng_prompt_render(const EngModel *model, const EngMessage *messages, size_t n,
-                       const char *variables, char **ret_text, size_t *ret_len, EngError *err);
+                       const char *variables, EngPrompt *ret_prompt, EngError *err);
+void eng_prompt_clear(EngPrompt *prompt);
 
 #endif

@@ -1,9 +1,6 @@
-/* A conversation's timeline: the one place that knows the order prompt → tokens → KV → exec →
- * sample.
- *
- * tokens[0 … n_past) are in the KV cache, tokens[n_past … n_tokens) wait to be computed: the rest
- * of the prompt, or the token drawn last. When nothing waits, `logits` belong to the last token and
- * the next step draws. */
+/* A session computes and writes: tokens → KV → exec → sample → text. session.h has its shape. */
+#include "session.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,38 +8,6 @@
 
 #include "base/num.h"
 #include "base/sys.h"
-#include "chat/reply.h"
-#include "model.h"
-#include "sample/sampler.h"
-
-typedef enum { IDLE, READING, WRITING, ENDED } State;
-
-struct EngSession {
-    EngModel *model;
-    EngKv kv;
-    int32_t *tokens; /* [context] */
-    int n_tokens, n_past;
-    float *logits; /* [n_vocab] */
-    bool has_logits;
-    State state;
-    EngStopReason reason;
-
-    EngSampling sampling;
-    EngSampler *sampler; /* NULL until the next prompt when the settings changed */
-    int n_breakers;
-    int32_t breakers[4];
-
-    /* Text on its way out: segments of `text`, given out one per step. */
-    EngUtf8Stream utf8;
-    EngReply reply;
-    char *utf8_out, *text, *emit;
-    size_t n_text;
-    EngReplySegment *segments; /* text pointers into `text` */
-    int n_segments, next_segment;
-
-    EngStats stats;
-    double asked_at;
-};
 
 EngSessionSettings eng_session_defaults(void) { return (EngSessionSettings){0, ENG_KV_F16}; }
 
@@ -139,79 +104,6 @@ bool eng_session_sampler(EngSession *session, const EngSampling *sampling, EngEr
     return true;
 }
 
-/* ---- prompt ---------------------------------------------------------------------------------- */
-
-/* A template that writes BOS itself must not get a second one. */
-static bool begins_with_bos(const EngTokenizer *t, const char *text, size_t len)
-{
-    const char *bos;
-    int32_t id = eng_tokenizer_bos(t);
-    size_t n = id < 0 ? 0 : eng_tokenizer_piece(t, id, true, false, &bos);
-    return n > 0 && len >= n && memcmp(text, bos, n) == 0;
-}
-
-static bool make_sampler(EngSession *s, EngError *err)
-{
-    if (!s->sampler) {
-        s->sampler = eng_sampler_new(&s->sampling, s->model->h.n_vocab, s->kv.context, err);
-        if (!s->sampler) return false;
-        eng_sampler_set_breakers(s->sampler, s->breakers, s->n_breakers);
-    }
-    eng_sampler_reset(s->sampler, s->sampling.seed);
-    return true;
-}
-
-/* Keeps what the cache already holds of the new prompt; at least one token is computed, since the
- * last one's logits are wanted. */
-static void take_prompt(EngSession *s, const int32_t *tokens, int n)
-{
-    int common = 0;
-    while (common < s->n_past && common < n - 1 && s->tokens[common] == tokens[common]) common++;
-    memcpy(s->tokens, tokens, (size_t)n * sizeof *tokens);
-    s->n_past = common;
-    s->n_tokens = n;
-    s->has_logits = false;
-    s->state = READING;
-    s->n_segments = s->next_segment = 0;
-    s->n_text = 0;
-    s->utf8 = (EngUtf8Stream){0};
-    s->stats = (EngStats){.context = s->kv.context,
-                          .kv_bytes = s->kv.bytes,
-                          .prompt_tokens = n,
-                          .reused_tokens = common};
-}
-
-bool eng_session_prompt(EngSession *session, const EngMessage *messages, size_t n,
-                        const char *variables, EngError *err)
-{
-    const EngTokenizer *t = session->model->tokenizer;
-    double now = eng_sys_now();
-    char *text;
-    size_t len, n_tokens = 0;
-    int32_t *tokens = NULL;
-    if (!eng_model_has_text(session->model, err)) return false;
-    if (!eng_prompt_render(session->model, messages, n, variables, &text, &len, err)) return false;
-    EngTokenizeOptions options = {!begins_with_bos(t, text, len), true};
-    bool ok = eng_tokenizer_encode(t, text, len, options, &tokens, &n_tokens, err);
-    if (ok && n_tokens == 0)
-        ok = eng_fail(err, ENG_ERR_USAGE, "The prompt is empty: write a message first.");
-    if (ok && n_tokens >= (size_t)session->kv.context)
-        ok = eng_fail(
-            err, ENG_ERR_CONTEXT,
-            "The prompt has %zu tokens and the context holds %d, with room for the answer: "
-            "shorten the prompt or choose a larger context.",
-            n_tokens, session->kv.context);
-    if (ok) ok = make_sampler(session, err);
-    if (ok) {
-        take_prompt(session, tokens, (int)n_tokens);
-        eng_reply_init(&session->reply, text, len);
-        session->asked_at = now;
-    }
-    free(tokens);
-    free(text);
-    return ok;
-}
-
 /* ---- computing ------------------------------------------------------------------------------- */
 
 /* Adds `n` waiting tokens of a session to the model's batch; `all` = logits of each, not of the
@@ -270,7 +162,7 @@ static void share_batch(EngSession *const *sessions, size_t n, Share *shares)
         for (size_t i = 0; i < n; i++) {
             EngSession *s = sessions[i];
             bool mine = s->next_segment >= s->n_segments && waiting(s) > 0 &&
-                        s->state == (pass == 0 ? WRITING : READING);
+                        s->state == (pass == 0 ? ENG_WRITING : ENG_READING);
             if (pass == 0) shares[i] = (Share){0, -1};
             if (!mine || room == 0 || outs == 0) continue;
             Share *share = &shares[i];
@@ -293,7 +185,7 @@ static bool take_shares(EngSession *const *sessions, size_t n, const Share *shar
         if (shares[i].n == 0) continue;
         if (shares[i].out_row >= 0 && !take_logits(s, shares[i].out_row, err)) return false;
         s->n_past += shares[i].n;
-        if (s->state == READING)
+        if (s->state == ENG_READING)
             s->stats.prefill_s += seconds;
         else
             s->stats.decode_s += seconds;
@@ -325,7 +217,7 @@ static void keep_segments(EngSession *s, int n)
     for (int i = 0; i < n; i++) s->n_text += s->segments[s->n_segments++].len;
 }
 
-static void queue_text(EngSession *s, size_t len)
+void eng_session_queue_text(EngSession *s, size_t len)
 {
     for (size_t at = 0, n; at < len; at += n) {
         n = ENG_MIN(ENG_REPLY_PUSH, len - at);
@@ -337,9 +229,9 @@ static void queue_text(EngSession *s, size_t len)
 
 static void end(EngSession *s, EngStopReason reason)
 {
-    s->state = ENDED;
+    s->state = ENG_ENDED;
     s->reason = reason;
-    queue_text(s, eng_utf8_stream_flush(&s->utf8, s->utf8_out));
+    eng_session_queue_text(s, eng_utf8_stream_flush(&s->utf8, s->utf8_out));
     keep_segments(s, eng_reply_flush(&s->reply, s->text + s->n_text, s->segments + s->n_segments));
 }
 
@@ -359,7 +251,7 @@ static bool draw(EngSession *s, EngError *err)
     const char *bytes;
     /* Control tokens keep their text here: <think> is one in many vocabularies. */
     size_t n = eng_tokenizer_piece(t, token, true, false, &bytes);
-    queue_text(s, eng_utf8_stream_push(&s->utf8, bytes, n, s->utf8_out));
+    eng_session_queue_text(s, eng_utf8_stream_push(&s->utf8, bytes, n, s->utf8_out));
     if (s->n_tokens < s->kv.context) s->tokens[s->n_tokens++] = token;
     if (s->n_tokens >= s->kv.context)
         end(s, ENG_STOP_CONTEXT);
@@ -372,17 +264,17 @@ static bool draw(EngSession *s, EngError *err)
 static bool say(EngSession *s, const Share *share, EngStep *ret, EngError *err)
 {
     *ret = (EngStep){.kind = ENG_IDLE};
-    if (s->state == READING && share->n > 0) {
+    if (s->state == ENG_READING && share->n > 0) {
         *ret = (EngStep){.kind = ENG_PREFILL, .done = s->n_past, .total = s->n_tokens};
-        if (waiting(s) == 0) s->state = WRITING;
+        if (waiting(s) == 0) s->state = ENG_WRITING;
         return true;
     }
-    if (s->state == READING) { /* another session's prompt took the whole batch */
+    if (s->state == ENG_READING) { /* another session's prompt took the whole batch */
         *ret = (EngStep){.kind = ENG_PREFILL, .done = s->n_past, .total = s->n_tokens};
         return true;
     }
     bool queued = s->next_segment < s->n_segments;
-    if (s->state == WRITING && !queued && waiting(s) == 0) {
+    if (s->state == ENG_WRITING && !queued && waiting(s) == 0) {
         if (!draw(s, err)) return false;
         queued = s->next_segment < s->n_segments;
     }
@@ -391,12 +283,12 @@ static bool say(EngSession *s, const Share *share, EngStep *ret, EngError *err)
         memcpy(s->emit, seg->text, seg->len);
         s->emit[seg->len] = 0;
         *ret = (EngStep){.kind = ENG_TEXT, .part = seg->part, .text = s->emit, .len = seg->len};
-    } else if (s->state == WRITING) {
+    } else if (s->state == ENG_WRITING) {
         s->emit[0] = 0;
         *ret = (EngStep){.kind = ENG_TEXT, .part = s->reply.part, .text = s->emit};
-    } else if (s->state == ENDED) {
+    } else if (s->state == ENG_ENDED) {
         *ret = (EngStep){.kind = ENG_DONE, .reason = s->reason};
-        s->state = IDLE;
+        s->state = ENG_AT_REST;
     }
     return true;
 }
@@ -457,7 +349,7 @@ bool eng_session_eval(EngSession *session, const int32_t *tokens, size_t n, floa
             return eng_fail(err, ENG_ERR_REFUSED,
                             "Token %d is not in this vocabulary: its tokens are 0 to %d.",
                             tokens[i], m->h.n_vocab - 1);
-    session->state = IDLE;
+    session->state = ENG_AT_REST;
     session->n_tokens = session->n_past; /* tokens that never reached the cache are forgotten */
     if (n) memcpy(session->tokens + session->n_past, tokens, n * sizeof *tokens);
     size_t most = (size_t)(ret_logits ? m->backend->max_out : m->backend->max_tokens);
@@ -481,7 +373,7 @@ void eng_session_rewind(EngSession *session, size_t n)
     if (n < (size_t)session->n_past) session->n_past = (int)n;
     session->n_tokens = session->n_past;
     session->has_logits = false;
-    session->state = IDLE;
+    session->state = ENG_AT_REST;
     session->n_segments = session->next_segment = 0;
 }
 

@@ -51,12 +51,14 @@ static void fail(Reply *reply, const EngError *failure)
 /* ---- the prompt -------------------------------------------------------------------------------
  */
 
+/* request->goes_on needs no more than its last turn: the engine goes on with an assistant's. */
 static bool ask(Reply *reply, const HearthRequest *request, EngError *failure)
 {
     g_autofree EngMessage *messages = g_new0(EngMessage, request->turns->len + 1);
     for (guint i = 0; i < request->turns->len; i++) {
         const HearthTurn *turn = g_ptr_array_index(request->turns, i);
-        messages[i] = (EngMessage){.role = turn->role, .content = turn->content};
+        messages[i] =
+            (EngMessage){.role = turn->role, .content = turn->content, .thinking = turn->thinking};
     }
     return eng_session_sampler(reply->session, &request->sampling, failure) &&
            eng_session_prompt(reply->session, messages, request->turns->len, NULL, failure);

@@ -36,6 +36,11 @@ void eng_reply_init(EngReply *reply, const char *prompt, size_t len)
     reply->thought = true;
 }
 
+void eng_reply_go_on(EngReply *reply, EngPart part, bool thought)
+{
+    *reply = (EngReply){.part = part, .thought = thought};
+}
+
 typedef struct {
     EngReply *reply;
     char *out;

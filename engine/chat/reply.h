@@ -27,6 +27,9 @@ typedef struct {
 /* `prompt` is the rendered prompt, whose end decides in which part the answer begins. */
 void eng_reply_init(EngReply *reply, const char *prompt, size_t len);
 
+/* For an answer of which there is text already, in `part`; `thought`: it has begun to think. */
+void eng_reply_go_on(EngReply *reply, EngPart part, bool thought);
+
 #define ENG_REPLY_PUSH 512    /* most bytes per push */
 #define ENG_REPLY_SEGMENTS 80 /* most segments that they can make */
 

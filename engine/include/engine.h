@@ -211,14 +211,20 @@ EngSampling eng_sampling_defaults(void);
 bool eng_session_sampler(EngSession *session, const EngSampling *sampling, EngError *err);
 
 typedef struct {
-    const char *role;    /* "system", "user", "assistant", "tool" */
-    const char *content; /* may be NULL when `extra` carries it */
-    const char *extra;   /* JSON object merged into the message (tool_calls, name, …), or NULL */
+    const char *role;     /* "system", "user", "assistant", "tool" */
+    const char *content;  /* may be NULL when `extra` carries it */
+    const char *extra;    /* JSON object merged into the message (tool_calls, name, …), or NULL */
+    const char *thinking; /* "reasoning_content" of an assistant's turn, or NULL; whether a past
+                           * thought is shown to the model is the template's decision */
 } EngMessage;
 
 /* Starts an answer to the whole history. `variables` is a JSON object merged into the template's
  * variables (tools, enable_thinking, …), or NULL. Computes nothing yet. A model without a template
- * gets the plain "role: content" form. ENG_ERR_CONTEXT when the prompt leaves no room. */
+ * gets the plain "role: content" form. ENG_ERR_CONTEXT when the prompt leaves no room.
+ *
+ * A last message of the role "assistant" is not answered but gone on with, token by token: behind
+ * its content or, when it has thinking and no content, inside the thought. When it is what this
+ * session wrote last, it goes on exactly where it was left. The steps give what is new alone. */
 bool eng_session_prompt(EngSession *session, const EngMessage *messages, size_t n,
                         const char *variables, EngError *err);
 

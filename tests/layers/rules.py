@@ -21,7 +21,8 @@ ENGINE = {
     "cpu": ["base", "load/quant.h", "load/unpack.h", "model/op.h", "plan/backend.h"],
     "cuda": ["base", "load/quant.h", "load/unpack.h", "model/op.h", "plan/backend.h"],
 }
-SEE_ALL = {"engine/engine.c", "engine/session.c", "engine/model.h"}  # model.h: what they share
+SEE_ALL = {"engine/engine.c", "engine/ask.c", "engine/session.c",
+           "engine/model.h", "engine/session.h"}  # the headers: what they share
 
 POSIX_HEADERS = re.compile(
     r"^(unistd|fcntl|pthread|dlfcn|sched|dirent|poll|semaphore|termios|glob|fnmatch|regex|strings"

@@ -1,0 +1,47 @@
+/* A conversation's timeline, between session.c, which computes and writes, and ask.c, which begins
+ * an answer.
+ *
+ * tokens[0 … n_past) are in the KV cache, tokens[n_past … n_tokens) wait to be computed: the rest
+ * of the prompt, or the token drawn last. When nothing waits, `logits` belong to the last token and
+ * the next step draws. */
+#ifndef ENG_SESSION_H
+#define ENG_SESSION_H
+
+#include "chat/reply.h"
+#include "model.h"
+#include "sample/sampler.h"
+
+typedef enum { ENG_AT_REST, ENG_READING, ENG_WRITING, ENG_ENDED } EngSessionState;
+
+struct EngSession {
+    EngModel *model;
+    EngKv kv;
+    int32_t *tokens; /* [context] */
+    int n_tokens, n_past;
+    int answer_at; /* where the tokens of the answer begin; -1 = nowhere that is known */
+    float *logits; /* [n_vocab] */
+    bool has_logits;
+    EngSessionState state;
+    EngStopReason reason;
+
+    EngSampling sampling;
+    EngSampler *sampler; /* NULL until the next prompt when the settings changed */
+    int n_breakers;
+    int32_t breakers[4];
+
+    /* Text on its way out: segments of `text`, given out one per step. */
+    EngUtf8Stream utf8;
+    EngReply reply;
+    char *utf8_out, *text, *emit;
+    size_t n_text;
+    EngReplySegment *segments; /* text pointers into `text` */
+    int n_segments, next_segment;
+
+    EngStats stats;
+    double asked_at;
+};
+
+/* Splits text of the answer into segments, behind those that wait to be given out. */
+void eng_session_queue_text(EngSession *session, size_t len);
+
+#endif
