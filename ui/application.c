@@ -1,29 +1,242 @@
 #include "application.h"
 
+#include <glib/gi18n-lib.h>
+#include <libintl.h>
+#include <locale.h>
+
 #include "app.h"
+#include "attention.h"
+#include "window/shortcuts.h"
+#include "window/window.h"
+
+#define RESOURCES "/io/github/hearth_ai/Hearth"
 
 struct _HearthApplication {
-    AdwApplication parent;
+    AdwApplication parent_instance;
+    HearthApp *app;
+    HearthAttention *attention;
+    GFile *first; /* a model named on the command line that made the program start */
+    bool started; /* a model has been asked for */
 };
 
 G_DEFINE_FINAL_TYPE(HearthApplication, hearth_application, ADW_TYPE_APPLICATION)
 
+/* ---- language -------------------------------------------------------------------------------- */
+
+/* Where the program lies, or NULL; g_free(). */
+static char *program_folder(void)
+{
+#ifdef G_OS_WIN32
+    g_autofree char *top = g_win32_get_package_installation_directory_of_module(NULL);
+    return top ? g_build_filename(top, "bin", NULL) : NULL;
+#else
+    g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
+    return program ? g_path_get_dirname(program) : NULL;
+#endif
+}
+
+void hearth_application_init_locale(void)
+{
+    static const char *const beside[] = {"../po", "../share/locale"};
+    g_autofree char *folder = program_folder();
+    const char *found = HEARTH_LOCALE_DIR;
+    g_autofree char *path = NULL;
+    for (size_t i = 0; folder && i < G_N_ELEMENTS(beside) && !path; i++) {
+        path = g_build_filename(folder, beside[i], NULL);
+        if (!g_file_test(path, G_FILE_TEST_IS_DIR)) g_clear_pointer(&path, g_free);
+    }
+    /* Numbers keep their decimal point: chat templates print and read them with C's functions. */
+    setlocale(LC_ALL, "");
+    setlocale(LC_NUMERIC, "C");
+    gtk_disable_setlocale();
+    bindtextdomain(GETTEXT_PACKAGE, path ? path : found);
+    bind_textdomain_codeset(GETTEXT_PACKAGE, "UTF-8");
+    textdomain(GETTEXT_PACKAGE);
+}
+
+/* ---- window ---------------------------------------------------------------------------------- */
+
+static HearthWindow *get_window(HearthApplication *self)
+{
+    for (GList *one = gtk_application_get_windows(GTK_APPLICATION(self)); one; one = one->next)
+        if (HEARTH_IS_WINDOW(one->data)) return one->data;
+    return NULL;
+}
+
+/* After the first frame: reading a model's file must not hold it up. */
+static gboolean start_model(gpointer data)
+{
+    HearthApplication *self = data;
+    if (self->started || !self->app) return G_SOURCE_REMOVE;
+    self->started = true;
+    g_autofree char *path = self->first ? g_file_get_path(self->first) : NULL;
+    hearth_app_start_model(self->app, path);
+    g_clear_object(&self->first);
+    return G_SOURCE_REMOVE;
+}
+
+static HearthWindow *present_window(HearthApplication *self)
+{
+    HearthWindow *window = get_window(self);
+    if (!window) window = hearth_window_new(GTK_APPLICATION(self), self->app);
+    gtk_window_present(GTK_WINDOW(window));
+    g_idle_add_full(G_PRIORITY_LOW, start_model, g_object_ref(self), g_object_unref);
+    return window;
+}
+
 static void hearth_application_activate(GApplication *application)
 {
-    GtkWidget *window = adw_application_window_new(GTK_APPLICATION(application));
-    gtk_window_set_title(GTK_WINDOW(window), "Hearth");
-    gtk_window_present(GTK_WINDOW(window));
+    HearthApplication *self = HEARTH_APPLICATION(application);
+    if (self->app) present_window(self);
+}
+
+static void take_file(HearthApplication *self, GFile *file)
+{
+    g_autofree char *path = g_file_get_path(file);
+    HearthWindow *window = present_window(self);
+    if (path && g_str_has_suffix(path, ".gguf") && !self->started)
+        g_set_object(&self->first, file); /* instead of the model that was used last */
+    else
+        hearth_window_take_file(window, file);
+}
+
+static void hearth_application_open(GApplication *application, GFile **files, int n,
+                                    const char *hint)
+{
+    HearthApplication *self = HEARTH_APPLICATION(application);
+    (void)hint;
+    for (int i = 0; self->app && i < n; i++) take_file(self, files[i]);
+}
+
+/* In the first instance, for every one that is started. */
+static int hearth_application_command_line(GApplication *application, GApplicationCommandLine *line)
+{
+    HearthApplication *self = HEARTH_APPLICATION(application);
+    GVariantDict *options = g_application_command_line_get_options_dict(line);
+    g_autofree const char **paths = NULL;
+    gboolean new = false;
+    if (!self->app) return 1;
+    HearthWindow *window = present_window(self);
+    g_variant_dict_lookup(options, "new", "b", &new);
+    g_variant_dict_lookup(options, G_OPTION_REMAINING, "^a&ay", &paths);
+    if (new) hearth_window_open_new(window, 0);
+    for (const char **path = paths; path && *path; path++) {
+        g_autoptr(GFile) file = g_application_command_line_create_file_for_arg(line, *path);
+        take_file(self, file);
+    }
+    return 0;
+}
+
+/* ---- actions --------------------------------------------------------------------------------- */
+
+static void on_quit(GSimpleAction *action, GVariant *target, gpointer data)
+{
+    (void)action;
+    (void)target;
+    HearthWindow *window = get_window(data);
+    if (window)
+        gtk_window_close(GTK_WINDOW(window));
+    else
+        g_application_quit(data);
+}
+
+static void on_show_conversation(GSimpleAction *action, GVariant *target, gpointer data)
+{
+    HearthApplication *self = data;
+    (void)action;
+    if (self->app) hearth_window_open_id(present_window(self), g_variant_get_int64(target));
+}
+
+/* ---- beginning and end ----------------------------------------------------------------------- */
+
+static void on_color_scheme(GSettings *settings, const char *key)
+{
+    g_autofree char *name = g_settings_get_string(settings, key);
+    AdwColorScheme scheme = g_str_equal(name, "dark")    ? ADW_COLOR_SCHEME_FORCE_DARK
+                            : g_str_equal(name, "light") ? ADW_COLOR_SCHEME_FORCE_LIGHT
+                                                         : ADW_COLOR_SCHEME_DEFAULT;
+    adw_style_manager_set_color_scheme(adw_style_manager_get_default(), scheme);
+}
+
+/* Each folder of ui/ may bring a style sheet of its own. */
+static void load_styles(void)
+{
+    g_auto(GStrv) folders = g_resources_enumerate_children(RESOURCES, 0, NULL);
+    for (char **folder = folders; folder && *folder; folder++) {
+        g_autofree char *path = g_strconcat(RESOURCES "/", *folder, "style.css", NULL);
+        if (!g_resources_get_info(path, 0, NULL, NULL, NULL)) continue;
+        g_autoptr(GtkCssProvider) provider = gtk_css_provider_new();
+        gtk_css_provider_load_from_resource(provider, path);
+        gtk_style_context_add_provider_for_display(gdk_display_get_default(),
+                                                   GTK_STYLE_PROVIDER(provider),
+                                                   GTK_STYLE_PROVIDER_PRIORITY_APPLICATION);
+    }
+}
+
+static void hearth_application_startup(GApplication *application)
+{
+    HearthApplication *self = HEARTH_APPLICATION(application);
+    g_autoptr(GError) error = NULL;
+    G_APPLICATION_CLASS(hearth_application_parent_class)->startup(application);
+    load_styles();
+    gtk_window_set_default_icon_name(HEARTH_APP_ID);
+    hearth_shortcuts_install(GTK_APPLICATION(self));
+    self->app = hearth_app_new(&error);
+    if (!self->app) {
+        g_printerr("hearth: %s\n", error->message);
+        g_application_quit(application);
+        return;
+    }
+    GSettings *settings = hearth_app_get_settings(self->app);
+    g_signal_connect(settings, "changed::color-scheme", G_CALLBACK(on_color_scheme), NULL);
+    on_color_scheme(settings, "color-scheme");
+    self->attention = hearth_attention_new(GTK_APPLICATION(self), self->app);
+}
+
+/* What is being written is kept as far as it came: nothing is asked. */
+static void hearth_application_shutdown(GApplication *application)
+{
+    HearthApplication *self = HEARTH_APPLICATION(application);
+    g_clear_pointer(&self->attention, hearth_attention_free);
+    if (self->app) hearth_app_close(self->app);
+    G_APPLICATION_CLASS(hearth_application_parent_class)->shutdown(application);
+    g_clear_object(&self->app);
+}
+
+static void hearth_application_dispose(GObject *object)
+{
+    HearthApplication *self = HEARTH_APPLICATION(object);
+    g_clear_object(&self->first);
+    G_OBJECT_CLASS(hearth_application_parent_class)->dispose(object);
 }
 
 static void hearth_application_class_init(HearthApplicationClass *class)
 {
-    G_APPLICATION_CLASS(class)->activate = hearth_application_activate;
+    GApplicationClass *application_class = G_APPLICATION_CLASS(class);
+    G_OBJECT_CLASS(class)->dispose = hearth_application_dispose;
+    application_class->startup = hearth_application_startup;
+    application_class->shutdown = hearth_application_shutdown;
+    application_class->activate = hearth_application_activate;
+    application_class->open = hearth_application_open;
+    application_class->command_line = hearth_application_command_line;
 }
 
-static void hearth_application_init(HearthApplication *self) { (void)self; }
+static void hearth_application_init(HearthApplication *self)
+{
+    static const GOptionEntry options[] = {
+        {"new", 0, 0, G_OPTION_ARG_NONE, NULL, N_("Begin a new conversation"), NULL},
+        {"version", 0, 0, G_OPTION_ARG_NONE, NULL, N_("Print the version"), NULL},
+        {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, NULL, NULL, N_("[MODEL.gguf]")},
+        {NULL, 0, 0, 0, NULL, NULL, NULL}};
+    static const GActionEntry actions[] = {
+        {.name = "quit", on_quit}, {.name = "show-conversation", on_show_conversation, "x"}};
+    g_application_add_main_option_entries(G_APPLICATION(self), options);
+    g_action_map_add_action_entries(G_ACTION_MAP(self), actions, G_N_ELEMENTS(actions), self);
+}
 
 HearthApplication *hearth_application_new(void)
 {
-    return g_object_new(HEARTH_TYPE_APPLICATION, "application-id", HEARTH_APP_ID,
-                        "resource-base-path", "/io/github/hearth_ai/Hearth", NULL);
+    return g_object_new(HEARTH_TYPE_APPLICATION, "application-id", HEARTH_APP_ID, "flags",
+                        G_APPLICATION_HANDLES_OPEN | G_APPLICATION_HANDLES_COMMAND_LINE,
+                        "resource-base-path", RESOURCES, NULL);
 }

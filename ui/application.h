@@ -1,5 +1,5 @@
 /* The running program on the desktop: one instance, its actions, what it does when a file is opened
- * with it. Owns the HearthApp from its start to its shutdown. */
+ * with it. Owns the HearthApp from its start to its end. */
 #ifndef HEARTH_APPLICATION_H
 #define HEARTH_APPLICATION_H
 
@@ -9,5 +9,8 @@
 G_DECLARE_FINAL_TYPE(HearthApplication, hearth_application, HEARTH, APPLICATION, AdwApplication)
 
 HearthApplication *hearth_application_new(void);
+
+/* Before anything is translated: finds the texts beside a program that is not installed, too. */
+void hearth_application_init_locale(void);
 
 #endif

@@ -157,7 +157,7 @@ void hearth_compat_confirm(GtkWindow *parent, const char *heading, const char *b
         "developer-name", _("The Hearth Developers"), "copyright", "© 2026 The Hearth Developers", \
         "license-type", GTK_LICENSE_APACHE_2_0, "comments",                                        \
         _("Large language models on the computer you already have. Nothing leaves it."),           \
-        "website", "https://github.com/hearth-ai/hearth", "issue-url",                                     \
+        "website", "https://github.com/hearth-ai/hearth", "issue-url",                             \
         "https://github.com/hearth-ai/hearth/issues", /* Translators: your names, one a line */    \
         "translator-credits", _("translator-credits"), NULL
 

@@ -1,5 +1,4 @@
 /* The program: a window where there is a display, else the conversation in the terminal. */
-#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,10 +24,7 @@ static int talk_in_terminal(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    /* Numbers keep their decimal point: chat templates print and read them with C's functions. */
-    setlocale(LC_ALL, "");
-    setlocale(LC_NUMERIC, "C");
-    gtk_disable_setlocale();
+    hearth_application_init_locale();
 #ifdef G_OS_WIN32
     argv = g_win32_get_command_line(); /* UTF-8, whatever the code page is */
     argc = (int)g_strv_length(argv);

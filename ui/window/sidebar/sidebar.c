@@ -1,0 +1,512 @@
+#include "sidebar.h"
+
+#include <glib/gi18n-lib.h>
+
+#include "window/menus.h"
+#include "window/sidebar/row.h"
+#include "window/sidebar/sections.h"
+
+struct _HearthSidebar {
+    GtkBox parent_instance;
+    HearthApp *app;
+    HearthHistory *history;
+    GtkWidget *header, *menu_button, *search, *stack, *list, *foot;
+    GtkWidget *menu; /* of a row, while it is open */
+    HearthSections *sections;
+    GListStore *hits;
+    GtkSingleSelection *selection;
+    HearthConversation *current;
+    GCancellable *searching; /* the search that runs, or NULL */
+    bool found;              /* the list shows hits */
+    bool following;          /* the selection follows the program, not the person */
+};
+
+G_DEFINE_FINAL_TYPE(HearthSidebar, hearth_sidebar, GTK_TYPE_BOX)
+
+static guint opened_signal, activated_signal;
+
+/* ---- selection ------------------------------------------------------------------------------- */
+
+static guint find_row(HearthSidebar *self, HearthConversation *conversation)
+{
+    if (!self->found) return hearth_sections_find(self->sections, conversation);
+    guint n = g_list_model_get_n_items(G_LIST_MODEL(self->hits));
+    for (guint i = 0; i < n; i++) {
+        g_autoptr(HearthItem) item = g_list_model_get_item(G_LIST_MODEL(self->hits), i);
+        if (hearth_item_get_conversation(item) == conversation) return i;
+    }
+    return GTK_INVALID_LIST_POSITION;
+}
+
+/* Back to the row of what is open. */
+static void follow_current(HearthSidebar *self)
+{
+    guint at = self->current ? find_row(self, self->current) : GTK_INVALID_LIST_POSITION;
+    if (at == gtk_single_selection_get_selected(self->selection)) return;
+    self->following = true;
+    gtk_single_selection_set_selected(self->selection, at);
+    self->following = false;
+}
+
+static void on_selected(HearthSidebar *self)
+{
+    if (self->following) return;
+    HearthItem *item = gtk_single_selection_get_selected_item(self->selection);
+    HearthConversation *conversation = item ? hearth_item_get_conversation(item) : NULL;
+    if (!conversation) { /* arrow keys pass over headings and folders */
+        follow_current(self);
+        return;
+    }
+    bool hit = hearth_item_get_kind(item) == HEARTH_ITEM_HIT;
+    if (conversation == self->current && !hit) return;
+    g_signal_emit(self, opened_signal, 0, conversation, hearth_item_get_message(item));
+}
+
+void hearth_sidebar_set_current(HearthSidebar *self, HearthConversation *conversation)
+{
+    g_set_object(&self->current, conversation);
+    follow_current(self);
+    guint at = gtk_single_selection_get_selected(self->selection);
+    if (at != GTK_INVALID_LIST_POSITION)
+        gtk_widget_activate_action(self->list, "list.scroll-to-item", "u", at);
+}
+
+static void toggle_folder(HearthSidebar *self, HearthItem *item)
+{
+    hearth_sections_set_expanded(self->sections, hearth_item_get_folder(item),
+                                 !hearth_item_get_expanded(item));
+}
+
+static void on_activated(HearthSidebar *self, guint at)
+{
+    g_autoptr(HearthItem) item = g_list_model_get_item(G_LIST_MODEL(self->selection), at);
+    if (!item) return;
+    if (hearth_item_get_kind(item) == HEARTH_ITEM_FOLDER) {
+        toggle_folder(self, item);
+    } else if (hearth_item_get_conversation(item)) {
+        gtk_single_selection_set_selected(self->selection, at);
+        g_signal_emit(self, activated_signal, 0);
+    }
+}
+
+HearthConversation *hearth_sidebar_step(HearthSidebar *self, int by)
+{
+    return hearth_sections_step(self->sections, self->current, by);
+}
+
+/* ---- which page ------------------------------------------------------------------------------ */
+
+static void show_page(HearthSidebar *self)
+{
+    bool any = g_list_model_get_n_items(G_LIST_MODEL(self->sections)) > 0;
+    bool hits = g_list_model_get_n_items(G_LIST_MODEL(self->hits)) > 0;
+    const char *page = "list";
+    if (self->found && !hits) page = "none";
+    if (!self->found && !any && hearth_history_is_ready(self->history)) page = "empty";
+    gtk_stack_set_visible_child_name(GTK_STACK(self->stack), page);
+}
+
+static void set_found(HearthSidebar *self, bool found)
+{
+    GListModel *model = found ? G_LIST_MODEL(self->hits) : G_LIST_MODEL(self->sections);
+    self->found = found;
+    if (gtk_single_selection_get_model(self->selection) != model) {
+        self->following = true;
+        gtk_single_selection_set_model(self->selection, model);
+        self->following = false;
+    }
+    show_page(self);
+    follow_current(self);
+}
+
+static void on_sections_changed(HearthSidebar *self)
+{
+    if (self->found) return;
+    show_page(self);
+    follow_current(self);
+}
+
+/* ---- search ---------------------------------------------------------------------------------- */
+
+static void take_hits(HearthSidebar *self, GPtrArray *hits)
+{
+    g_autoptr(GPtrArray) items = g_ptr_array_new_with_free_func(g_object_unref);
+    for (guint i = 0; i < hits->len; i++) {
+        const HearthHit *hit = hits->pdata[i];
+        HearthConversation *conversation = hearth_history_find(self->history, hit->conversation);
+        if (conversation) g_ptr_array_add(items, hearth_item_new_hit(conversation, hit));
+    }
+    self->following = true;
+    g_list_store_splice(self->hits, 0, g_list_model_get_n_items(G_LIST_MODEL(self->hits)),
+                        items->pdata, items->len);
+    self->following = false;
+    set_found(self, true);
+}
+
+static void on_found(GObject *source, GAsyncResult *result, gpointer data)
+{
+    g_autoptr(HearthSidebar) self = data;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) hits =
+        hearth_history_search_finish(HEARTH_HISTORY(source), result, &error);
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) return;
+    g_clear_object(&self->searching);
+    if (hits)
+        take_hits(self, hits);
+    else
+        gtk_widget_activate_action(GTK_WIDGET(self), "win.notice", "s", error->message);
+}
+
+static void start_search(HearthSidebar *self)
+{
+    g_autofree char *text = g_strstrip(g_strdup(gtk_editable_get_text(GTK_EDITABLE(self->search))));
+    if (self->searching) g_cancellable_cancel(self->searching);
+    g_clear_object(&self->searching);
+    if (!*text) {
+        set_found(self, false);
+        return;
+    }
+    self->searching = g_cancellable_new();
+    hearth_history_search_async(self->history, text, self->searching, on_found, g_object_ref(self));
+}
+
+/* A conversation came or went while hits are shown. */
+static void on_history_changed(HearthSidebar *self)
+{
+    if (self->found) start_search(self);
+}
+
+static void leave_search(HearthSidebar *self)
+{
+    gtk_editable_set_text(GTK_EDITABLE(self->search), "");
+    start_search(self);
+    gtk_widget_grab_focus(self->list);
+}
+
+/* Enter in the entry: the first hit, written to at once. */
+static void on_search_accepted(HearthSidebar *self)
+{
+    if (self->found && g_list_model_get_n_items(G_LIST_MODEL(self->hits))) on_activated(self, 0);
+}
+
+static gboolean on_search_key(HearthSidebar *self, guint key, guint code, GdkModifierType state)
+{
+    (void)code;
+    if (key != GDK_KEY_Down || (state & gtk_accelerator_get_default_mod_mask()))
+        return GDK_EVENT_PROPAGATE;
+    gtk_widget_grab_focus(self->list);
+    return GDK_EVENT_STOP;
+}
+
+void hearth_sidebar_focus_search(HearthSidebar *self)
+{
+    gtk_widget_grab_focus(self->search);
+    gtk_editable_select_region(GTK_EDITABLE(self->search), 0, -1);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+static HearthRow *row_within(GtkWidget *widget)
+{
+    if (!widget) return NULL;
+    if (HEARTH_IS_ROW(widget)) return HEARTH_ROW(widget);
+    GtkWidget *above = gtk_widget_get_ancestor(widget, HEARTH_TYPE_ROW);
+    if (above) return HEARTH_ROW(above);
+    GtkWidget *child = gtk_widget_get_first_child(widget); /* the list's own widget around a row */
+    return HEARTH_IS_ROW(child) ? HEARTH_ROW(child) : NULL;
+}
+
+static HearthRow *row_at(HearthSidebar *self, double x, double y)
+{
+    return row_within(gtk_widget_pick(self->list, x, y, GTK_PICK_DEFAULT));
+}
+
+static HearthRow *focused_row(HearthSidebar *self)
+{
+    GtkRoot *root = gtk_widget_get_root(GTK_WIDGET(self));
+    GtkWidget *focus = root ? gtk_root_get_focus(root) : NULL;
+    return focus && gtk_widget_is_ancestor(focus, self->list) ? row_within(focus) : NULL;
+}
+
+bool hearth_sidebar_locate(HearthSidebar *self, gpointer thing, GdkRectangle *ret)
+{
+    for (GtkWidget *child = gtk_widget_get_first_child(self->list); child;
+         child = gtk_widget_get_next_sibling(child)) {
+        HearthRow *row = row_within(child);
+        HearthItem *item = row ? hearth_row_get_item(row) : NULL;
+        graphene_rect_t bounds;
+        if (!item || (hearth_item_get_conversation(item) != thing &&
+                      (gpointer)hearth_item_get_folder(item) != thing))
+            continue;
+        if (!gtk_widget_get_mapped(child) ||
+            !gtk_widget_compute_bounds(child, GTK_WIDGET(self), &bounds))
+            continue;
+        *ret = (GdkRectangle){(int)bounds.origin.x, (int)bounds.origin.y, (int)bounds.size.width,
+                              (int)bounds.size.height};
+        int middle = ret->y + ret->height / 2;
+        return middle > 0 && middle < gtk_widget_get_height(GTK_WIDGET(self));
+    }
+    return false;
+}
+
+static gboolean drop_menu(gpointer data)
+{
+    gtk_widget_unparent(data);
+    return G_SOURCE_REMOVE;
+}
+
+/* Not at once: the chosen action is looked for from the menu upwards after it has closed. */
+static void on_menu_closed(HearthSidebar *self)
+{
+    if (self->menu)
+        g_idle_add_full(G_PRIORITY_DEFAULT_IDLE, drop_menu, g_steal_pointer(&self->menu), NULL);
+}
+
+static void show_menu(HearthSidebar *self, HearthRow *row, const GdkRectangle *at)
+{
+    HearthItem *item = hearth_row_get_item(row);
+    g_autoptr(GMenuModel) model = NULL;
+    if (hearth_item_get_conversation(item))
+        model =
+            hearth_menus_new_conversation(self->history, hearth_item_get_conversation(item), false);
+    else if (hearth_item_get_folder(item))
+        model = hearth_menus_new_folder(hearth_item_get_folder(item));
+    if (!model || self->menu) return;
+    self->menu = gtk_popover_menu_new_from_model(model);
+    gtk_widget_set_parent(self->menu, GTK_WIDGET(self));
+    gtk_popover_set_has_arrow(GTK_POPOVER(self->menu), false);
+    gtk_popover_set_pointing_to(GTK_POPOVER(self->menu), at);
+    gtk_widget_set_halign(self->menu, GTK_ALIGN_START);
+    g_signal_connect_swapped(self->menu, "closed", G_CALLBACK(on_menu_closed), self);
+    gtk_popover_popup(GTK_POPOVER(self->menu));
+}
+
+static void show_menu_at(HearthSidebar *self, double x, double y)
+{
+    HearthRow *row = row_at(self, x, y);
+    double to_x, to_y;
+    if (!row) return;
+    gtk_widget_translate_coordinates(self->list, GTK_WIDGET(self), x, y, &to_x, &to_y);
+    show_menu(self, row, &(GdkRectangle){(int)to_x, (int)to_y, 1, 1});
+}
+
+static void on_right_pressed(GtkGestureClick *click, int n, double x, double y, HearthSidebar *self)
+{
+    (void)n;
+    gtk_gesture_set_state(GTK_GESTURE(click), GTK_EVENT_SEQUENCE_CLAIMED);
+    show_menu_at(self, x, y);
+}
+
+static void on_long_pressed(GtkGestureLongPress *press, double x, double y, HearthSidebar *self)
+{
+    gtk_gesture_set_state(GTK_GESTURE(press), GTK_EVENT_SEQUENCE_CLAIMED);
+    show_menu_at(self, x, y);
+}
+
+/* A folder opens by one click; GtkListView activates by two. */
+static void on_released(GtkGestureClick *click, int n, double x, double y, HearthSidebar *self)
+{
+    HearthRow *row = n == 1 ? row_at(self, x, y) : NULL;
+    HearthItem *item = row ? hearth_row_get_item(row) : NULL;
+    (void)click;
+    if (item && hearth_item_get_kind(item) == HEARTH_ITEM_FOLDER) toggle_folder(self, item);
+}
+
+static bool list_key_on_row(HearthSidebar *self, HearthRow *row, guint key, bool shift)
+{
+    HearthItem *item = hearth_row_get_item(row);
+    HearthConversation *conversation = hearth_item_get_conversation(item);
+    bool rtl = gtk_widget_get_direction(self->list) == GTK_TEXT_DIR_RTL;
+    graphene_rect_t at;
+    if (key == GDK_KEY_Menu || (key == GDK_KEY_F10 && shift)) {
+        if (!gtk_widget_compute_bounds(GTK_WIDGET(row), GTK_WIDGET(self), &at)) return false;
+        show_menu(self, row,
+                  &(GdkRectangle){(int)(at.origin.x + at.size.width / 2),
+                                  (int)(at.origin.y + at.size.height), 1, 1});
+        return true;
+    }
+    if ((key == GDK_KEY_Delete || key == GDK_KEY_KP_Delete) && conversation) {
+        gtk_widget_activate_action(GTK_WIDGET(self), "win.delete-conversation", "x",
+                                   hearth_conversation_get_id(conversation));
+        return true;
+    }
+    if ((key == GDK_KEY_Left || key == GDK_KEY_Right) &&
+        hearth_item_get_kind(item) == HEARTH_ITEM_FOLDER) {
+        if (hearth_item_get_expanded(item) != ((key == GDK_KEY_Right) != rtl))
+            toggle_folder(self, item);
+        return true;
+    }
+    return false;
+}
+
+/* Whether nothing but headings is above it. */
+static bool is_first(HearthSidebar *self, HearthRow *row)
+{
+    guint n = g_list_model_get_n_items(G_LIST_MODEL(self->selection));
+    for (guint i = 0; i < n; i++) {
+        g_autoptr(HearthItem) item = g_list_model_get_item(G_LIST_MODEL(self->selection), i);
+        if (item == hearth_row_get_item(row)) return true;
+        if (hearth_item_get_kind(item) != HEARTH_ITEM_HEADING) return false;
+    }
+    return true;
+}
+
+static gboolean on_list_key(HearthSidebar *self, guint key, guint code, GdkModifierType state)
+{
+    HearthRow *row = focused_row(self);
+    GdkModifierType held = state & gtk_accelerator_get_default_mod_mask();
+    (void)code;
+    if (held & ~GDK_SHIFT_MASK) return GDK_EVENT_PROPAGATE;
+    if (row && list_key_on_row(self, row, key, held & GDK_SHIFT_MASK)) return GDK_EVENT_STOP;
+    if (row && !held && key == GDK_KEY_Up && is_first(self, row)) {
+        hearth_sidebar_focus_search(self);
+        return GDK_EVENT_STOP;
+    }
+    if (key == GDK_KEY_Escape && self->found) {
+        leave_search(self);
+        return GDK_EVENT_STOP;
+    }
+    return GDK_EVENT_PROPAGATE;
+}
+
+static void on_row_setup(GtkSignalListItemFactory *factory, GtkListItem *cell)
+{
+    (void)factory;
+    gtk_list_item_set_child(cell, hearth_row_new());
+}
+
+static void on_row_bind(GtkSignalListItemFactory *factory, GtkListItem *cell)
+{
+    HearthItem *item = gtk_list_item_get_item(cell);
+    HearthItemKind kind = hearth_item_get_kind(item);
+    (void)factory;
+    gtk_list_item_set_selectable(cell, kind == HEARTH_ITEM_CONVERSATION || kind == HEARTH_ITEM_HIT);
+    gtk_list_item_set_activatable(cell, kind != HEARTH_ITEM_HEADING);
+    hearth_row_set_item(HEARTH_ROW(gtk_list_item_get_child(cell)), item);
+}
+
+static void on_row_unbind(GtkSignalListItemFactory *factory, GtkListItem *cell)
+{
+    (void)factory;
+    hearth_row_set_item(HEARTH_ROW(gtk_list_item_get_child(cell)), NULL);
+}
+
+/* ---- the widget ------------------------------------------------------------------------------ */
+
+void hearth_sidebar_open_main_menu(HearthSidebar *self)
+{
+    gtk_menu_button_popup(GTK_MENU_BUTTON(self->menu_button));
+}
+
+GtkWidget *hearth_sidebar_get_menu_button(HearthSidebar *self) { return self->menu_button; }
+
+void hearth_sidebar_name_button(GtkWidget *menu_button, const char *name)
+{
+    GtkWidget *both[] = {menu_button, gtk_widget_get_first_child(menu_button)};
+    for (size_t i = 0; i < G_N_ELEMENTS(both); i++)
+        gtk_accessible_update_property(GTK_ACCESSIBLE(both[i]), GTK_ACCESSIBLE_PROPERTY_LABEL, name,
+                                       -1);
+}
+
+static void hearth_sidebar_dispose(GObject *object)
+{
+    HearthSidebar *self = HEARTH_SIDEBAR(object);
+    if (self->searching) g_cancellable_cancel(self->searching);
+    g_clear_object(&self->searching);
+    g_clear_pointer(&self->menu, gtk_widget_unparent);
+    g_clear_object(&self->current);
+    g_clear_object(&self->selection);
+    g_clear_object(&self->sections);
+    g_clear_object(&self->hits);
+    g_clear_object(&self->app);
+    G_OBJECT_CLASS(hearth_sidebar_parent_class)->dispose(object);
+}
+
+static void hearth_sidebar_class_init(HearthSidebarClass *class)
+{
+    GtkWidgetClass *widget_class = GTK_WIDGET_CLASS(class);
+    G_OBJECT_CLASS(class)->dispose = hearth_sidebar_dispose;
+    gtk_widget_class_set_template_from_resource(widget_class,
+                                                "/io/github/hearth_ai/Hearth/window/sidebar.ui");
+    gtk_widget_class_bind_template_child(widget_class, HearthSidebar, header);
+    gtk_widget_class_bind_template_child(widget_class, HearthSidebar, menu_button);
+    gtk_widget_class_bind_template_child(widget_class, HearthSidebar, search);
+    gtk_widget_class_bind_template_child(widget_class, HearthSidebar, stack);
+    gtk_widget_class_bind_template_child(widget_class, HearthSidebar, list);
+    gtk_widget_class_bind_template_child(widget_class, HearthSidebar, foot);
+    opened_signal = g_signal_new("opened", HEARTH_TYPE_SIDEBAR, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                                 NULL, G_TYPE_NONE, 2, HEARTH_TYPE_CONVERSATION, G_TYPE_INT64);
+    activated_signal = g_signal_new("activated", HEARTH_TYPE_SIDEBAR, G_SIGNAL_RUN_LAST, 0, NULL,
+                                    NULL, NULL, G_TYPE_NONE, 0);
+}
+
+static void add_keys(GtkWidget *widget, GCallback pressed, HearthSidebar *self)
+{
+    GtkEventController *keys = gtk_event_controller_key_new();
+    gtk_event_controller_set_propagation_phase(keys, GTK_PHASE_CAPTURE);
+    g_signal_connect_swapped(keys, "key-pressed", pressed, self);
+    gtk_widget_add_controller(widget, keys);
+}
+
+static void add_gestures(HearthSidebar *self)
+{
+    GtkGesture *right = gtk_gesture_click_new();
+    GtkGesture *left = gtk_gesture_click_new();
+    GtkGesture *hold = gtk_gesture_long_press_new();
+    gtk_gesture_single_set_button(GTK_GESTURE_SINGLE(right), GDK_BUTTON_SECONDARY);
+    gtk_gesture_single_set_touch_only(GTK_GESTURE_SINGLE(hold), true);
+    g_signal_connect(right, "pressed", G_CALLBACK(on_right_pressed), self);
+    g_signal_connect(left, "released", G_CALLBACK(on_released), self);
+    g_signal_connect(hold, "pressed", G_CALLBACK(on_long_pressed), self);
+    /* Before the rows see it: they claim what they are pressed with. */
+    gtk_event_controller_set_propagation_phase(GTK_EVENT_CONTROLLER(left), GTK_PHASE_CAPTURE);
+    gtk_event_controller_set_propagation_phase(GTK_EVENT_CONTROLLER(hold), GTK_PHASE_CAPTURE);
+    gtk_widget_add_controller(self->list, GTK_EVENT_CONTROLLER(right));
+    gtk_widget_add_controller(self->list, GTK_EVENT_CONTROLLER(left));
+    gtk_widget_add_controller(self->list, GTK_EVENT_CONTROLLER(hold));
+}
+
+static void hearth_sidebar_init(HearthSidebar *self)
+{
+    gtk_widget_init_template(GTK_WIDGET(self));
+    g_autoptr(GtkListItemFactory) factory = gtk_signal_list_item_factory_new();
+    g_autoptr(GMenuModel) menu = hearth_menus_new_main();
+    g_signal_connect(factory, "setup", G_CALLBACK(on_row_setup), NULL);
+    g_signal_connect(factory, "bind", G_CALLBACK(on_row_bind), NULL);
+    g_signal_connect(factory, "unbind", G_CALLBACK(on_row_unbind), NULL);
+    gtk_list_view_set_factory(GTK_LIST_VIEW(self->list), factory);
+    gtk_menu_button_set_menu_model(GTK_MENU_BUTTON(self->menu_button), menu);
+    hearth_sidebar_name_button(self->menu_button, _("Main Menu"));
+    self->hits = g_list_store_new(HEARTH_TYPE_ITEM);
+    self->selection = gtk_single_selection_new(NULL);
+    gtk_single_selection_set_autoselect(self->selection, false);
+    gtk_single_selection_set_can_unselect(self->selection, true);
+    g_signal_connect_swapped(self->selection, "notify::selected", G_CALLBACK(on_selected), self);
+    g_signal_connect_swapped(self->list, "activate", G_CALLBACK(on_activated), self);
+    g_signal_connect_swapped(self->search, "search-changed", G_CALLBACK(start_search), self);
+    g_signal_connect_swapped(self->search, "stop-search", G_CALLBACK(leave_search), self);
+    g_signal_connect_swapped(self->search, "activate", G_CALLBACK(on_search_accepted), self);
+    add_keys(self->search, G_CALLBACK(on_search_key), self);
+    add_keys(self->list, G_CALLBACK(on_list_key), self);
+    add_gestures(self);
+}
+
+GtkWidget *hearth_sidebar_new(HearthApp *app)
+{
+    HearthSidebar *self = g_object_new(HEARTH_TYPE_SIDEBAR, NULL);
+    self->app = g_object_ref(app);
+    self->history = hearth_app_get_history(app);
+    self->sections =
+        hearth_sections_new(G_LIST_MODEL(self->history), hearth_history_get_folders(self->history));
+    gtk_single_selection_set_model(self->selection, G_LIST_MODEL(self->sections));
+    gtk_list_view_set_model(GTK_LIST_VIEW(self->list), GTK_SELECTION_MODEL(self->selection));
+    /* After the selection has followed the change by itself. */
+    g_signal_connect_object(self->sections, "items-changed", G_CALLBACK(on_sections_changed), self,
+                            G_CONNECT_SWAPPED | G_CONNECT_AFTER);
+    g_signal_connect_object(self->history, "items-changed", G_CALLBACK(on_history_changed), self,
+                            G_CONNECT_SWAPPED);
+    g_signal_connect_object(self->history, "notify::ready", G_CALLBACK(show_page), self,
+                            G_CONNECT_SWAPPED);
+    show_page(self);
+    return GTK_WIDGET(self);
+}
