@@ -5,7 +5,7 @@
 #include "settings.h"
 #include "test.h"
 
-#define SLOW 240 /* seconds that anything may take, under sanitizers and on a busy machine */
+#define SLOW 60 /* seconds that anything may take, under sanitizers and on a busy machine */
 
 typedef struct {
     char *folder, *db;
