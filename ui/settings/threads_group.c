@@ -1,0 +1,98 @@
+#include "settings/threads_group.h"
+
+#include <glib/gi18n-lib.h>
+
+#include "settings/setting_row.h"
+
+struct _HearthThreadsGroup {
+    AdwPreferencesGroup parent;
+    HearthApp *app;
+    GtkWidget *row, *reload_row, *reload;
+};
+
+G_DEFINE_FINAL_TYPE(HearthThreadsGroup, hearth_threads_group, ADW_TYPE_PREFERENCES_GROUP)
+
+static const HearthRowSpec threads = {
+    "threads", HEARTH_ROW_NUMBER, N_("Threads"), NULL, 0, 1024, 1, 0, N_("Automatic"), 0, NULL};
+
+static void show_explanation(HearthThreadsGroup *group, int cores)
+{
+    g_autofree char *text =
+        cores > 0 ? g_strdup_printf(ngettext("Automatic is one per core: %d on this computer",
+                                             "Automatic is one per core: %d on this computer",
+                                             (gulong)cores),
+                                    cores)
+                  : g_strdup(_("Automatic is one per core"));
+    hearth_setting_row_set_explanation(HEARTH_SETTING_ROW(group->row), text);
+}
+
+/* The model that is loaded keeps its threads. */
+static void update(HearthThreadsGroup *group)
+{
+    const HearthHost *host = hearth_telemetry_get_host(hearth_app_get_telemetry(group->app));
+    int cores = host && !host->error ? host->cores : 0;
+    show_explanation(group, cores);
+    HearthModelInfo *info = hearth_worker_get_info(hearth_app_get_worker(group->app));
+    int wanted = g_settings_get_int(hearth_app_get_settings(group->app), "threads");
+    if (wanted == 0) wanted = cores;
+    bool differs = info && wanted > 0 && info->threads != wanted;
+    gtk_widget_set_visible(group->reload_row, differs);
+    if (!differs) return;
+    g_autofree char *text = g_strdup_printf(
+        ngettext("It uses %d thread now", "It uses %d threads now", (gulong)info->threads),
+        info->threads);
+    adw_action_row_set_subtitle(ADW_ACTION_ROW(group->reload_row), text);
+}
+
+static void on_reload(HearthThreadsGroup *group)
+{
+    g_autofree char *path = NULL;
+    g_object_get(hearth_app_get_worker(group->app), "path", &path, NULL);
+    hearth_app_open_model(group->app, path);
+}
+
+/* GObject */
+
+static void hearth_threads_group_dispose(GObject *object)
+{
+    HearthThreadsGroup *group = HEARTH_THREADS_GROUP(object);
+    g_clear_object(&group->app);
+    G_OBJECT_CLASS(hearth_threads_group_parent_class)->dispose(object);
+}
+
+static void hearth_threads_group_class_init(HearthThreadsGroupClass *class)
+{
+    G_OBJECT_CLASS(class)->dispose = hearth_threads_group_dispose;
+}
+
+static void hearth_threads_group_init(HearthThreadsGroup *group)
+{
+    adw_preferences_group_set_title(ADW_PREFERENCES_GROUP(group), _("Processor"));
+    group->reload_row = adw_action_row_new();
+    group->reload = gtk_button_new_with_mnemonic(_("_Reload"));
+    adw_preferences_row_set_title(ADW_PREFERENCES_ROW(group->reload_row),
+                                  _("The model has to be loaded again"));
+    gtk_widget_set_valign(group->reload, GTK_ALIGN_CENTER);
+    gtk_accessible_update_property(GTK_ACCESSIBLE(group->reload), GTK_ACCESSIBLE_PROPERTY_LABEL,
+                                   _("Reload"), -1);
+    adw_action_row_add_suffix(ADW_ACTION_ROW(group->reload_row), group->reload);
+    g_signal_connect_object(group->reload, "clicked", G_CALLBACK(on_reload), group,
+                            G_CONNECT_SWAPPED);
+}
+
+GtkWidget *hearth_threads_group_new(HearthApp *app)
+{
+    HearthThreadsGroup *group = g_object_new(HEARTH_TYPE_THREADS_GROUP, NULL);
+    group->app = g_object_ref(app);
+    group->row = hearth_setting_row_new(&threads, hearth_app_get_settings(app), NULL);
+    adw_preferences_group_add(ADW_PREFERENCES_GROUP(group), group->row);
+    adw_preferences_group_add(ADW_PREFERENCES_GROUP(group), group->reload_row);
+    g_signal_connect_object(hearth_app_get_settings(app), "changed::threads", G_CALLBACK(update),
+                            group, G_CONNECT_SWAPPED);
+    g_signal_connect_object(hearth_app_get_worker(app), "notify::info", G_CALLBACK(update), group,
+                            G_CONNECT_SWAPPED);
+    g_signal_connect_object(hearth_app_get_telemetry(app), "host", G_CALLBACK(update), group,
+                            G_CONNECT_SWAPPED);
+    update(group);
+    return GTK_WIDGET(group);
+}
