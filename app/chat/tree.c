@@ -95,15 +95,19 @@ static bool reachable(HearthTree *t, Node *node)
     return node == t->root;
 }
 
+/* Down from the root, so that neither loops nor hidden branches are entered. */
 static Node *newest(HearthTree *t)
 {
+    g_autoptr(GPtrArray) open = g_ptr_array_new();
     Node *best = NULL;
-    GHashTableIter iter;
-    void *value;
-    g_hash_table_iter_init(&iter, t->nodes);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        Node *node = value;
-        if (node->message && (!best || node->id > best->id) && reachable(t, node)) best = node;
+    g_ptr_array_add(open, t->root);
+    while (open->len) {
+        Node *node = g_ptr_array_steal_index_fast(open, open->len - 1);
+        if (node->message && (!best || node->id > best->id)) best = node;
+        for (guint i = 0; node->children && i < node->children->len; i++) {
+            Node *child = node->children->pdata[i];
+            if (child->message && !child->hidden) g_ptr_array_add(open, child);
+        }
     }
     return best;
 }

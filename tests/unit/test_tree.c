@@ -136,11 +136,11 @@ static void long_chain(void)
     HearthTree *tree = hearth_tree_new();
     for (int id = 1; id <= 10000; id++) add(tree, id, id - 1);
     gint64 start = g_get_monotonic_time();
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 100; i++) {
         g_autoptr(GPtrArray) all = hearth_tree_branch(tree, 0);
         CHECK_INT(all->len, 10000);
     }
-    CHECK_MSG(g_get_monotonic_time() - start < 5 * G_USEC_PER_SEC, "ten branches took seconds");
+    CHECK_MSG(g_get_monotonic_time() - start < 5 * G_USEC_PER_SEC, "a hundred branches took seconds");
     hearth_tree_free(tree);
 }
 
