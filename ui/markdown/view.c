@@ -1,0 +1,50 @@
+#include "view.h"
+
+#include "build.h"
+#include "model/doc.h"
+
+struct _HearthMarkdownView {
+    GtkWidget parent;
+    HearthMarkdownDoc doc;
+};
+
+G_DEFINE_FINAL_TYPE(HearthMarkdownView, hearth_markdown_view, GTK_TYPE_WIDGET)
+
+static void hearth_markdown_view_dispose(GObject *object)
+{
+    GtkWidget *child;
+    while ((child = gtk_widget_get_first_child(GTK_WIDGET(object)))) gtk_widget_unparent(child);
+    G_OBJECT_CLASS(hearth_markdown_view_parent_class)->dispose(object);
+}
+
+static void hearth_markdown_view_finalize(GObject *object)
+{
+    hearth_markdown_doc_clear(&HEARTH_MARKDOWN_VIEW(object)->doc);
+    G_OBJECT_CLASS(hearth_markdown_view_parent_class)->finalize(object);
+}
+
+static void hearth_markdown_view_class_init(HearthMarkdownViewClass *class)
+{
+    GtkWidgetClass *widget_class = GTK_WIDGET_CLASS(class);
+    G_OBJECT_CLASS(class)->dispose = hearth_markdown_view_dispose;
+    G_OBJECT_CLASS(class)->finalize = hearth_markdown_view_finalize;
+    gtk_widget_class_set_layout_manager_type(widget_class, GTK_TYPE_BOX_LAYOUT);
+    gtk_widget_class_set_css_name(widget_class, "markdown");
+    gtk_widget_class_set_accessible_role(widget_class, GTK_ACCESSIBLE_ROLE_GROUP);
+}
+
+static void hearth_markdown_view_init(HearthMarkdownView *self)
+{
+    hearth_markdown_doc_init(&self->doc);
+    gtk_orientable_set_orientation(GTK_ORIENTABLE(gtk_widget_get_layout_manager(GTK_WIDGET(self))),
+                                   GTK_ORIENTATION_VERTICAL);
+}
+
+GtkWidget *hearth_markdown_view_new(void) { return g_object_new(HEARTH_TYPE_MARKDOWN_VIEW, NULL); }
+
+void hearth_markdown_view_set_text(HearthMarkdownView *self, const char *text, size_t len,
+                                   bool complete)
+{
+    guint same = hearth_markdown_doc_set_text(&self->doc, text, len, complete);
+    hearth_markdown_build_children(GTK_WIDGET(self), self->doc.blocks, same);
+}
