@@ -1,10 +1,12 @@
 #include "store/opening.h"
 
+#include <gio/gio.h>
 #include <glib/gi18n.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
 #include "store/schema.h"
+#include "store/search/index.h"
 #include "store/tables.h"
 
 /* Larger ones are not copied into memory. */
@@ -28,6 +30,19 @@ static gint64 file_size(const char *path)
 {
     GStatBuf status;
     return g_stat(path, &status) == 0 ? (gint64)status.st_size : -1;
+}
+
+/* Not ours from its first bytes on. What cannot be read is not damaged: SQLite will say why. */
+static bool is_garbage(const char *path)
+{
+    char start[16];
+    gsize n = 0;
+    g_autoptr(GFile) file = g_file_new_for_path(path);
+    g_autoptr(GFileInputStream) stream = g_file_read(file, NULL, NULL);
+    if (!stream ||
+        !g_input_stream_read_all(G_INPUT_STREAM(stream), start, sizeof start, &n, NULL, NULL))
+        return false;
+    return n > 0 && (n < sizeof start || memcmp(start, "SQLite format 3", sizeof start) != 0);
 }
 
 static Found verdict(int rc)
@@ -63,7 +78,7 @@ static int close_look(HearthDb *db)
         rc = g_strcmp0(said, "ok") == 0 ? SQLITE_OK : SQLITE_CORRUPT;
     }
     sqlite3_reset(statement);
-    return rc ? rc : hearth_schema_reindex(db);
+    return rc ? rc : hearth_index_rebuild(db);
 }
 
 static Found look(HearthDb *db, int *ret_rc)
@@ -88,8 +103,7 @@ static int prepare(HearthDb *db)
                                 "PRAGMA synchronous = NORMAL;"
                                 "PRAGMA journal_size_limit = 16777216;"
                                 "PRAGMA cache_size = -16384;"
-                                "PRAGMA temp_store = MEMORY;"
-                                "PRAGMA trusted_schema = OFF;");
+                                "PRAGMA temp_store = MEMORY;");
     if (!rc) rc = hearth_schema_migrate(db);
     if (!rc) rc = hearth_db_exec(db, "PRAGMA foreign_keys = ON");
     if (!rc) rc = hearth_table_message_interrupt(db);
@@ -150,6 +164,7 @@ static Found try_open(const char *path, HearthDb **ret_db, int *ret_rc)
     g_autofree char *wal = g_strconcat(path, "-wal", NULL);
     /* SQLite would delete the log of an empty file: all that is left of it. */
     if (file_size(path) == 0 && file_size(wal) > 0) return FOUND_DAMAGED;
+    if (is_garbage(path)) return FOUND_DAMAGED;
     HearthDb *db = hearth_db_new(path, true, ret_rc);
     if (!db) return verdict(*ret_rc);
     set_checkpoint_on_close(db, false);

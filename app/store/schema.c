@@ -1,5 +1,7 @@
 #include "store/schema.h"
 
+#include "store/search/index.h"
+
 #define NOW "(CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER))"
 
 /* Steps are never edited once they have been released: a new shape is a new step. */
@@ -61,16 +63,20 @@ static const char step_1[] =
     "CREATE INDEX message_deletion ON message(deletion) WHERE deletion <> 0;"
     "CREATE INDEX message_deleted ON message(deleted_at) WHERE deleted_at IS NOT NULL;";
 
-static const char step_2[] = "SELECT 1;";
-
-static const char *const steps[] = {step_1, step_2};
-G_STATIC_ASSERT(G_N_ELEMENTS(steps) == HEARTH_SCHEMA_VERSION);
-
-static int migrate_step(HearthDb *db, int version)
+static int take_step(HearthDb *db, gint64 version)
 {
-    g_autofree char *stamp = g_strdup_printf("PRAGMA user_version = %d", version + 1);
+    switch (version) {
+    case 0: return hearth_db_exec(db, step_1);
+    case 1: return hearth_index_create(db);
+    default: g_assert_not_reached();
+    }
+}
+
+static int migrate_step(HearthDb *db, gint64 version)
+{
+    g_autofree char *stamp = g_strdup_printf("PRAGMA user_version = %d", (int)version + 1);
     int rc = hearth_db_exec(db, "BEGIN IMMEDIATE");
-    if (!rc) rc = hearth_db_exec(db, steps[version]);
+    if (!rc) rc = take_step(db, version);
     if (!rc) rc = hearth_db_exec(db, stamp);
     if (!rc) rc = hearth_db_exec(db, "COMMIT");
     if (rc) hearth_db_exec(db, "ROLLBACK");
@@ -81,12 +87,6 @@ int hearth_schema_migrate(HearthDb *db)
 {
     int rc;
     gint64 version = hearth_db_number(db, "PRAGMA user_version", &rc);
-    for (; !rc && version < HEARTH_SCHEMA_VERSION; version++) rc = migrate_step(db, (int)version);
+    for (; !rc && version < HEARTH_SCHEMA_VERSION; version++) rc = migrate_step(db, version);
     return rc;
-}
-
-int hearth_schema_reindex(HearthDb *db)
-{
-    (void)db;
-    return SQLITE_OK;
 }

@@ -14,7 +14,4 @@
 /* From user_version to the newest, each step in one transaction. Returns rc. */
 int hearth_schema_migrate(HearthDb *db);
 
-/* Makes the search index again from the texts. Returns rc. */
-int hearth_schema_reindex(HearthDb *db);
-
 #endif

@@ -1,8 +1,15 @@
 #include "store/store.h"
 
+#include "store/files/export.h"
+#include "store/files/import.h"
 #include "store/opening.h"
+#include "store/purge.h"
+#include "store/search/search.h"
 #include "store/store_thread.h"
 #include "store/tables.h"
+#include "sync.h"
+
+#define KEEP_DELETED (30 * G_TIME_SPAN_DAY)
 
 struct _HearthStore {
     GObject parent_instance;
@@ -63,6 +70,40 @@ static HearthRead *new_read(HearthStore *self, HearthReadRun run, GDestroyNotify
     return read;
 }
 
+/* ---- deleting for good ----------------------------------------------------------------------- */
+
+static void purge_free(HearthPurge *purge)
+{
+    g_clear_pointer(&purge->only, g_array_unref);
+    g_free(purge);
+}
+
+/* What fails here is tried again at the next opening. */
+static HearthReadState run_purge(HearthRead *read, HearthDb *db, GError **error)
+{
+    HearthPurge *purge = read->data;
+    (void)error;
+    if (!purge->before) { /* the first slice may lie in somebody else's transaction */
+        purge->before = g_get_real_time() - KEEP_DELETED;
+        return HEARTH_READ_MORE;
+    }
+    bool more;
+    if (hearth_purge_step(purge, db, &more)) return HEARTH_READ_DONE;
+    return more ? HEARTH_READ_MORE : HEARTH_READ_DONE;
+}
+
+/* Takes `only`. The task holds no reference: a store may end in the middle. */
+static void start_purge(HearthStore *self, gint64 last_id, GArray *only)
+{
+    HearthRead *read = new_read(NULL, run_purge, NULL, NULL, NULL, NULL);
+    HearthPurge *purge = g_new0(HearthPurge, 1);
+    purge->last_id = last_id;
+    purge->only = only;
+    read->data = purge;
+    read->free_data = (GDestroyNotify)purge_free;
+    hearth_store_thread_read(self->thread, read);
+}
+
 /* ---- opening --------------------------------------------------------------------------------- */
 
 static HearthReadState run_open(HearthRead *read, HearthDb *none, GError **error)
@@ -95,6 +136,7 @@ bool hearth_store_open_finish(HearthStore *self, GAsyncResult *result, char **re
                               GError **error)
 {
     g_return_val_if_fail(g_task_is_valid(result, self), false);
+    start_purge(self, hearth_store_thread_new_ids(self->thread, 0) - 1, NULL);
     g_autoptr(GError) refused = NULL;
     g_autofree char *notice = g_task_propagate_pointer(G_TASK(result), &refused);
     if (refused) {
@@ -160,6 +202,23 @@ void hearth_overview_free(HearthOverview *overview)
     g_free(overview);
 }
 
+/* As a person sorts: by the locale, capitals beside small letters. */
+static int compare_names(const char *a, const char *b)
+{
+    g_autofree char *x = g_utf8_casefold(a, -1), *y = g_utf8_casefold(b, -1);
+    return g_utf8_collate(x, y);
+}
+
+static int compare_folders(const HearthFolderRow **a, const HearthFolderRow **b)
+{
+    return compare_names((*a)->name, (*b)->name);
+}
+
+static int compare_personas(const HearthPersonaRow **a, const HearthPersonaRow **b)
+{
+    return compare_names((*a)->name, (*b)->name);
+}
+
 static HearthReadState run_overview(HearthRead *read, HearthDb *db, GError **error)
 {
     g_autoptr(HearthOverview) overview = g_new0(HearthOverview, 1);
@@ -171,6 +230,8 @@ static HearthReadState run_overview(HearthRead *read, HearthDb *db, GError **err
         hearth_db_error(error, db, rc);
         return HEARTH_READ_FAILED;
     }
+    g_ptr_array_sort(overview->folders, (GCompareFunc)compare_folders);
+    g_ptr_array_sort(overview->personas, (GCompareFunc)compare_personas);
     read->result = g_steal_pointer(&overview);
     return HEARTH_READ_DONE;
 }
@@ -215,23 +276,40 @@ GPtrArray *hearth_store_messages_finish(HearthStore *self, GAsyncResult *result,
     return g_task_propagate_pointer(G_TASK(result), error);
 }
 
-/* ---- searching and files: to come, they answer with an error ----------------------------------
- */
+/* ---- searching ------------------------------------------------------------------------------- */
 
-static HearthReadState run_refuse(HearthRead *read, HearthDb *db, GError **error)
+typedef struct {
+    char *text;
+    guint limit;
+} Query;
+
+static void query_free(Query *query)
 {
-    (void)read, (void)db;
-    hearth_error(error, HEARTH_ERROR_FAILED, "This is still to come.");
+    g_free(query->text);
+    g_free(query);
+}
+
+static HearthReadState run_search(HearthRead *read, HearthDb *db, GError **error)
+{
+    Query *query = read->data;
+    int rc;
+    read->result = hearth_search_run(db, query->text, query->limit, &rc);
+    if (!rc) return HEARTH_READ_DONE;
+    hearth_db_error(error, db, rc);
     return HEARTH_READ_FAILED;
 }
 
 void hearth_store_search_async(HearthStore *self, const char *text, guint limit,
                                GCancellable *cancellable, GAsyncReadyCallback done, void *data)
 {
-    (void)text, (void)limit;
-    hearth_store_thread_read(
-        self->thread,
-        new_read(self, run_refuse, (GDestroyNotify)g_ptr_array_unref, cancellable, done, data));
+    HearthRead *read =
+        new_read(self, run_search, (GDestroyNotify)g_ptr_array_unref, cancellable, done, data);
+    Query *query = g_new0(Query, 1);
+    query->text = g_strdup(text);
+    query->limit = limit;
+    read->data = query;
+    read->free_data = (GDestroyNotify)query_free;
+    hearth_store_thread_read(self->thread, read);
 }
 
 GPtrArray *hearth_store_search_finish(HearthStore *self, GAsyncResult *result, GError **error)
@@ -240,13 +318,24 @@ GPtrArray *hearth_store_search_finish(HearthStore *self, GAsyncResult *result, G
     return g_task_propagate_pointer(G_TASK(result), error);
 }
 
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static HearthReadState run_export(HearthRead *read, HearthDb *db, GError **error)
+{
+    bool more;
+    if (!hearth_export_step(read->data, db, g_task_get_cancellable(read->task), &more, error))
+        return HEARTH_READ_FAILED;
+    return more ? HEARTH_READ_MORE : HEARTH_READ_DONE;
+}
+
 void hearth_store_export_async(HearthStore *self, gint64 conversation, HearthExportFormat format,
                                GFile *file, GCancellable *cancellable, GAsyncReadyCallback done,
                                void *data)
 {
-    (void)conversation, (void)format, (void)file;
-    hearth_store_thread_read(self->thread,
-                             new_read(self, run_refuse, NULL, cancellable, done, data));
+    HearthRead *read = new_read(self, run_export, NULL, cancellable, done, data);
+    read->data = hearth_export_new(conversation, format, file);
+    read->free_data = (GDestroyNotify)hearth_export_free;
+    hearth_store_thread_read(self->thread, read);
 }
 
 bool hearth_store_export_finish(HearthStore *self, GAsyncResult *result, GError **error)
@@ -255,18 +344,80 @@ bool hearth_store_export_finish(HearthStore *self, GAsyncResult *result, GError 
     return g_task_propagate_boolean(G_TASK(result), error);
 }
 
+typedef struct {
+    HearthStore *store; /* the task keeps it alive */
+    HearthImport *import;
+} Importing;
+
+/* What did not get to its end goes at once: the disk may be full of it. */
+static void importing_free(Importing *importing)
+{
+    HearthImport *import = importing->import;
+    if (!import->finished && import->staged->len)
+        start_purge(importing->store, 0, g_steal_pointer(&import->staged));
+    hearth_import_free(import);
+    g_free(importing);
+}
+
+static gint64 new_ids(void *thread, guint n) { return hearth_store_thread_new_ids(thread, n); }
+
+static HearthReadState run_import(HearthRead *read, HearthDb *db, GError **error)
+{
+    HearthImport *import = ((Importing *)read->data)->import;
+    bool more;
+    if (!hearth_import_step(import, db, new_ids, read->thread, &more, error))
+        return HEARTH_READ_FAILED;
+    if (more) return HEARTH_READ_MORE;
+    read->result = g_memdup2(&import->conversations->len, sizeof(guint));
+    return HEARTH_READ_DONE;
+}
+
+/* On a thread of GLib's pool. */
+static void read_file(GTask *task, void *source, void *data, GCancellable *cancellable)
+{
+    (void)source;
+    hearth_acquire(data);
+    GError *error = NULL;
+    bool ok = hearth_import_read(((Importing *)data)->import, cancellable, &error);
+    hearth_release(data);
+    if (ok)
+        g_task_return_boolean(task, TRUE);
+    else
+        g_task_return_error(task, error);
+}
+
+static void on_file_read(GObject *source, GAsyncResult *result, void *data)
+{
+    HearthStore *self = HEARTH_STORE(source);
+    HearthRead *read = data;
+    hearth_acquire(read->data);
+    GError *error = NULL;
+    if (g_task_propagate_boolean(G_TASK(result), &error))
+        hearth_store_thread_read(self->thread, read);
+    else
+        hearth_store_thread_refuse(read, error);
+}
+
 void hearth_store_import_async(HearthStore *self, GFile *file, GCancellable *cancellable,
                                GAsyncReadyCallback done, void *data)
 {
-    (void)file;
-    hearth_store_thread_read(self->thread,
-                             new_read(self, run_refuse, NULL, cancellable, done, data));
+    HearthRead *read = new_read(self, run_import, g_free, cancellable, done, data);
+    Importing *importing = g_new0(Importing, 1);
+    importing->store = self;
+    importing->import = hearth_import_new(file);
+    read->data = importing;
+    read->free_data = (GDestroyNotify)importing_free;
+    g_autoptr(GTask) reader = g_task_new(self, cancellable, on_file_read, read);
+    g_task_set_task_data(reader, importing, NULL);
+    hearth_release(importing);
+    g_task_run_in_thread(reader, read_file);
 }
 
 bool hearth_store_import_finish(HearthStore *self, GAsyncResult *result, guint *ret_n,
                                 GError **error)
 {
     g_return_val_if_fail(g_task_is_valid(result, self), false);
-    (void)ret_n;
-    return g_task_propagate_boolean(G_TASK(result), error);
+    g_autofree guint *n = g_task_propagate_pointer(G_TASK(result), error);
+    if (n && ret_n) *ret_n = *n;
+    return n != NULL;
 }

@@ -1,7 +1,7 @@
 #include "store/store_thread.h"
 
 #include "store/opening.h"
-#include "store/schema.h"
+#include "store/search/index.h"
 #include "sync.h"
 
 #define LONGEST_BATCH (250 * G_TIME_SPAN_MILLISECOND)
@@ -179,15 +179,17 @@ static bool is_hopeless(int rc)
     }
 }
 
+/* A damaged search index answers with either; rows of ours break no constraint. */
+static bool is_index_damage(int rc)
+{
+    return rc == SQLITE_CORRUPT_VTAB || (rc & 0xff) == SQLITE_CONSTRAINT;
+}
+
 static int apply(HearthStoreThread *self, const HearthWrite *write)
 {
     int rc = hearth_write_apply(write, self->db);
-    if (rc == SQLITE_CORRUPT_VTAB && !self->reindexed) { /* the index alone: it can be made again */
-        self->reindexed = TRUE;
-        rc = hearth_schema_reindex(self->db);
-        if (!rc) rc = hearth_write_apply(write, self->db);
-    }
-    if (!is_hopeless(rc)) return rc;
+    bool ended = sqlite3_get_autocommit(hearth_db_get_sqlite(self->db)); /* with all before it */
+    if (!is_hopeless(rc) || ended || (is_index_damage(rc) && !self->reindexed)) return rc;
     g_warning("The history cannot hold a row of table %d: %s", (int)write->kind,
               sqlite3_errstr(rc));
     return SQLITE_OK;
@@ -199,21 +201,35 @@ static void rollback(HearthStoreThread *self)
         hearth_db_exec(self->db, "ROLLBACK");
 }
 
+static void put_batch_back(HearthStoreThread *self)
+{
+    hearth_lock(&self->mutex);
+    put_back(self, &self->batch);
+    hearth_unlock(&self->mutex);
+}
+
+/* The index can be made again from the texts, which are whole. Once: it should not be necessary. */
+static bool mend_index(HearthStoreThread *self)
+{
+    if (self->reindexed) return false;
+    self->reindexed = TRUE;
+    return hearth_index_rebuild(self->db) == SQLITE_OK;
+}
+
 /* The transaction has failed: all that was in it waits for the next try. */
 static void fail(HearthStoreThread *self, int rc)
 {
     g_autoptr(GError) error = NULL;
     hearth_db_error(&error, self->db, rc);
     rollback(self);
+    put_batch_back(self);
+    if (is_index_damage(rc) && mend_index(self)) return;
     if (hearth_db_is_damage(rc) && !self->marked) {
         hearth_opening_mark(self->path);
         self->marked = TRUE;
     }
-    hearth_lock(&self->mutex);
-    put_back(self, &self->batch);
-    gint64 wait = self->closing ? RETRY_AT_END_AFTER : RETRY_AFTER;
-    hearth_unlock(&self->mutex);
-    self->retry_at = g_get_monotonic_time() + wait;
+    bool closing = g_atomic_int_get(&self->closing);
+    self->retry_at = g_get_monotonic_time() + (closing ? RETRY_AT_END_AFTER : RETRY_AFTER);
     if (!self->trouble) tell_trouble(self, error->message);
     self->trouble = TRUE;
 }
@@ -227,8 +243,11 @@ static void commit(HearthStoreThread *self)
         return;
     }
     g_queue_clear_full(&self->batch, (GDestroyNotify)job_free);
-    if (self->trouble) tell_trouble(self, NULL);
-    self->trouble = FALSE;
+    if (!self->trouble) return;
+    hearth_lock(&self->mutex);
+    self->trouble = !g_queue_is_empty(&self->queue); /* a part of them may fit, and no more */
+    hearth_unlock(&self->mutex);
+    if (!self->trouble) tell_trouble(self, NULL);
 }
 
 /* Into the open transaction; takes the job. */
@@ -321,8 +340,10 @@ static bool turn_in_trouble(HearthStoreThread *self)
     if (!now) read_one(self, g_queue_pop_head(&self->background));
     while (n-- > 0 && self->retry_at == tried_at) {
         hearth_lock(&self->mutex);
-        job = dequeue(self);
+        Job *first = g_queue_peek_head(&self->queue);
+        job = first && first->write ? dequeue(self) : NULL;
         hearth_unlock(&self->mutex);
+        if (!job) break;
         write_one(self, job);
     }
     if (now && self->retry_at == tried_at) commit(self);
@@ -469,6 +490,13 @@ void hearth_store_thread_write(HearthStoreThread *self, HearthWrite *write)
 }
 
 void hearth_store_thread_read(HearthStoreThread *self, HearthRead *read) { push(self, NULL, read); }
+
+void hearth_store_thread_refuse(HearthRead *read, GError *error)
+{
+    read->error = error;
+    on_deliver(read);
+    read_free(read);
+}
 
 void hearth_store_thread_open(HearthStoreThread *self, HearthRead *read)
 {

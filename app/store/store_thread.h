@@ -43,6 +43,8 @@ void hearth_store_thread_free(HearthStoreThread *thread); /* after close; NULL a
 
 void hearth_store_thread_write(HearthStoreThread *thread, HearthWrite *write); /* takes it */
 void hearth_store_thread_read(HearthStoreThread *thread, HearthRead *read);    /* takes it */
+/* Answers without having read; takes both. On the main loop. */
+void hearth_store_thread_refuse(HearthRead *read, GError *error);
 /* A read that goes before all else, once: nothing is done before it has run. Its `run` ends with
  * hearth_store_thread_set_db(). */
 void hearth_store_thread_open(HearthStoreThread *thread, HearthRead *read);

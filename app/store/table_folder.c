@@ -36,7 +36,7 @@ GPtrArray *hearth_table_folder_list(HearthDb *db, int *ret_rc)
 {
     sqlite3_stmt *statement = hearth_db_bind(db,
                                              "SELECT id, name FROM folder WHERE deleted_at IS NULL"
-                                             " ORDER BY name COLLATE NOCASE, id",
+                                             " ORDER BY id",
                                              "");
     g_autoptr(GPtrArray) rows =
         g_ptr_array_new_with_free_func((GDestroyNotify)hearth_folder_row_free);

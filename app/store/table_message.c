@@ -88,14 +88,16 @@ static HearthMessageRow *read_row(sqlite3_stmt *statement)
     return row;
 }
 
+#define COLUMNS                                                                                    \
+    "id, conversation, parent, role, state, created, prompt_tokens, reused_tokens, tokens,"        \
+    " prefill_s, decode_s, first_token_s, thinking_s, model, error, content, thinking"
+
 GPtrArray *hearth_table_message_list(HearthDb *db, gint64 conversation, gint64 after, int limit,
                                      int *ret_rc)
 {
     sqlite3_stmt *statement = hearth_db_bind(
         db,
-        "SELECT id, conversation, parent, role, state, created, prompt_tokens, reused_tokens,"
-        "  tokens, prefill_s, decode_s, first_token_s, thinking_s, model, error, content, thinking"
-        " FROM message"
+        "SELECT " COLUMNS " FROM message"
         " WHERE conversation = ?1 AND id > ?2 AND deleted_at IS NULL ORDER BY id LIMIT ?3",
         "iib", conversation, after, limit);
     g_autoptr(GPtrArray) rows =
@@ -107,6 +109,19 @@ GPtrArray *hearth_table_message_list(HearthDb *db, gint64 conversation, gint64 a
     while (sqlite3_step(statement) == SQLITE_ROW) g_ptr_array_add(rows, read_row(statement));
     *ret_rc = sqlite3_reset(statement);
     return *ret_rc ? NULL : g_steal_pointer(&rows);
+}
+
+HearthMessageRow *hearth_table_message_get(HearthDb *db, gint64 id, int *ret_rc)
+{
+    sqlite3_stmt *statement =
+        hearth_db_bind(db, "SELECT " COLUMNS " FROM message WHERE id = ?1", "i", id);
+    if (!statement) {
+        *ret_rc = hearth_db_errcode(db);
+        return NULL;
+    }
+    HearthMessageRow *row = sqlite3_step(statement) == SQLITE_ROW ? read_row(statement) : NULL;
+    *ret_rc = sqlite3_reset(statement);
+    return row;
 }
 
 int hearth_table_message_interrupt(HearthDb *db)

@@ -22,17 +22,19 @@ int hearth_table_message_restore(HearthDb *db, gint64 id);
 /* Not deleted, by id, those after `after`, at most `limit` (-1 = all). */
 GPtrArray *hearth_table_message_list(HearthDb *db, gint64 conversation, gint64 after, int limit,
                                      int *ret_rc);
+/* NULL with *ret_rc SQLITE_OK: there is none. */
+HearthMessageRow *hearth_table_message_get(HearthDb *db, gint64 id, int *ret_rc);
 /* What ran when the program ended. */
 int hearth_table_message_interrupt(HearthDb *db);
 
 int hearth_table_folder_put(HearthDb *db, const HearthFolderRow *row);
 int hearth_table_folder_delete(HearthDb *db, gint64 id, gint64 now);
 int hearth_table_folder_restore(HearthDb *db, gint64 id);
-GPtrArray *hearth_table_folder_list(HearthDb *db, int *ret_rc); /* by name */
+GPtrArray *hearth_table_folder_list(HearthDb *db, int *ret_rc); /* by id */
 
 int hearth_table_persona_put(HearthDb *db, const HearthPersonaRow *row);
 int hearth_table_persona_delete(HearthDb *db, gint64 id, gint64 now);
 int hearth_table_persona_restore(HearthDb *db, gint64 id);
-GPtrArray *hearth_table_persona_list(HearthDb *db, int *ret_rc); /* by name */
+GPtrArray *hearth_table_persona_list(HearthDb *db, int *ret_rc); /* by id */
 
 #endif
