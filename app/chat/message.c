@@ -106,6 +106,9 @@ void hearth_message_touched(HearthMessage *m, bool content, bool thinking)
 void hearth_message_set_state(HearthMessage *m, HearthState state)
 {
     if (m->row.state == state) return;
+    /* Until the worker's numbers come with the end of the answer. */
+    if (m->thinking_since && hearth_state_is_running(state))
+        m->row.stats.thinking_s += hearth_message_get_thinking_seconds(m);
     m->row.state = state;
     m->thinking_since = state == HEARTH_STATE_THINKING ? g_get_monotonic_time() : 0;
     notify(m, PROP_STATE);
