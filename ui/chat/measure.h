@@ -1,0 +1,14 @@
+/* Sizes that go with the size of the text. */
+#ifndef HEARTH_CHAT_MEASURE_H
+#define HEARTH_CHAT_MEASURE_H
+
+#include <gtk/gtk.h>
+
+/* How wide a message or the composer is at most, px: more with large text, so that a line has room
+ * for as many words. */
+int hearth_chat_measure_column(GtkWidget *widget);
+
+/* How high a line of the widget's text is, px. */
+int hearth_chat_measure_line(GtkWidget *widget);
+
+#endif
