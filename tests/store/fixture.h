@@ -1,7 +1,7 @@
 /* What the store's test programs share: a store in a folder of its own, rows in one line, and calls
  * that wait for their answer by turning the main loop. */
-#ifndef STORE_HELPER_H
-#define STORE_HELPER_H
+#ifndef FIXTURE_H
+#define FIXTURE_H
 
 #include "store/store.h"
 
@@ -28,7 +28,8 @@ GPtrArray *fixture_search(Fixture *fixture, const char *text, guint limit);
 bool fixture_export(Fixture *fixture, gint64 conversation, HearthExportFormat format,
                     const char *path, GError **error);
 bool fixture_import(Fixture *fixture, const char *path, guint *ret_n, GError **error);
-void fixture_wait(Fixture *fixture); /* until all that is enqueued is written */
+void fixture_try_everything(Fixture *fixture); /* every read; any of them may fail */
+void fixture_wait(Fixture *fixture);           /* until all that is enqueued is written */
 
 /* Put rows; return their ids. */
 gint64 fixture_conversation(Fixture *fixture, const char *title);

@@ -1,4 +1,4 @@
-#include "store_helper.h"
+#include "fixture.h"
 
 #include <glib/gstdio.h>
 #include <sqlite3.h>
@@ -208,4 +208,66 @@ char *outside(const char *path, const char *sql)
     }
     sqlite3_close(db);
     return value;
+}
+
+GPtrArray *fixture_search(Fixture *fixture, const char *text, guint limit)
+{
+    Wait wait = {0};
+    hearth_store_search_async(fixture->store, text, limit, NULL, on_done, &wait);
+    wait_for(&wait);
+    g_autoptr(GError) error = NULL;
+    GPtrArray *hits = hearth_store_search_finish(fixture->store, wait.result, &error);
+    CHECK_MSG(hits, "no search: %s", error ? error->message : "?");
+    g_object_unref(wait.result);
+    return hits;
+}
+
+bool fixture_export(Fixture *fixture, gint64 conversation, HearthExportFormat format,
+                    const char *path, GError **error)
+{
+    Wait wait = {0};
+    g_autoptr(GFile) file = g_file_new_for_path(path);
+    hearth_store_export_async(fixture->store, conversation, format, file, NULL, on_done, &wait);
+    wait_for(&wait);
+    bool ok = hearth_store_export_finish(fixture->store, wait.result, error);
+    g_object_unref(wait.result);
+    return ok;
+}
+
+bool fixture_import(Fixture *fixture, const char *path, guint *ret_n, GError **error)
+{
+    Wait wait = {0};
+    g_autoptr(GFile) file = g_file_new_for_path(path);
+    hearth_store_import_async(fixture->store, file, NULL, on_done, &wait);
+    wait_for(&wait);
+    bool ok = hearth_store_import_finish(fixture->store, wait.result, ret_n, error);
+    g_object_unref(wait.result);
+    return ok;
+}
+
+void fixture_try_everything(Fixture *fixture)
+{
+    Wait waits[4] = {0};
+    hearth_store_overview_async(fixture->store, NULL, on_done, &waits[0]);
+    wait_for(&waits[0]);
+    g_autoptr(HearthOverview) overview =
+        hearth_store_overview_finish(fixture->store, waits[0].result, NULL);
+    g_object_unref(waits[0].result);
+    for (guint i = 0; overview && i < overview->conversations->len; i++) {
+        HearthConversationRow *row = overview->conversations->pdata[i];
+        Wait wait = {0};
+        hearth_store_messages_async(fixture->store, row->id, NULL, on_done, &wait);
+        wait_for(&wait);
+        g_autoptr(GPtrArray) messages =
+            hearth_store_messages_finish(fixture->store, wait.result, NULL);
+        g_object_unref(wait.result);
+    }
+    static const char *const queries[] = {"text", "文字", "te"};
+    for (int i = 0; i < 3; i++) {
+        Wait *wait = &waits[1 + i];
+        hearth_store_search_async(fixture->store, queries[i], 50, NULL, on_done, wait);
+        wait_for(wait);
+        g_autoptr(GPtrArray) hits = hearth_store_search_finish(fixture->store, wait->result, NULL);
+        g_object_unref(wait->result);
+    }
 }

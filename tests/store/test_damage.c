@@ -1,0 +1,372 @@
+#include <glib/gstdio.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "test.h"
+
+/* ---- helpers --------------------------------------------------------------------------------- */
+
+static GBytes *contents(const char *path)
+{
+    char *text = NULL;
+    gsize length = 0;
+    if (!g_file_get_contents(path, &text, &length, NULL)) return NULL;
+    return g_bytes_new_take(text, length);
+}
+
+static void set_contents(const char *path, const void *bytes, gsize length)
+{
+    FILE *file = fopen(path, "wb"); /* in place: g_file_set_contents would make a new file */
+    CHECK(file && (!length || fwrite(bytes, 1, length, file) == length));
+    if (file) fclose(file);
+}
+
+/* The path of what was set aside, from the sentence. */
+static char *aside_path(Fixture *f)
+{
+    g_autoptr(GDir) dir = g_dir_open(f->folder, 0, NULL);
+    const char *name;
+    while ((name = g_dir_read_name(dir)))
+        if (g_str_has_prefix(name, "history.db.damaged-") && !g_str_has_suffix(name, "-wal") &&
+            !g_str_has_suffix(name, "-shm"))
+            return g_build_filename(f->folder, name, NULL);
+    return NULL;
+}
+
+static void fill(Fixture *f)
+{
+    for (int k = 0; k < 5; k++) {
+        gint64 c = fixture_conversation(f, "Conversation"), at = 0;
+        for (int i = 0; i < 60; i++)
+            at = fixture_message(f, c, at, i % 2,
+                                 "some text, 一些文字, that fills the pages of a file");
+    }
+    fixture_wait(f);
+}
+
+/* Closed, opened again: it was set aside as it was, with its log, and a new one works. */
+static void check_set_aside(Fixture *f, bool with_log)
+{
+    g_autofree char *log = g_strconcat(f->path, "-wal", NULL);
+    g_autoptr(GBytes) before = contents(f->path);
+    g_autoptr(GBytes) log_before = contents(log);
+    CHECK(!with_log || log_before);
+    fixture_open(f);
+    CHECK(!f->refusal);
+    g_autofree char *aside = aside_path(f);
+    CHECK_MSG(aside && f->notice && strstr(f->notice, aside), "the sentence is: %s", f->notice);
+    if (aside) {
+        g_autoptr(GBytes) after = contents(aside);
+        CHECK(after && g_bytes_equal(before, after));
+        g_autofree char *log_aside = g_strconcat(aside, "-wal", NULL);
+        g_autoptr(GBytes) log_after = contents(log_aside);
+        CHECK(!log_before || (log_after && g_bytes_equal(log_before, log_after)));
+    }
+    g_autoptr(HearthOverview) overview = fixture_overview(f);
+    CHECK_INT(overview->conversations->len, 0);
+    gint64 c = fixture_conversation(f, "new");
+    fixture_close(f);
+    fixture_open(f);
+    CHECK(!f->notice && !f->refusal);
+    g_autoptr(HearthOverview) again = fixture_overview(f);
+    CHECK(find_conversation(again, c));
+    fixture_clear(f);
+}
+
+/* SQL by another program that ends without emptying the log. */
+static void outside_with_log(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    CHECK_INT(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    CHECK_INT(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* ---- set aside ------------------------------------------------------------------------------- */
+
+static void sets_a_newer_one_aside(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    fill(&f);
+    fixture_close(&f);
+    g_free(outside(f.path, "PRAGMA user_version = 99"));
+    check_set_aside(&f, false);
+}
+
+static void sets_a_newer_one_aside_with_its_log(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    fill(&f);
+    fixture_close(&f);
+    outside_with_log(f.path, "PRAGMA user_version = 99; CREATE TABLE more (x)");
+    check_set_aside(&f, true);
+}
+
+static void sets_a_foreign_one_aside(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    fixture_close(&f);
+    g_remove(f.path);
+    g_free(outside(f.path, "CREATE TABLE recipes (name TEXT)"));
+    check_set_aside(&f, false);
+}
+
+static void sets_one_without_tables_aside(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    fill(&f);
+    fixture_close(&f);
+    g_free(outside(f.path, "DROP TABLE message"));
+    check_set_aside(&f, false);
+}
+
+static void sets_garbage_aside(void)
+{
+    for (int i = 0; i < 4; i++) {
+        Fixture f;
+        fixture_init(&f);
+        fixture_close(&f);
+        guchar garbage[20000];
+        gsize length = (gsize[]){1, 100, 4096, sizeof garbage}[i];
+        for (gsize k = 0; k < length; k++) garbage[k] = (guchar)test_random();
+        set_contents(f.path, garbage, length);
+        check_set_aside(&f, false);
+    }
+}
+
+static void sets_a_truncated_one_aside(void)
+{
+    for (int i = 0; i < 5; i++) {
+        Fixture f;
+        fixture_init(&f);
+        fill(&f);
+        fixture_close(&f);
+        g_autoptr(GBytes) all = contents(f.path);
+        gsize length = g_bytes_get_size(all);
+        gsize kept = (gsize[]){50, 100, 4096, length / 2, length - 4096}[i];
+        set_contents(f.path, g_bytes_get_data(all, NULL), kept);
+        check_set_aside(&f, false);
+    }
+}
+
+/* All that is left is the log: SQLite would delete it. */
+static void sets_the_log_of_an_empty_one_aside(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    fixture_close(&f);
+    outside_with_log(f.path, "INSERT INTO conversation (title) VALUES ('x')");
+    set_contents(f.path, "", 0);
+    check_set_aside(&f, true);
+}
+
+static void takes_an_empty_file(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    fixture_close(&f);
+    set_contents(f.path, "", 0);
+    fixture_open(&f);
+    CHECK(!f.notice && !f.refusal);
+    fill(&f);
+    g_autoptr(HearthOverview) overview = fixture_overview(&f);
+    CHECK_INT(overview->conversations->len, 5);
+    fixture_clear(&f);
+}
+
+/* ---- damage inside --------------------------------------------------------------------------- */
+
+/* Ones and zeros in random pages: the store may notice at once, later or never, but it never stops
+ * working, and after it has noticed a start or two make all well. */
+static void survives_damaged_pages(void)
+{
+    int noticed = 0;
+    for (int i = 0; i < 40; i++) {
+        Fixture f;
+        fixture_init(&f);
+        fill(&f);
+        fixture_close(&f);
+        g_autoptr(GBytes) all = contents(f.path);
+        gsize length = g_bytes_get_size(all);
+        g_autofree guchar *bytes = g_memdup2(g_bytes_get_data(all, NULL), length);
+        for (int k = test_range(1, 6); k > 0; k--) {
+            gsize page = test_random() % (length / 4096) * 4096;
+            gsize from = test_random() % 4096, n = test_random() % (4096 - from);
+            for (gsize at = from; at < from + n; at++)
+                bytes[page + at] = (guchar)(i % 2 ? test_random() : 0);
+        }
+        set_contents(f.path, bytes, length);
+        for (int round = 0; round < 3; round++) {
+            fixture_open(&f);
+            CHECK(!f.refusal);
+            noticed += f.notice != NULL;
+            if (!f.notice || round == 2) {
+                fixture_try_everything(&f);
+                gint64 c = fixture_conversation(&f, "after");
+                fixture_message(&f, c, 0, HEARTH_ROLE_USER, "after");
+            }
+            hearth_store_close(f.store, 1);
+            fixture_close(&f);
+        }
+        fixture_clear(&f);
+    }
+    CHECK(noticed > 0);
+}
+
+/* The index alone is damaged: the conversations are not lost for that. */
+static void makes_the_index_again(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    fill(&f);
+    fixture_close(&f);
+    g_free(outside(f.path, "UPDATE message_index_data SET block = x'ffffffffffff' WHERE id > 10"));
+    g_autofree char *mark = g_strconcat(f.path, ".check", NULL);
+    CHECK(g_file_set_contents(mark, "", 0, NULL)); /* as after trouble */
+    fixture_open(&f);
+    CHECK(!f.notice && !f.refusal);
+    CHECK(!g_file_test(mark, G_FILE_TEST_EXISTS));
+    g_autoptr(GPtrArray) hits = fixture_search(&f, "文字 pages", 100);
+    CHECK_INT(hits->len, 5);
+    fixture_close(&f);
+    g_free(outside(f.path, "UPDATE message_index_data SET block = x'ffffffffffff' WHERE id > 10;"
+                           "UPDATE message_index_data SET block = x'00' WHERE id = 10"));
+    fixture_open(&f);
+    CHECK(!f.notice && !f.refusal);
+    gint64 c = fixture_conversation(&f, "C");
+    fixture_message(&f, c, 0, HEARTH_ROLE_USER, "written over a damaged index");
+    g_autoptr(GPtrArray) found = fixture_search(&f, "damaged index", 100);
+    CHECK_INT(found->len, 1);
+    CHECK_INT(f.n_trouble, 0);
+    fixture_clear(&f);
+}
+
+/* ---- older ----------------------------------------------------------------------------------- */
+
+static void migrates_from_the_first_version(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    fill(&f);
+    fixture_close(&f);
+    /* what the first version lacked */
+    g_free(outside(
+        f.path, "DROP TRIGGER message_index_insert; DROP TRIGGER message_index_before;"
+                "DROP TRIGGER message_index_after; DROP TRIGGER message_index_delete;"
+                "DROP TRIGGER title_index_insert; DROP TRIGGER title_index_before;"
+                "DROP TRIGGER title_index_after; DROP TRIGGER title_index_delete;"
+                "DROP TABLE message_index; DROP TABLE title_index; DROP VIEW message_index_words;"
+                "DROP VIEW title_index_words; PRAGMA user_version = 1"));
+    fixture_open(&f);
+    CHECK(!f.notice && !f.refusal);
+    g_autoptr(GPtrArray) hits = fixture_search(&f, "文字 pages", 100);
+    CHECK_INT(hits->len, 5);
+    g_autoptr(GPtrArray) titles = fixture_search(&f, "conversat", 100);
+    CHECK_INT(titles->len, 5);
+    g_autofree char *version = outside(f.path, "PRAGMA user_version");
+    CHECK_STR(version, "2");
+    fixture_clear(&f);
+}
+
+/* ---- where nothing may be written ------------------------------------------------------------ */
+
+#define NOBODY 65534
+
+/* Root may write everywhere: as somebody who may not. False: cannot be tried. */
+static bool become_nobody(Fixture *f)
+{
+    if (geteuid() != 0) return true;
+    return chown(f->folder, NOBODY, NOBODY) == 0 && chown(f->path, NOBODY, NOBODY) == 0 &&
+           seteuid(NOBODY) == 0;
+}
+
+static void become_root(void)
+{
+    if (getuid() == 0 && seteuid(0) != 0) abort();
+}
+
+/* The program works, with what can be read, and says so. */
+static void check_in_memory(Fixture *f, guint n_conversations)
+{
+    fixture_open(f);
+    CHECK_MSG(f->refusal && strstr(f->refusal, "kept"), "the sentence is: %s", f->refusal);
+    g_autoptr(HearthOverview) overview = fixture_overview(f);
+    CHECK_INT(overview->conversations->len, n_conversations);
+    gint64 c = fixture_conversation(f, "in memory");
+    fixture_message(f, c, 0, HEARTH_ROLE_USER, "findable");
+    g_autoptr(GPtrArray) hits = fixture_search(f, "findable", 10);
+    CHECK_INT(hits->len, 1);
+    g_autoptr(HearthOverview) after = fixture_overview(f);
+    CHECK(find_conversation(after, c));
+    CHECK_INT(f->n_trouble, 0);
+    fixture_close(f);
+}
+
+static void works_where_the_folder_is_missing(void)
+{
+    Fixture f = {0};
+    f.path = g_strdup("/nonexistent-folder/history.db");
+    check_in_memory(&f, 0);
+    fixture_clear(&f);
+}
+
+static void works_where_the_file_is_a_folder(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    fixture_close(&f);
+    g_remove(f.path);
+    CHECK_INT(g_mkdir(f.path, 0700), 0);
+    check_in_memory(&f, 0);
+    fixture_clear(&f);
+}
+
+static void works_in_a_read_only_folder(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    fill(&f);
+    fixture_close(&f);
+    if (!become_nobody(&f)) {
+        test_skip("the user cannot be changed");
+        return;
+    }
+    CHECK_INT(chmod(f.path, 0400), 0);
+    check_in_memory(&f, 5); /* a file that may not be written, in a folder that may */
+    CHECK_INT(chmod(f.path, 0600), 0);
+    CHECK_INT(chmod(f.folder, 0500), 0);
+    check_in_memory(&f, 5); /* a file that may, in a folder that may not */
+    set_contents(f.path, "garbage that cannot be set aside", 32);
+    check_in_memory(&f, 0);
+    CHECK_INT(chmod(f.folder, 0700), 0);
+    become_root();
+    fixture_clear(&f);
+}
+
+int main(int argc, char **argv)
+{
+    static const Test tests[] = {
+        {"sets a newer one aside", sets_a_newer_one_aside},
+        {"sets a newer one aside with its log", sets_a_newer_one_aside_with_its_log},
+        {"sets a foreign one aside", sets_a_foreign_one_aside},
+        {"sets one without tables aside", sets_one_without_tables_aside},
+        {"sets garbage aside", sets_garbage_aside},
+        {"sets a truncated one aside", sets_a_truncated_one_aside},
+        {"sets the log of an empty one aside", sets_the_log_of_an_empty_one_aside},
+        {"takes an empty file", takes_an_empty_file},
+        {"survives damaged pages", survives_damaged_pages},
+        {"makes the index again", makes_the_index_again},
+        {"migrates from the first version", migrates_from_the_first_version},
+        {"works where the folder is missing", works_where_the_folder_is_missing},
+        {"works where the file is a folder", works_where_the_file_is_a_folder},
+        {"works in a read-only folder", works_in_a_read_only_folder},
+    };
+    return test_main(argc, argv, tests, TEST_COUNT(tests));
+}
