@@ -49,7 +49,9 @@ void world_free(World *world)
 {
     hearth_app_close(world->app);
     world_run(0.05); /* idle sources that hold a widget or the app */
+    g_object_add_weak_pointer(G_OBJECT(world->app), (gpointer *)&world->app);
     g_object_unref(world->app);
+    CHECK_MSG(!world->app, "something still holds the program: a widget that was not let go");
     g_autoptr(GDir) dir = g_dir_open(world->folder, 0, NULL);
     const char *name;
     while ((name = g_dir_read_name(dir))) {
