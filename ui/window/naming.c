@@ -39,9 +39,10 @@ static gboolean unparent(gpointer popover)
     return G_SOURCE_REMOVE;
 }
 
-/* Not at once: the popover is still closing, and gives the focus back. */
+/* The popover goes, but not at once: it is still closing. */
 static void on_closed(GtkWidget *popover)
 {
+    gtk_widget_grab_focus(gtk_widget_get_parent(popover));
     g_idle_add_full(G_PRIORITY_DEFAULT_IDLE, unparent, g_object_ref(popover), g_object_unref);
 }
 

@@ -47,6 +47,7 @@ static const Shortcut conversations[] = {
 
 static const Shortcut message[] = {{N_("Send"), NULL, "Return", ELSEWHERE},
                                    {N_("Line Break"), NULL, "<Shift>Return", ELSEWHERE},
+                                   {N_("Copy Last Answer"), NULL, "<Control><Shift>c", ELSEWHERE},
                                    {N_("Stop the Answer"), "win.stop", "Escape", LEFT_OVER},
                                    {NULL, NULL, NULL, 0}};
 

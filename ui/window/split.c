@@ -12,6 +12,7 @@
 struct _HearthSplit {
     GtkWidget parent_instance;
     GtkWidget *sidebar, *content, *line, *shade; /* shade: over the content, beside the sidebar */
+    GtkWidget *home;
     bool narrow, beside, over; /* beside, over: whether it is shown in a wide, a narrow window */
     int width;                 /* of the sidebar beside the content, as wished */
     double shown;              /* 0 … 1: how far the sidebar has slid in */
@@ -72,6 +73,18 @@ static void cover_content(HearthSplit *self)
     if (self->sidebar) gtk_widget_set_can_focus(self->sidebar, hearth_split_get_show_sidebar(self));
 }
 
+static bool has_focus(HearthSplit *self, GtkWidget *child)
+{
+    GtkRoot *root = gtk_widget_get_root(GTK_WIDGET(self));
+    GtkWidget *focus = root ? gtk_root_get_focus(root) : NULL;
+    return focus && child && gtk_widget_is_ancestor(focus, child);
+}
+
+void hearth_split_set_home(HearthSplit *self, GtkWidget *home)
+{
+    g_set_weak_pointer(&self->home, home);
+}
+
 void hearth_split_set_show_sidebar(HearthSplit *self, bool show)
 {
     if (hearth_split_get_show_sidebar(self) == show) return;
@@ -79,7 +92,9 @@ void hearth_split_set_show_sidebar(HearthSplit *self, bool show)
         self->over = show;
     else
         self->beside = show;
+    bool homeless = !show && has_focus(self, self->sidebar);
     cover_content(self);
+    if (homeless && self->home) gtk_widget_grab_focus(self->home);
     slide_to(self, show);
     if (self->narrow && show && self->sidebar)
         gtk_widget_child_focus(self->sidebar, GTK_DIR_TAB_FORWARD);
@@ -244,7 +259,7 @@ static gboolean on_line_key(GtkEventController *controller, guint key, guint cod
         return GDK_EVENT_STOP;
     }
     if (key == GDK_KEY_Escape || key == GDK_KEY_Return) {
-        gtk_widget_child_focus(self->content, GTK_DIR_TAB_FORWARD);
+        gtk_widget_grab_focus(self->home ? self->home : self->content);
         return GDK_EVENT_STOP;
     }
     return GDK_EVENT_PROPAGATE;
@@ -316,6 +331,7 @@ static void hearth_split_dispose(GObject *object)
 {
     HearthSplit *self = HEARTH_SPLIT(object);
     g_clear_handle_id(&self->idle, g_source_remove);
+    g_clear_weak_pointer(&self->home);
     if (self->slide) adw_animation_pause(self->slide);
     g_clear_object(&self->slide);
     g_clear_pointer(&self->sidebar, gtk_widget_unparent);

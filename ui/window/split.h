@@ -19,6 +19,9 @@ bool hearth_split_get_narrow(HearthSplit *split);
 bool hearth_split_get_show_sidebar(HearthSplit *split);
 void hearth_split_set_show_sidebar(HearthSplit *split, bool show);
 
+/* Where the focus goes when the sidebar takes it along; a widget in the content, borrowed. */
+void hearth_split_set_home(HearthSplit *split, GtkWidget *home);
+
 /* For keys: the line takes the focus, arrow keys move it. */
 void hearth_split_focus_line(HearthSplit *split);
 

@@ -180,7 +180,7 @@ void hearth_window_say(HearthWindow *self, const char *sentence)
 
 void hearth_window_notice(HearthWindow *self, const char *sentence)
 {
-    hearth_compat_banner_show(self->notice, sentence, _("_Dismiss"));
+    hearth_compat_banner_show(self->notice, sentence, _("Dismiss"));
 }
 
 static void on_notice_dismissed(GtkWidget *banner, gpointer data)
@@ -291,8 +291,6 @@ static void hearth_window_init(HearthWindow *self)
     self->of_conversation = g_signal_group_new(HEARTH_TYPE_CONVERSATION);
     g_signal_group_connect_swapped(self->of_conversation, "notify::title", G_CALLBACK(show_title),
                                    self);
-    g_signal_group_connect_swapped(self->of_conversation, "failed",
-                                   G_CALLBACK(hearth_window_notice), self);
     gtk_menu_button_set_create_popup_func(GTK_MENU_BUTTON(self->menu_button), on_menu_opens, self,
                                           NULL);
     hearth_sidebar_name_button(self->menu_button, _("Conversation Menu"));

@@ -36,7 +36,6 @@ static void show_conversation(HearthRow *self, HearthConversation *conversation)
         gtk_label_set_markup(GTK_LABEL(self->title), hearth_item_get_text(self->item));
     else
         gtk_label_set_text(GTK_LABEL(self->title), title);
-    gtk_widget_set_tooltip_text(GTK_WIDGET(self), title);
     gtk_widget_set_visible(self->icon, hearth_conversation_get_pinned(conversation));
     gtk_image_set_from_icon_name(GTK_IMAGE(self->icon), "view-pin-symbolic");
     gtk_widget_set_visible(self->spinner, busy);
@@ -60,7 +59,6 @@ static void show_folder(HearthRow *self, HearthFolder *folder)
     gtk_label_set_text(GTK_LABEL(self->count), count);
     gtk_image_set_from_icon_name(GTK_IMAGE(self->arrow),
                                  expanded ? "pan-down-symbolic" : "pan-end-symbolic");
-    gtk_widget_set_tooltip_text(GTK_WIDGET(self), hearth_folder_get_name(folder));
     tell(self, hearth_folder_get_name(folder), said);
     gtk_accessible_update_state(GTK_ACCESSIBLE(gtk_widget_get_parent(GTK_WIDGET(self))),
                                 GTK_ACCESSIBLE_STATE_EXPANDED, expanded, -1);
@@ -89,6 +87,7 @@ static void dress(HearthRow *self, HearthItemKind kind)
     bool heading = kind == HEARTH_ITEM_HEADING, folder = kind == HEARTH_ITEM_FOLDER;
     const char *snippet = hearth_item_get_snippet(self->item);
     set_class(GTK_WIDGET(self), "heading-row", heading);
+    set_class(GTK_WIDGET(self), "folder-row", folder);
     set_class(GTK_WIDGET(self), "inside-row", hearth_item_is_inside(self->item));
     set_class(self->title, "caption-heading", heading);
     set_class(self->title, "dim-label", heading);
@@ -124,7 +123,6 @@ void hearth_row_set_item(HearthRow *self, HearthItem *item)
         refresh(self);
     } else {
         gtk_label_set_text(GTK_LABEL(self->title), hearth_item_get_text(item));
-        gtk_widget_set_tooltip_text(GTK_WIDGET(self), NULL);
         tell(self, hearth_item_get_text(item), "");
     }
 }
@@ -147,6 +145,18 @@ static void hearth_row_class_init(HearthRowClass *class)
     G_OBJECT_CLASS(class)->dispose = hearth_row_dispose;
 }
 
+/* The whole title, where the row has room for its beginning only. */
+static gboolean on_query_tooltip(GtkWidget *label, int x, int y, gboolean keyboard,
+                                 GtkTooltip *tooltip)
+{
+    (void)x;
+    (void)y;
+    (void)keyboard;
+    if (!pango_layout_is_ellipsized(gtk_label_get_layout(GTK_LABEL(label)))) return false;
+    gtk_tooltip_set_text(tooltip, gtk_label_get_text(GTK_LABEL(label)));
+    return true;
+}
+
 static GtkWidget *add_label(GtkWidget *box, const char *class)
 {
     GtkWidget *label = gtk_label_new(NULL);
@@ -154,6 +164,8 @@ static GtkWidget *add_label(GtkWidget *box, const char *class)
     gtk_label_set_single_line_mode(GTK_LABEL(label), true);
     gtk_label_set_xalign(GTK_LABEL(label), 0);
     gtk_widget_set_hexpand(label, true);
+    gtk_widget_set_has_tooltip(label, true);
+    g_signal_connect(label, "query-tooltip", G_CALLBACK(on_query_tooltip), NULL);
     if (class) gtk_widget_add_css_class(label, class);
     gtk_box_append(GTK_BOX(box), label);
     return label;

@@ -71,22 +71,13 @@ void hearth_sidebar_set_current(HearthSidebar *self, HearthConversation *convers
         gtk_widget_activate_action(self->list, "list.scroll-to-item", "u", at);
 }
 
-static void toggle_folder(HearthSidebar *self, HearthItem *item)
-{
-    hearth_sections_set_expanded(self->sections, hearth_item_get_folder(item),
-                                 !hearth_item_get_expanded(item));
-}
-
 static void on_activated(HearthSidebar *self, guint at)
 {
     g_autoptr(HearthItem) item = g_list_model_get_item(G_LIST_MODEL(self->selection), at);
     if (!item) return;
-    if (hearth_item_get_kind(item) == HEARTH_ITEM_FOLDER) {
-        toggle_folder(self, item);
-    } else if (hearth_item_get_conversation(item)) {
-        gtk_single_selection_set_selected(self->selection, at);
-        g_signal_emit(self, activated_signal, 0);
-    }
+    if (!hearth_item_get_conversation(item)) return;
+    gtk_single_selection_set_selected(self->selection, at);
+    g_signal_emit(self, activated_signal, 0);
 }
 
 HearthConversation *hearth_sidebar_step(HearthSidebar *self, int by)
@@ -258,8 +249,9 @@ static gboolean drop_menu(gpointer data)
 /* Not at once: the chosen action is looked for from the menu upwards after it has closed. */
 static void on_menu_closed(HearthSidebar *self)
 {
-    if (self->menu)
-        g_idle_add_full(G_PRIORITY_DEFAULT_IDLE, drop_menu, g_steal_pointer(&self->menu), NULL);
+    if (!self->menu) return;
+    g_idle_add_full(G_PRIORITY_DEFAULT_IDLE, drop_menu, g_steal_pointer(&self->menu), NULL);
+    gtk_widget_grab_focus(self->list);
 }
 
 static void show_menu(HearthSidebar *self, HearthRow *row, const GdkRectangle *at)
@@ -303,13 +295,30 @@ static void on_long_pressed(GtkGestureLongPress *press, double x, double y, Hear
     show_menu_at(self, x, y);
 }
 
+/* The row that was scrolled to last stays in its place: that of the folder, so that what it unfolds
+ * to comes into view. */
+static void toggle_folder(HearthSidebar *self, HearthRow *row)
+{
+    g_autoptr(HearthItem) item = g_object_ref(hearth_row_get_item(row));
+    GListModel *rows = G_LIST_MODEL(self->selection);
+    guint at = 0, n = g_list_model_get_n_items(rows);
+    for (; at < n; at++) {
+        g_autoptr(HearthItem) one = g_list_model_get_item(rows, at);
+        if (one == item) break;
+    }
+    gtk_widget_grab_focus(gtk_widget_get_parent(GTK_WIDGET(row)));
+    gtk_widget_activate_action(self->list, "list.scroll-to-item", "u", at);
+    hearth_sections_set_expanded(self->sections, hearth_item_get_folder(item),
+                                 !hearth_item_get_expanded(item));
+}
+
 /* A folder opens by one click; GtkListView activates by two. */
 static void on_released(GtkGestureClick *click, int n, double x, double y, HearthSidebar *self)
 {
     HearthRow *row = n == 1 ? row_at(self, x, y) : NULL;
     HearthItem *item = row ? hearth_row_get_item(row) : NULL;
     (void)click;
-    if (item && hearth_item_get_kind(item) == HEARTH_ITEM_FOLDER) toggle_folder(self, item);
+    if (item && hearth_item_get_kind(item) == HEARTH_ITEM_FOLDER) toggle_folder(self, row);
 }
 
 static bool list_key_on_row(HearthSidebar *self, HearthRow *row, guint key, bool shift)
@@ -330,10 +339,14 @@ static bool list_key_on_row(HearthSidebar *self, HearthRow *row, guint key, bool
                                    hearth_conversation_get_id(conversation));
         return true;
     }
-    if ((key == GDK_KEY_Left || key == GDK_KEY_Right) &&
-        hearth_item_get_kind(item) == HEARTH_ITEM_FOLDER) {
+    if (hearth_item_get_kind(item) != HEARTH_ITEM_FOLDER) return false;
+    if (key == GDK_KEY_Left || key == GDK_KEY_Right) {
         if (hearth_item_get_expanded(item) != ((key == GDK_KEY_Right) != rtl))
-            toggle_folder(self, item);
+            toggle_folder(self, row);
+        return true;
+    }
+    if (key == GDK_KEY_Return || key == GDK_KEY_KP_Enter || key == GDK_KEY_space) {
+        toggle_folder(self, row);
         return true;
     }
     return false;
@@ -380,8 +393,10 @@ static void on_row_bind(GtkSignalListItemFactory *factory, GtkListItem *cell)
     HearthItem *item = gtk_list_item_get_item(cell);
     HearthItemKind kind = hearth_item_get_kind(item);
     (void)factory;
-    gtk_list_item_set_selectable(cell, kind == HEARTH_ITEM_CONVERSATION || kind == HEARTH_ITEM_HIT);
-    gtk_list_item_set_activatable(cell, kind != HEARTH_ITEM_HEADING);
+    /* All of them can be selected, though on_selected undoes it for headings and folders: what
+     * cannot be selected gets no focus either, and the arrow keys stop before it. */
+    gtk_list_item_set_activatable(cell,
+                                  kind == HEARTH_ITEM_CONVERSATION || kind == HEARTH_ITEM_HIT);
     hearth_row_set_item(HEARTH_ROW(gtk_list_item_get_child(cell)), item);
 }
 
@@ -408,6 +423,12 @@ void hearth_sidebar_name_button(GtkWidget *menu_button, const char *name)
                                        -1);
 }
 
+/* Of the sidebar as a whole: the list. */
+static gboolean hearth_sidebar_grab_focus(GtkWidget *widget)
+{
+    return gtk_widget_grab_focus(HEARTH_SIDEBAR(widget)->list);
+}
+
 static void hearth_sidebar_dispose(GObject *object)
 {
     HearthSidebar *self = HEARTH_SIDEBAR(object);
@@ -426,6 +447,7 @@ static void hearth_sidebar_class_init(HearthSidebarClass *class)
 {
     GtkWidgetClass *widget_class = GTK_WIDGET_CLASS(class);
     G_OBJECT_CLASS(class)->dispose = hearth_sidebar_dispose;
+    widget_class->grab_focus = hearth_sidebar_grab_focus;
     gtk_widget_class_set_template_from_resource(widget_class,
                                                 "/io/github/hearth_ai/Hearth/window/sidebar.ui");
     gtk_widget_class_bind_template_child(widget_class, HearthSidebar, header);
