@@ -2,7 +2,9 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "chat/chat_view.h"
 #include "compat.h"
+#include "models/model_button.h"
 #include "window/menus.h"
 #include "window/sidebar/row.h"
 #include "window/shortcuts.h"
@@ -17,6 +19,8 @@ struct _HearthWindow {
     GtkWidget *toasts, *split, *header, *sidebar_button, *new_button, *menu_button, *troubles,
         *notices, *chat;
     HearthSidebar *sidebar;
+    HearthChatView *view;
+    HearthModelButton *model_button;
     GtkWidget *trouble, *notice; /* banners */
     HearthConversation *conversation;
     GSignalGroup *of_conversation;
@@ -44,13 +48,14 @@ static void show_title(HearthWindow *self)
 
 void hearth_window_open(HearthWindow *self, HearthConversation *conversation, gint64 message)
 {
-    (void)message;
     if (g_set_object(&self->conversation, conversation)) {
         g_signal_group_set_target(self->of_conversation, conversation);
         g_settings_set_int64(self->settings, "last-conversation",
                              hearth_conversation_get_id(conversation));
         show_title(self);
+        hearth_chat_view_set_conversation(self->view, conversation);
     }
+    if (message) hearth_chat_view_show_message(self->view, message);
     hearth_sidebar_set_current(self->sidebar, conversation);
     if (hearth_split_get_narrow(HEARTH_SPLIT(self->split)))
         hearth_split_set_show_sidebar(HEARTH_SPLIT(self->split), false);
@@ -62,9 +67,11 @@ static void open_awaited(HearthWindow *self)
     HearthConversation *conversation = NULL;
     if (!hearth_history_is_ready(history)) return;
     if (!self->awaits_new) conversation = hearth_history_find(history, self->awaited);
-    if (!conversation)
-        conversation = hearth_history_new_conversation(history, self->awaited_folder);
+    bool fresh = !conversation;
+    if (fresh) conversation = hearth_history_new_conversation(history, self->awaited_folder);
     hearth_window_open(self, conversation, 0);
+    if (fresh || !gtk_window_get_focus(GTK_WINDOW(self)))
+        gtk_widget_grab_focus(GTK_WIDGET(self->view));
 }
 
 void hearth_window_open_id(HearthWindow *self, gint64 conversation)
@@ -102,6 +109,9 @@ static void on_opened(HearthWindow *self, HearthConversation *conversation, gint
 {
     hearth_window_open(self, conversation, message);
 }
+
+/* To write to it. */
+static void on_activated(HearthWindow *self) { gtk_widget_grab_focus(GTK_WIDGET(self->view)); }
 
 static void on_menu_opens(GtkMenuButton *button, gpointer data)
 {
@@ -208,6 +218,13 @@ void hearth_window_take_file(HearthWindow *self, GFile *file)
                                      "first, then open it."));
     else if (g_str_has_suffix(folded, ".gguf"))
         hearth_app_open_model(self->app, path);
+    else
+        hearth_chat_view_attach(self->view, file);
+}
+
+void hearth_window_choose_model(HearthWindow *self)
+{
+    hearth_model_button_open_dialog(self->model_button);
 }
 
 static gboolean on_dropped(GtkDropTarget *target, const GValue *value, double x, double y,
@@ -293,7 +310,6 @@ static void hearth_window_init(HearthWindow *self)
                                    self);
     gtk_menu_button_set_create_popup_func(GTK_MENU_BUTTON(self->menu_button), on_menu_opens, self,
                                           NULL);
-    hearth_sidebar_name_button(self->menu_button, _("Conversation Menu"));
     gtk_widget_add_controller(GTK_WIDGET(self), hearth_shortcuts_new_controller());
     GtkDropTarget *drop = gtk_drop_target_new(GDK_TYPE_FILE_LIST, GDK_ACTION_COPY);
     g_signal_connect(drop, "drop", G_CALLBACK(on_dropped), self);
@@ -307,7 +323,14 @@ static void hearth_window_init(HearthWindow *self)
 static void fill(HearthWindow *self)
 {
     self->sidebar = HEARTH_SIDEBAR(hearth_sidebar_new(self->app));
+    self->view = HEARTH_CHAT_VIEW(hearth_chat_view_new(self->app));
+    self->model_button = HEARTH_MODEL_BUTTON(hearth_model_button_new(self->app));
     g_object_set(self->split, "sidebar", self->sidebar, NULL);
+    adw_bin_set_child(ADW_BIN(self->chat), GTK_WIDGET(self->view));
+    adw_header_bar_set_title_widget(ADW_HEADER_BAR(self->header), GTK_WIDGET(self->model_button));
+    hearth_split_set_home(HEARTH_SPLIT(self->split), GTK_WIDGET(self->view));
+    g_signal_connect_object(self->sidebar, "activated", G_CALLBACK(on_activated), self,
+                            G_CONNECT_SWAPPED);
     g_signal_connect_object(self->sidebar, "opened", G_CALLBACK(on_opened), self,
                             G_CONNECT_SWAPPED);
 }

@@ -26,6 +26,7 @@ void hearth_window_step(HearthWindow *window, int by);
 
 /* A .gguf becomes the model; anything else is attached to the message. */
 void hearth_window_take_file(HearthWindow *window, GFile *file);
+void hearth_window_choose_model(HearthWindow *window); /* by a dialog */
 
 /* Takes the toast. */
 void hearth_window_toast(HearthWindow *window, AdwToast *toast);

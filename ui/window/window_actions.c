@@ -3,6 +3,9 @@
 #include <glib/gi18n-lib.h>
 
 #include "compat.h"
+#include "hardware/hardware_window.h"
+#include "settings/conversation_options.h"
+#include "settings/preferences.h"
 #include "window/naming.h"
 #include "window/sidebar/row.h"
 #include "window/shortcuts.h"
@@ -294,6 +297,54 @@ ACTION(on_resize_sidebar)
     hearth_window_resize_sidebar(data);
 }
 
+ACTION(on_open_model)
+{
+    (void)action;
+    (void)target;
+    hearth_window_choose_model(data);
+}
+
+ACTION(on_preferences)
+{
+    GtkWidget *preferences = hearth_preferences_new(hearth_window_get_app(data));
+    (void)action;
+    (void)target;
+    hearth_compat_preferences_present(preferences, data);
+}
+
+static void forget_hardware(GObject *window) { g_object_set_data(window, "hearth-hardware", NULL); }
+
+/* Beside the window, which goes on; there is one. */
+ACTION(on_hardware)
+{
+    GtkWindow *shown = g_object_get_data(data, "hearth-hardware");
+    (void)action;
+    (void)target;
+    if (!shown) {
+        shown = GTK_WINDOW(hearth_hardware_window_new(hearth_window_get_app(data)));
+        gtk_window_set_transient_for(shown, data);
+        gtk_window_set_destroy_with_parent(shown, true);
+        g_object_set_data(data, "hearth-hardware", shown);
+        g_signal_connect_object(shown, "destroy", G_CALLBACK(forget_hardware), data,
+                                G_CONNECT_SWAPPED);
+    }
+    gtk_window_present(shown);
+}
+
+ACTION(on_conversation_options)
+{
+    HearthConversation *conversation = hearth_window_get_conversation(data);
+    (void)action;
+    (void)target;
+    if (!conversation) return;
+    GtkWindow *options =
+        GTK_WINDOW(hearth_conversation_options_new(hearth_window_get_app(data), conversation));
+    gtk_window_set_transient_for(options, data);
+    gtk_window_set_modal(options, true);
+    gtk_window_set_destroy_with_parent(options, true);
+    gtk_window_present(options);
+}
+
 ACTION(on_shortcuts)
 {
     (void)action;
@@ -344,6 +395,10 @@ void hearth_window_actions_add(HearthWindow *window)
         {.name = "next-conversation", on_next},
         {.name = "main-menu", on_main_menu},
         {.name = "resize-sidebar", on_resize_sidebar},
+        {.name = "open-model", on_open_model},
+        {.name = "preferences", on_preferences},
+        {.name = "hardware", on_hardware},
+        {.name = "conversation-options", on_conversation_options},
         {.name = "shortcuts", on_shortcuts},
         {.name = "about", on_about},
         {.name = "toast", on_toast, "s"},

@@ -171,14 +171,20 @@ static GtkWidget *add_label(GtkWidget *box, const char *class)
     return label;
 }
 
+/* The row's own name and description say what the images show. */
+static GtkWidget *new_image(void)
+{
+    return g_object_new(GTK_TYPE_IMAGE, "accessible-role", GTK_ACCESSIBLE_ROLE_PRESENTATION, NULL);
+}
+
 static void hearth_row_init(HearthRow *self)
 {
     GtkBox *box = GTK_BOX(self);
     GtkWidget *lines = gtk_box_new(GTK_ORIENTATION_VERTICAL, 2);
     gtk_box_set_spacing(box, 6);
     gtk_widget_add_css_class(GTK_WIDGET(self), "conversation-row");
-    self->arrow = gtk_image_new();
-    self->icon = gtk_image_new();
+    self->arrow = new_image();
+    self->icon = new_image();
     self->spinner = gtk_spinner_new();
     self->dot = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 0);
     self->count = gtk_label_new(NULL);

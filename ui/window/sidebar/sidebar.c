@@ -1,7 +1,6 @@
 #include "sidebar.h"
 
-#include <glib/gi18n-lib.h>
-
+#include "hardware/gauge_strip.h"
 #include "window/menus.h"
 #include "window/sidebar/row.h"
 #include "window/sidebar/sections.h"
@@ -117,6 +116,63 @@ static void on_sections_changed(HearthSidebar *self)
     follow_current(self);
 }
 
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+static HearthRow *row_within(GtkWidget *widget)
+{
+    if (!widget) return NULL;
+    if (HEARTH_IS_ROW(widget)) return HEARTH_ROW(widget);
+    GtkWidget *above = gtk_widget_get_ancestor(widget, HEARTH_TYPE_ROW);
+    if (above) return HEARTH_ROW(above);
+    GtkWidget *child = gtk_widget_get_first_child(widget); /* the list's own widget around a row */
+    return HEARTH_IS_ROW(child) ? HEARTH_ROW(child) : NULL;
+}
+
+static HearthRow *row_at(HearthSidebar *self, double x, double y)
+{
+    return row_within(gtk_widget_pick(self->list, x, y, GTK_PICK_DEFAULT));
+}
+
+static HearthRow *focused_row(HearthSidebar *self)
+{
+    GtkRoot *root = gtk_widget_get_root(GTK_WIDGET(self));
+    GtkWidget *focus = root ? gtk_root_get_focus(root) : NULL;
+    return focus && gtk_widget_is_ancestor(focus, self->list) ? row_within(focus) : NULL;
+}
+
+/* The list's own widget around the row of a conversation or folder; NULL when it has none now. */
+static GtkWidget *cell_of(HearthSidebar *self, gpointer thing)
+{
+    for (GtkWidget *cell = gtk_widget_get_first_child(self->list); cell;
+         cell = gtk_widget_get_next_sibling(cell)) {
+        HearthRow *row = row_within(cell);
+        HearthItem *item = row ? hearth_row_get_item(row) : NULL;
+        if (item && gtk_widget_get_mapped(cell) &&
+            ((gpointer)hearth_item_get_conversation(item) == thing ||
+             (gpointer)hearth_item_get_folder(item) == thing))
+            return cell;
+    }
+    return NULL;
+}
+
+bool hearth_sidebar_locate(HearthSidebar *self, gpointer thing, GdkRectangle *ret)
+{
+    GtkWidget *cell = cell_of(self, thing);
+    graphene_rect_t at;
+    if (!cell || !gtk_widget_compute_bounds(cell, GTK_WIDGET(self), &at)) return false;
+    *ret =
+        (GdkRectangle){(int)at.origin.x, (int)at.origin.y, (int)at.size.width, (int)at.size.height};
+    int middle = ret->y + ret->height / 2;
+    return middle > 0 && middle < gtk_widget_get_height(GTK_WIDGET(self));
+}
+
+/* On the row of what is open, when it is in view: left to itself, the list begins at its top. */
+static gboolean focus_list(HearthSidebar *self)
+{
+    GtkWidget *cell = self->current ? cell_of(self, self->current) : NULL;
+    return gtk_widget_grab_focus(cell ? cell : self->list);
+}
+
 /* ---- search ---------------------------------------------------------------------------------- */
 
 static void take_hits(HearthSidebar *self, GPtrArray *hits)
@@ -171,7 +227,7 @@ static void leave_search(HearthSidebar *self)
 {
     gtk_editable_set_text(GTK_EDITABLE(self->search), "");
     start_search(self);
-    gtk_widget_grab_focus(self->list);
+    focus_list(self);
 }
 
 /* Enter in the entry: the first hit, written to at once. */
@@ -185,7 +241,7 @@ static gboolean on_search_key(HearthSidebar *self, guint key, guint code, GdkMod
     (void)code;
     if (key != GDK_KEY_Down || (state & gtk_accelerator_get_default_mod_mask()))
         return GDK_EVENT_PROPAGATE;
-    gtk_widget_grab_focus(self->list);
+    focus_list(self);
     return GDK_EVENT_STOP;
 }
 
@@ -195,50 +251,7 @@ void hearth_sidebar_focus_search(HearthSidebar *self)
     gtk_editable_select_region(GTK_EDITABLE(self->search), 0, -1);
 }
 
-/* ---- rows ------------------------------------------------------------------------------------ */
-
-static HearthRow *row_within(GtkWidget *widget)
-{
-    if (!widget) return NULL;
-    if (HEARTH_IS_ROW(widget)) return HEARTH_ROW(widget);
-    GtkWidget *above = gtk_widget_get_ancestor(widget, HEARTH_TYPE_ROW);
-    if (above) return HEARTH_ROW(above);
-    GtkWidget *child = gtk_widget_get_first_child(widget); /* the list's own widget around a row */
-    return HEARTH_IS_ROW(child) ? HEARTH_ROW(child) : NULL;
-}
-
-static HearthRow *row_at(HearthSidebar *self, double x, double y)
-{
-    return row_within(gtk_widget_pick(self->list, x, y, GTK_PICK_DEFAULT));
-}
-
-static HearthRow *focused_row(HearthSidebar *self)
-{
-    GtkRoot *root = gtk_widget_get_root(GTK_WIDGET(self));
-    GtkWidget *focus = root ? gtk_root_get_focus(root) : NULL;
-    return focus && gtk_widget_is_ancestor(focus, self->list) ? row_within(focus) : NULL;
-}
-
-bool hearth_sidebar_locate(HearthSidebar *self, gpointer thing, GdkRectangle *ret)
-{
-    for (GtkWidget *child = gtk_widget_get_first_child(self->list); child;
-         child = gtk_widget_get_next_sibling(child)) {
-        HearthRow *row = row_within(child);
-        HearthItem *item = row ? hearth_row_get_item(row) : NULL;
-        graphene_rect_t bounds;
-        if (!item || (hearth_item_get_conversation(item) != thing &&
-                      (gpointer)hearth_item_get_folder(item) != thing))
-            continue;
-        if (!gtk_widget_get_mapped(child) ||
-            !gtk_widget_compute_bounds(child, GTK_WIDGET(self), &bounds))
-            continue;
-        *ret = (GdkRectangle){(int)bounds.origin.x, (int)bounds.origin.y, (int)bounds.size.width,
-                              (int)bounds.size.height};
-        int middle = ret->y + ret->height / 2;
-        return middle > 0 && middle < gtk_widget_get_height(GTK_WIDGET(self));
-    }
-    return false;
-}
+/* ---- the menu of a row --------------------------------------------------------------------- */
 
 static gboolean drop_menu(gpointer data)
 {
@@ -251,7 +264,7 @@ static void on_menu_closed(HearthSidebar *self)
 {
     if (!self->menu) return;
     g_idle_add_full(G_PRIORITY_DEFAULT_IDLE, drop_menu, g_steal_pointer(&self->menu), NULL);
-    gtk_widget_grab_focus(self->list);
+    focus_list(self);
 }
 
 static void show_menu(HearthSidebar *self, HearthRow *row, const GdkRectangle *at)
@@ -415,18 +428,10 @@ void hearth_sidebar_open_main_menu(HearthSidebar *self)
 
 GtkWidget *hearth_sidebar_get_menu_button(HearthSidebar *self) { return self->menu_button; }
 
-void hearth_sidebar_name_button(GtkWidget *menu_button, const char *name)
-{
-    GtkWidget *both[] = {menu_button, gtk_widget_get_first_child(menu_button)};
-    for (size_t i = 0; i < G_N_ELEMENTS(both); i++)
-        gtk_accessible_update_property(GTK_ACCESSIBLE(both[i]), GTK_ACCESSIBLE_PROPERTY_LABEL, name,
-                                       -1);
-}
-
 /* Of the sidebar as a whole: the list. */
 static gboolean hearth_sidebar_grab_focus(GtkWidget *widget)
 {
-    return gtk_widget_grab_focus(HEARTH_SIDEBAR(widget)->list);
+    return focus_list(HEARTH_SIDEBAR(widget));
 }
 
 static void hearth_sidebar_dispose(GObject *object)
@@ -498,7 +503,6 @@ static void hearth_sidebar_init(HearthSidebar *self)
     g_signal_connect(factory, "unbind", G_CALLBACK(on_row_unbind), NULL);
     gtk_list_view_set_factory(GTK_LIST_VIEW(self->list), factory);
     gtk_menu_button_set_menu_model(GTK_MENU_BUTTON(self->menu_button), menu);
-    hearth_sidebar_name_button(self->menu_button, _("Main Menu"));
     self->hits = g_list_store_new(HEARTH_TYPE_ITEM);
     self->selection = gtk_single_selection_new(NULL);
     gtk_single_selection_set_autoselect(self->selection, false);
@@ -529,6 +533,10 @@ GtkWidget *hearth_sidebar_new(HearthApp *app)
                             G_CONNECT_SWAPPED);
     g_signal_connect_object(self->history, "notify::ready", G_CALLBACK(show_page), self,
                             G_CONNECT_SWAPPED);
+    GtkWidget *gauges = hearth_gauge_strip_new(app);
+    adw_bin_set_child(ADW_BIN(self->foot), gauges);
+    g_settings_bind(hearth_app_get_settings(app), "gauges-visible", gauges, "visible",
+                    G_SETTINGS_BIND_GET);
     show_page(self);
     return GTK_WIDGET(self);
 }

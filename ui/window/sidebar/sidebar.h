@@ -30,7 +30,4 @@ HearthConversation *hearth_sidebar_step(HearthSidebar *sidebar, int by);
  * when it is not in view. */
 bool hearth_sidebar_locate(HearthSidebar *sidebar, gpointer thing, GdkRectangle *ret);
 
-/* Names a GtkMenuButton: GTK 4.8 lets the button inside it, which has the focus, go without. */
-void hearth_sidebar_name_button(GtkWidget *menu_button, const char *name);
-
 #endif
