@@ -1,0 +1,363 @@
+/* The window over a real store and the built-in model: what its list shows, what its menus and keys
+ * do, how it fits. */
+#include "test.h"
+#include "world.h"
+
+#include "window/menus.h"
+#include "window/shortcuts.h"
+#include "window/sidebar/row.h"
+#include "window/sidebar/sections.h"
+#include "window/split.h"
+#include "window/window.h"
+
+static World *world;
+static AdwApplication *application;
+static HearthWindow *window;
+static GtkWidget *list;
+
+/* ---- finding and doing ----------------------------------------------------------------------- */
+
+static bool is_shown(void *data)
+{
+    (void)data;
+    return hearth_window_get_conversation(window) != NULL;
+}
+
+static void begin_sized(int width, int height)
+{
+    world = world_new();
+    g_settings_set_int(world->settings, "window-width", width);
+    g_settings_set_int(world->settings, "window-height", height);
+    window = hearth_window_new(GTK_APPLICATION(application), world->app);
+    world_show(GTK_WIDGET(window), width, height);
+    CHECK(world_wait(is_shown, NULL));
+    list = world_find(GTK_WIDGET(window), GTK_TYPE_LIST_VIEW, NULL, NULL);
+}
+
+static void begin(void) { begin_sized(1000, 700); }
+
+static void end(void)
+{
+    gtk_window_destroy(GTK_WINDOW(window));
+    world_free(world);
+}
+
+static bool is_stored(void *conversation)
+{
+    gboolean stored;
+    g_object_get(conversation, "stored", &stored, NULL);
+    return stored;
+}
+
+static HearthConversation *add(const char *title)
+{
+    HearthConversation *conversation = hearth_history_new_conversation(world->history, 0);
+    hearth_conversation_set_title(conversation, title);
+    hearth_conversation_set_draft(conversation, "kept"); /* is worth a row now */
+    CHECK(world_wait(is_stored, conversation));
+    return conversation;
+}
+
+static GListModel *rows(void) { return G_LIST_MODEL(gtk_list_view_get_model(GTK_LIST_VIEW(list))); }
+
+/* Titles of the list, with "[Heading]" and "<Folder>"; g_free(). */
+static char *listed(void)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    world_run(0.1);
+    for (guint i = 0; i < g_list_model_get_n_items(rows()); i++) {
+        g_autoptr(HearthItem) item = g_list_model_get_item(rows(), i);
+        HearthConversation *conversation = hearth_item_get_conversation(item);
+        if (i) g_string_append_c(text, ' ');
+        if (conversation)
+            g_string_append(text, hearth_conversation_get_title(conversation));
+        else if (hearth_item_get_folder(item))
+            g_string_append_printf(text, "<%s>",
+                                   hearth_folder_get_name(hearth_item_get_folder(item)));
+        else
+            g_string_append_printf(text, "[%s]", hearth_item_get_text(item));
+    }
+    return g_strdup(text->str);
+}
+
+#define CHECK_LISTED(want)                                                                         \
+    do {                                                                                           \
+        g_autofree char *listed_ = listed();                                                       \
+        CHECK_STR(listed_, want);                                                                  \
+    } while (0)
+
+static void act(const char *name, HearthConversation *about)
+{
+    gtk_widget_activate_action(list, name, "x", hearth_conversation_get_id(about));
+    world_run(0.1);
+}
+
+static bool has_title_text(GtkWidget *toast_label, const char *text)
+{
+    return strcmp(gtk_label_get_text(GTK_LABEL(toast_label)), text) == 0;
+}
+
+static bool answers(GtkWidget *entry, const char *text)
+{
+    GtkWidget *popover = gtk_widget_get_ancestor(entry, GTK_TYPE_POPOVER);
+    (void)text;
+    return popover && gtk_widget_get_mapped(popover);
+}
+
+/* Into the popover that asks for a name. */
+static void name_it(const char *name)
+{
+    GtkWidget *entry = world_find(GTK_WIDGET(window), GTK_TYPE_ENTRY, answers, NULL);
+    CHECK_MSG(entry, "nothing asks for a name");
+    if (!entry) return;
+    gtk_editable_set_text(GTK_EDITABLE(entry), name);
+    g_signal_emit_by_name(entry, "activate");
+    world_run(0.3);
+}
+
+/* ---- tests ----------------------------------------------------------------------------------- */
+
+static bool exists(const char *action)
+{
+    if (g_str_has_prefix(action, "app."))
+        return g_action_group_has_action(G_ACTION_GROUP(application), action + 4);
+    if (g_str_has_prefix(action, "window.")) return true; /* GTK's own */
+    return g_str_has_prefix(action, "win.") &&
+           g_action_group_has_action(G_ACTION_GROUP(window), action + 4);
+}
+
+static int check_menu(GMenuModel *menu)
+{
+    int n = 0;
+    for (int i = 0; i < g_menu_model_get_n_items(menu); i++) {
+        g_autofree char *action = NULL;
+        if (g_menu_model_get_item_attribute(menu, i, G_MENU_ATTRIBUTE_ACTION, "s", &action)) {
+            CHECK_MSG(exists(action), "%s of a menu does not exist", action);
+            n++;
+        }
+        static const char *const links[] = {G_MENU_LINK_SECTION, G_MENU_LINK_SUBMENU};
+        for (size_t k = 0; k < G_N_ELEMENTS(links); k++) {
+            g_autoptr(GMenuModel) more = g_menu_model_get_item_link(menu, i, links[k]);
+            if (more) n += check_menu(more);
+        }
+    }
+    return n;
+}
+
+static void actions_exist(void)
+{
+    begin();
+    HearthConversation *a = add("a");
+    HearthFolder *folder = hearth_history_add_folder(world->history, "Work");
+    g_autoptr(GMenuModel) main_menu = hearth_menus_new_main();
+    g_autoptr(GMenuModel) folder_menu = hearth_menus_new_folder(folder);
+    g_autoptr(GMenuModel) menu = hearth_menus_new_conversation(world->history, a, true);
+    CHECK(check_menu(main_menu) >= 7);
+    CHECK(check_menu(folder_menu) >= 3);
+    CHECK(check_menu(menu) >= 7);
+    g_auto(GStrv) actions = gtk_application_list_action_descriptions(GTK_APPLICATION(application));
+    CHECK(g_strv_length(actions) >= 10);
+    for (char **action = actions; *action; action++)
+        if (strcmp(*action, "app.quit") != 0)
+            CHECK_MSG(exists(*action), "%s of a key does not exist", *action);
+    end();
+}
+
+static void lists_and_selects(void)
+{
+    begin();
+    HearthConversation *a = add("a"), *b = add("b");
+    CHECK_LISTED("[Today] b a");
+    hearth_window_open(window, a, 0);
+    GtkSelectionModel *selection = GTK_SELECTION_MODEL(rows());
+    CHECK(gtk_selection_model_is_selected(selection, 2));
+    gtk_selection_model_select_item(selection, 1, true); /* as a click does */
+    CHECK(hearth_window_get_conversation(window) == b);
+    gtk_selection_model_select_item(selection, 0, true); /* a heading is no conversation */
+    CHECK(hearth_window_get_conversation(window) == b);
+    CHECK(gtk_selection_model_is_selected(selection, 1));
+    CHECK_STR(gtk_window_get_title(GTK_WINDOW(window)), "b");
+    hearth_window_step(window, 1);
+    CHECK(hearth_window_get_conversation(window) == a);
+    hearth_window_step(window, 1);
+    CHECK(hearth_window_get_conversation(window) == a);
+    CHECK_INT(g_settings_get_int64(world->settings, "last-conversation"),
+              hearth_conversation_get_id(a));
+    end();
+}
+
+static void renames_pins_and_moves(void)
+{
+    begin();
+    HearthConversation *a = add("a");
+    add("b");
+    hearth_window_open(window, a, 0);
+    act("win.pin-conversation", a);
+    CHECK_LISTED("[Pinned] a [Today] b");
+    act("win.pin-conversation", a);
+    CHECK_LISTED("[Today] b a");
+    act("win.rename-conversation", a);
+    name_it("  Trip to Kyiv ");
+    CHECK_STR(hearth_conversation_get_title(a), "Trip to Kyiv");
+    CHECK_STR(gtk_window_get_title(GTK_WINDOW(window)), "Trip to Kyiv");
+    act("win.move-to-new-folder", a);
+    name_it("Travel");
+    CHECK_LISTED("[Folders] <Travel> [Today] b");
+    gtk_widget_activate_action(list, "win.move-conversation", "(xx)", hearth_conversation_get_id(a),
+                               G_GINT64_CONSTANT(0));
+    CHECK_LISTED("[Folders] <Travel> [Today] b Trip to Kyiv");
+    end();
+}
+
+static void undo(void)
+{
+    GtkWidget *button = world_find(GTK_WIDGET(window), GTK_TYPE_BUTTON, has_label, "Undo");
+    CHECK_MSG(world_seen(button), "there is no Undo");
+    if (button) g_signal_emit_by_name(button, "clicked");
+    world_run(0.3);
+}
+
+static void deletes_and_undoes(void)
+{
+    begin();
+    HearthConversation *a = add("a <b>"), *b = add("b");
+    hearth_window_open(window, a, 0);
+    act("win.delete-conversation", a);
+    CHECK_LISTED("[Today] b");
+    CHECK(hearth_window_get_conversation(window) == b);
+    CHECK(world_find(GTK_WIDGET(window), GTK_TYPE_LABEL, has_title_text, "“a <b>” deleted"));
+    undo();
+    CHECK_LISTED("[Today] b a <b>");
+    CHECK(hearth_window_get_conversation(window) == a);
+    end();
+}
+
+static void folders_come_back(void)
+{
+    begin();
+    HearthFolder *folder = hearth_history_add_folder(world->history, "Work");
+    HearthConversation *a = add("a");
+    hearth_conversation_set_folder(a, hearth_folder_get_id(folder));
+    CHECK_LISTED("[Folders] <Work>");
+    gtk_widget_activate_action(list, "win.delete-folder", "x", hearth_folder_get_id(folder));
+    CHECK_LISTED("[Today] a");
+    undo();
+    CHECK_LISTED("[Folders] <Work>");
+    end();
+}
+
+static bool has_hits(void *data)
+{
+    g_autofree char *text = listed();
+    return strcmp(text, data) == 0;
+}
+
+static void searches(void)
+{
+    begin();
+    HearthConversation *soup = add("Soup of the day");
+    add("Kernel notes");
+    GtkWidget *entry = world_find(GTK_WIDGET(window), GTK_TYPE_SEARCH_ENTRY, NULL, NULL);
+    gtk_editable_set_text(GTK_EDITABLE(entry), "soup");
+    CHECK(world_wait(has_hits, (void *)"Soup of the day"));
+    g_autoptr(HearthItem) hit = g_list_model_get_item(rows(), 0);
+    CHECK_INT(hearth_item_get_kind(hit), HEARTH_ITEM_HIT);
+    CHECK_STR(hearth_item_get_text(hit), "<b>Soup</b> of the day");
+    g_signal_emit_by_name(entry, "activate");
+    CHECK(hearth_window_get_conversation(window) == soup);
+    g_signal_emit_by_name(entry, "stop-search");
+    CHECK_LISTED("[Today] Kernel notes Soup of the day");
+    end();
+}
+
+static void fits(void)
+{
+    begin_sized(1000, 700);
+    HearthSplit *split =
+        HEARTH_SPLIT(world_find(GTK_WIDGET(window), HEARTH_TYPE_SPLIT, NULL, NULL));
+    CHECK(!hearth_split_get_narrow(split) && world_seen(list));
+    gtk_widget_activate_action(list, "win.sidebar", NULL);
+    world_run(0.2);
+    CHECK(!world_seen(list));
+    CHECK(!g_settings_get_boolean(world->settings, "sidebar-visible"));
+    end();
+    begin_sized(500, 600);
+    HearthConversation *a = add("a");
+    split = HEARTH_SPLIT(world_find(GTK_WIDGET(window), HEARTH_TYPE_SPLIT, NULL, NULL));
+    CHECK(hearth_split_get_narrow(split) && !world_seen(list));
+    gtk_widget_activate_action(GTK_WIDGET(split), "win.sidebar", NULL);
+    world_run(0.5);
+    CHECK(world_seen(list));
+    CHECK(g_settings_get_boolean(world->settings, "sidebar-visible")); /* of a wide window */
+    hearth_window_open(window, a, 0); /* choosing a conversation gives way to it */
+    world_run(0.5);
+    CHECK(!world_seen(list));
+    end();
+    begin_sized(360, 400);
+    CHECK_MSG(gtk_widget_get_width(GTK_WIDGET(window)) <= 412, "the window is %d px wide",
+              gtk_widget_get_width(GTK_WIDGET(window)));
+    end();
+}
+
+static void comes_back(void)
+{
+    begin();
+    HearthConversation *a = add("a");
+    gint64 id = hearth_conversation_get_id(a);
+    hearth_window_open(window, a, 0);
+    gtk_window_destroy(GTK_WINDOW(window));
+    window = hearth_window_new(GTK_APPLICATION(application), world->app);
+    world_show(GTK_WIDGET(window), 1000, 700);
+    CHECK_INT(hearth_conversation_get_id(hearth_window_get_conversation(window)), id);
+    hearth_window_open_new(window, 0);
+    CHECK(hearth_conversation_get_id(hearth_window_get_conversation(window)) != id);
+    end();
+}
+
+static bool is_dialog(GtkWidget *child, const char *title)
+{
+    return g_strcmp0(gtk_window_get_title(GTK_WINDOW(child)), title) == 0;
+}
+
+/* Each opens, and closes without a complaint. */
+static void windows_open(void)
+{
+    static const char *const actions[] = {"win.shortcuts", "win.about", "win.preferences",
+                                          "win.hardware", "win.conversation-options"};
+    begin();
+    hearth_window_open(window, add("a"), 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(actions); i++) {
+        GListModel *all = gtk_window_get_toplevels();
+        guint before = g_list_model_get_n_items(all);
+        gtk_widget_activate_action(list, actions[i], NULL);
+        world_run(0.3);
+        CHECK_MSG(g_list_model_get_n_items(all) == before + 1, "%s opened nothing", actions[i]);
+        for (guint k = g_list_model_get_n_items(all); k-- > 0;) {
+            g_autoptr(GtkWindow) one = g_list_model_get_item(all, k);
+            if (GTK_WIDGET(one) != GTK_WIDGET(window) &&
+                !is_dialog(GTK_WIDGET(one), gtk_window_get_title(GTK_WINDOW(window))))
+                gtk_window_destroy(one);
+        }
+        world_run(0.1);
+    }
+    end();
+}
+
+int main(int argc, char **argv)
+{
+    static const Test tests[] = {{"menus and keys have their actions", actions_exist},
+                                 {"lists and selects", lists_and_selects},
+                                 {"renames, pins and moves", renames_pins_and_moves},
+                                 {"deletes and undoes", deletes_and_undoes},
+                                 {"folders come back", folders_come_back},
+                                 {"searches", searches},
+                                 {"fits", fits},
+                                 {"comes back to the last conversation", comes_back},
+                                 {"windows open", windows_open}};
+    application = adw_application_new(NULL, G_APPLICATION_NON_UNIQUE);
+    if (!g_application_register(G_APPLICATION(application), NULL, NULL)) return 1;
+    hearth_shortcuts_install(GTK_APPLICATION(application));
+    int failed = test_main(argc, argv, tests, TEST_COUNT(tests));
+    g_object_unref(application);
+    return failed;
+}
