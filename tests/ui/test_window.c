@@ -273,6 +273,8 @@ static void searches(void)
 static void fits(void)
 {
     begin_sized(1000, 700);
+    add("a"); /* else there is no list */
+    world_run(0.2);
     HearthSplit *split =
         HEARTH_SPLIT(world_find(GTK_WIDGET(window), HEARTH_TYPE_SPLIT, NULL, NULL));
     CHECK(!hearth_split_get_narrow(split) && world_seen(list));

@@ -426,6 +426,7 @@ guint hearth_sections_find(HearthSections *self, HearthConversation *conversatio
 HearthConversation *hearth_sections_step(HearthSections *self, HearthConversation *conversation,
                                          int by)
 {
+    if (self->idle) hearth_sections_refresh(self);
     guint at = conversation ? hearth_sections_find(self, conversation) : G_MAXUINT;
     int i = at == G_MAXUINT ? 0 : (int)at + by;
     if (at == G_MAXUINT) by = 1;
