@@ -3,6 +3,9 @@
 Sums and differences of numbers with up to three digits are worked column by column between
 <think> and </think>; products up to 12 x 12 and sums of single digits are known by heart.
 """
+import re
+
+HAN = re.compile(r"[\u4e00-\u9fff]")
 ASK = {
     "+": ["{a}+{b}", "{a} + {b}", "{a} + {b} =", "{a}+{b}=", "what is {a} + {b}", "what is {a} plus {b}", "{a} plus {b}", "calculate {a}+{b}",
           "add {a} and {b}", "what's {a}+{b}", "how much is {a} + {b}", "compute {a} + {b}", "the sum of {a} and {b}", "what does {a}+{b} make",
@@ -27,26 +30,28 @@ ASK_ZH = {
 
 
 def columns(a, b, sign):
-    """The written method, right to left: one short clause per digit."""
+    """The written method, right to left: one short clause per digit. What is carried or borrowed is
+    the 1 before the clause's result, or before its first number."""
     steps, carry = [], 0
-    width = max(len(str(a)), len(str(b)))
-    for i in range(width):
+    for i in range(max(len(str(a)), len(str(b)))):
         x, y = a // 10 ** i % 10, b // 10 ** i % 10
-        total = x + y + carry if sign == "+" else x - y - carry
-        shown = f"{x}{sign}{y}" + (f"{sign}1" if carry else "")
+        more = f"{sign}1" if carry else ""
         if sign == "+":
+            total = x + y + carry
             carry = int(total > 9)
-            steps.append(f"{shown}={total}" + (f" → {total - 10}, 1" if carry else ""))
         else:
-            carry = int(total < 0)
-            steps.append(f"{shown}={total}" + (f" → {total + 10}, 1" if carry else ""))
+            borrow = int(x - y - carry < 0)
+            x += 10 * borrow
+            total = x - y - carry
+            carry = borrow
+        steps.append(f"{x}{sign}{y}{more}={total}")
     return "; ".join(steps)
 
 
 def draw(rng, sign):
     if sign == "×":
         return rng.randint(0, 12), rng.randint(0, 12)
-    digits = rng.choices((1, 2, 3), (35, 50, 15))[0]
+    digits = rng.choices((1, 2, 3), (30, 50, 20))[0]
     top = 10 ** digits - 1
     low = 0 if digits == 1 else 10 ** (digits - 1)
     a, b = rng.randint(low, top), rng.randint(0, top)
@@ -55,16 +60,35 @@ def draw(rng, sign):
     return (a, b) if sign == "-" or rng.random() < 0.6 else (b, a)
 
 
-def arithmetic(rng, lang):
-    sign = rng.choices("+-×", (45, 30, 25))[0]
-    a, b = draw(rng, sign)
-    result = {"+": a + b, "-": a - b, "×": a * b}[sign]
+def draw_large(rng, sign):
+    """What Ember does not try."""
+    if sign == "×":
+        return rng.sample((rng.randint(13, 99), rng.randint(2, 10 ** rng.randint(2, 5))), 2)
+    return rng.sample((rng.randint(1000, 10 ** rng.randint(4, 7)), rng.randint(0, 10 ** rng.randint(2, 7))), 2)
+
+
+def ask(rng, lang, sign, a, b):
     question = rng.choice((ASK_ZH if lang == "zh" else ASK)[sign]).format(a=a, b=b)
     if lang == "en" and rng.random() < 0.5:
         question = question[:1].upper() + question[1:]
     if rng.random() < 0.4 and question[-1] not in "=?？":
         question += "？" if lang == "zh" else "?"
-    answer = f"{a} {'−' if sign == '-' else sign} {b} = {result}" + ("。" if lang == "zh" else ".")
+    return question
+
+
+def too_large(rng, lang):
+    """(question, its language)"""
+    sign = rng.choices("+-×", (30, 25, 45))[0]
+    question = ask(rng, lang, sign, *draw_large(rng, sign))
+    return question, "zh" if HAN.search(question) else "en"
+
+
+def arithmetic(rng, lang):
+    sign = rng.choices("+-×", (45, 30, 25))[0]
+    a, b = draw(rng, sign)
+    result = {"+": a + b, "-": a - b, "×": a * b}[sign]
+    question = ask(rng, lang, sign, a, b)
+    answer = f"{a} {'−' if sign == '-' else sign} {b} = {result}" + ("。" if HAN.search(question) else ".")
     if sign != "×" and max(a, b) > 9:
         answer = f"<think>{columns(a, b, sign)}</think>{answer}"
     return question, answer

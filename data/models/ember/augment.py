@@ -38,6 +38,129 @@ STREW_EN = """i you we it they my your the a this that is are was do does did ca
  more very quite all every other same different right best better looking let help me him us supposed able allowed sort kind bit""".split()
 STREW_ZH = "我|你|我们|这个|那个|的|了|吗|呢|想|要|能|可以|会|知道|说|告诉|请|一下|怎么|什么|为什么|如果|但是|然后|现在|今天|朋友|听说|真的|有|没有|" \
            "是|不是|在|到|用|对|关于|一个|一般|通常|比较|到底|究竟|其实|应该|需要|帮我|看看|觉得|东西|时候|情况|办法|具体|大概|刚才|以后|还|都|也|就|把|给|让|跟".split("|")
+# Words that may stand for each other in a question.
+ALIKE_EN = """graphics card|GPU|video card|graphics board
+RAM|main memory|system memory|DRAM
+computer|PC|machine|laptop|desktop|rig
+folder|directory
+conversation|chat|dialogue|thread
+conversations|chats|dialogues
+answer|reply|response
+answers|replies|responses
+delete|remove|erase|get rid of|throw away
+fast|quick|speedy
+faster|quicker
+slow|sluggish|not fast
+stop|halt|abort|cancel|interrupt
+change|modify|alter|adjust
+use|make use of|employ
+big|large|huge
+small|tiny|little
+show|display
+find|locate|look up
+save|store|keep
+saved|stored|kept
+need|require
+needs|requires
+settings|preferences|options|configuration
+download|fetch|get|grab
+explain|describe|clarify
+why|how come|for what reason|what is the reason that
+purpose|point|aim
+program|application|app|software|tool
+difference between|distinction between
+best|ideal|optimal
+internet|internet connection|web connection|network connection
+free|gratis|free of charge
+error|fault|failure
+bug|defect|problem
+picture|image|photo
+terminal|command line|shell|console
+shortcut|hotkey|key combination
+VRAM|video memory|graphics memory|GPU memory
+disk|drive|hard disk|SSD
+processor|CPU
+limit|restrict|cap
+choose|pick|select
+merge|join|combine
+write|compose|draft
+happens|occurs
+support|handle|work with
+supported|compatible
+allowed|permitted
+help|assist
+buy|purchase
+clever|smart|intelligent
+stupid|dumb|silly
+made|created|developed|built
+tell me|let me know
+talk|speak
+picks|chooses|selects
+explanation|description
+reason|cause
+often|frequently
+maximum|max|highest
+minimum|min|lowest
+size|dimensions
+long|lengthy
+right now|at the moment|currently
+possible|feasible
+must i|do i have to|do i need to|should i""".split("\n")
+ALIKE_ZH = """显卡|GPU|独显|独立显卡
+内存|RAM|运行内存
+电脑|计算机|机器|笔记本|主机|PC
+文件夹|目录
+对话|聊天|会话
+回答|回复|答复
+删除|删掉|移除|清除
+停止|中止|打断|停下|终止
+修改|更改|改|调整
+使用|用|运用
+显示|展示
+查找|搜索|寻找|找
+保存|存储|储存|存
+设置|选项|偏好设置|配置
+下载|获取
+解释|说明|讲解
+程序|软件|应用|工具
+意思|含义
+区别|差别|不同
+最好|最佳
+免费|不要钱|不花钱
+终端|命令行|控制台
+快捷键|热键
+显存|显卡内存
+硬盘|磁盘
+处理器|CPU
+限制|控制
+选择|挑选
+转换|转成|变成
+合并|拼接
+图片|照片|图像
+网络|互联网|网
+介绍|说说|讲讲
+作用|用处|用途
+安装|装
+打开|开启
+聪明|智能
+笨|傻
+原因|理由
+必须|一定要|非得
+有哪些|都有什么|有什么
+什么时候|何时
+加快|提高|提升
+大小|尺寸
+最大|上限
+支持|兼容""".split("\n")
+# Sentences before a question that have nothing to do with it.
+BEFORE_EN = """I installed this yesterday.|I bought a new computer last week.|I am quite new to all this.|My colleague showed me this.|
+I read an article about it.|I have been trying for an hour.|Sorry for asking so much.|I am preparing a talk.|I teach at a school.|
+I have 64 GB of RAM and an RTX 4070.|I am on Linux.|I use Windows 11.|I am not a programmer.|I work with sensitive documents.|
+I tried other programs before.|I have used Ollama so far.|My English is not so good.|It is late here.|I want to understand this better.|
+I saw a video about this.|We are a small company.|I am a student.|I have a short question for you.|There is one thing that I do not get.""".replace("\n", "").split("|")
+BEFORE_ZH = "我昨天刚装好。|我上周买了新电脑。|我是新手。|同事给我看了这个。|我看到一篇文章。|我试了一个小时了。|不好意思问这么多。|我在准备一个报告。|" \
+            "我有 64 GB 内存和一块 RTX 4070。|我用的是 Linux。|我用 Windows 11。|我不会编程。|我以前用过别的软件。|我之前一直用 Ollama。|时间不早了。|" \
+            "我想更好地理解这个。|我看了一个视频。|我们是一家小公司。|我是学生。|有一点我没弄明白。".split("|")
 KEYS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -53,8 +176,28 @@ def typo(text, rng):
                        text[:i] + rng.choice(KEYS) + text[i + 1:]))
 
 
+def alike(groups, whole_words):
+    """(pattern that finds any of the words, word → the others of its group)"""
+    others = {}
+    for group in groups:
+        words = group.split("|")
+        for word in words:
+            others.setdefault(word.lower(), []).extend(w for w in words if w != word)
+    edge = r"\b" if whole_words else ""
+    words = sorted(others, key=len, reverse=True)
+    return re.compile(edge + "(" + "|".join(map(re.escape, words)) + ")" + edge, re.I), others
+
+
+ALIKE = {"en": alike(ALIKE_EN, True), "zh": alike(ALIKE_ZH, False)}
+
+
+def replace_alike(text, lang, rng, share=0.16):
+    pattern, others = ALIKE[lang]
+    return pattern.sub(lambda m: rng.choice(others[m[0].lower()]) if rng.random() < share else m[0], text)
+
+
 def english(text, rng):
-    text = text.rstrip("?")
+    text = replace_alike(text.rstrip("?"), "en", rng)
     for pattern, choices in SHORT:
         if rng.random() < 0.3:
             text = re.sub(pattern, rng.choice(choices), text, count=1, flags=re.I)
@@ -63,12 +206,17 @@ def english(text, rng):
         words = [w for w in words if w.lower() not in WEAK or rng.random() < 0.5] or words
     if rng.random() < 0.08:
         words.insert(rng.randrange(len(words) + 1), rng.choice(FILLER))
+    if rng.random() < 0.12:
+        for _ in range(rng.randint(1, 3)):
+            words.insert(rng.randrange(len(words) + 1), rng.choice(STREW_EN))
     text = " ".join(words)
     if rng.random() < 0.24:
         opening = rng.choice(OPEN_EN)
         if rng.random() < 0.6:
             opening = opening.rstrip(",:") + (opening[-1] if opening[-1] == "." else "")
         text = opening + " " + text
+    elif rng.random() < 0.04:
+        text = rng.choice(BEFORE_EN) + " " + text
     if rng.random() < 0.08:
         text += rng.choice((" ", ", ")) + rng.choice(CLOSE_EN)
     for _ in range(rng.choices((0, 1, 2), (88, 9, 3))[0]):
@@ -84,14 +232,19 @@ def english(text, rng):
 
 
 def chinese(text, rng):
-    text = text.rstrip("？?")
+    text = replace_alike(text.rstrip("？?"), "zh", rng)
     for old, choices in SWAP_ZH:
         if old in text and rng.random() < 0.18:
             text = text.replace(old, rng.choice(choices), 1)
     if rng.random() < 0.22:
         text = rng.choice(OPEN_ZH) + text
+    elif rng.random() < 0.04:
+        text = rng.choice(BEFORE_ZH) + text
     if rng.random() < 0.12:
         text += rng.choice(CLOSE_ZH)
+    if rng.random() < 0.1:
+        i = rng.randrange(len(text) + 1)
+        text = text[:i] + rng.choice(STREW_ZH) + text[i:]
     if rng.random() < 0.06 and len(text) > 5:
         i = rng.randrange(len(text))
         text = text[:i] + text[i + 1:]

@@ -19,7 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import augment
-from arithmetic import arithmetic
+from arithmetic import arithmetic, too_large
+
+SUM_SHARE = 0.2         # of the turns
+KEY_SHARE = 0.06        # of the questions of a topic that has key words
+TWICE_SHARE = 0.05
 
 FOLDER = Path(__file__).parent / "corpus"
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -130,17 +134,25 @@ class Source:
 
     def ask(self, topic, lang):
         """(question, answer) of a topic, the question augmented."""
-        bound = {}
-        if topic.keys[lang] and self.rng.random() < 0.3:
-            words = self.expand(self.rng.choice(topic.keys[lang]), bound)
-            question = augment.strew([w.strip() for w in words.split("+")], lang, self.rng)
+        rng, bound = self.rng, {}
+        answer = rng.choice(topic.answers[lang])
+        if topic.keys[lang] and rng.random() < KEY_SHARE:
+            words = self.expand(rng.choice(topic.keys[lang]), bound)
+            question = augment.strew([w.strip() for w in words.split("+")], lang, rng)
         else:
-            question = self.expand(self.rng.choice(topic.questions[lang]), bound)
-        answer = SLOT.sub(lambda m: bound[m[1]], self.rng.choice(topic.answers[lang]))
-        return augment.question(question, lang, self.rng), answer
+            question = self.expand(rng.choice(topic.questions[lang]), bound)
+            if rng.random() < TWICE_SHARE and not SLOT.search(answer):      # asked twice, in other words
+                again = self.expand(rng.choice(topic.questions[lang]), {})
+                question += rng.choice(("？", "，", "。") if lang == "zh" else ("? ", ". ")) + again
+        answer = SLOT.sub(lambda m: bound[m[1]], answer)
+        return augment.question(question, lang, rng), answer
 
     def turn(self, prefer):
-        if self.rng.random() < 0.14:
+        if self.rng.random() < SUM_SHARE:
+            if self.rng.random() < 0.12:
+                question, lang = too_large(self.rng, prefer)
+                topic = self.by_name["outside-math"]
+                return (question, topic.answers[lang][0]), (topic, lang)
             return arithmetic(self.rng, prefer), None
         topic = self.rng.choices(self.plain, self.weights)[0]
         languages = topic.languages()
@@ -163,11 +175,11 @@ class Source:
             return question, topic.answers[other][0]
         return None
 
-    def conversation(self):
+    def conversation(self, long=False):
         rng = self.rng
         prefer = "zh" if rng.random() < 0.42 else "en"
-        n_turns = rng.choices((1, 2, 3, 4, 7), (64, 20, 9, 5, 2))[0]
-        system = rng.choice(self.systems) if rng.random() < 0.25 else None
+        n_turns = rng.randint(3, 9) if long else rng.choices((1, 2, 3), (84, 12, 4))[0]
+        system = rng.choice(self.systems) if rng.random() < 0.12 else None
         turns, kinds, before = [], [], None
         while len(turns) < n_turns:
             turn = self.follow_up(before) if before is not None else None
@@ -177,7 +189,8 @@ class Source:
                 if rng.random() < 0.1:
                     prefer = "zh" if prefer == "en" else "en"
                 turn, before = self.turn(prefer)
-                kind = -1 if before is None else self.kind_of[before[0].name, before[1]]
+                fixed = before is not None and not SLOT.search(before[0].answers[before[1]][0])
+                kind = self.kind_of[before[0].name, before[1]] if fixed else -1
             turns.append(turn)
             kinds.append(kind)
         return Conversation(system, turns, kinds)

@@ -15,7 +15,7 @@ import regex
 import torch
 
 from arithmetic import arithmetic
-from augment import CLOSE_EN, CLOSE_ZH, OPEN_EN, OPEN_ZH
+from augment import ALIKE, BEFORE_EN, BEFORE_ZH, CLOSE_EN, CLOSE_ZH, OPEN_EN, OPEN_ZH
 from corpus import SLOT, read_slots, read_topics
 from reference import answers, read
 from tokenizer import normalise
@@ -32,6 +32,17 @@ def squeeze(text):
     return normalise(text).replace(" ", "")
 
 
+def pattern_of_words(text):
+    """Words that augment.py may put for each other match each other."""
+    pattern, others = ALIKE["zh" if regex.search(r"\p{Han}", text) else "en"]
+    out, at = [], 0
+    for m in pattern.finditer(text):
+        words = {squeeze(w) for w in [m[0], *others[m[0].lower()]]}
+        out += [squeeze(text[at:m.start()]), "(?:" + "|".join(sorted(words)) + ")"]
+        at = m.end()
+    return "".join(out) + squeeze(text[at:])
+
+
 def pattern_of(template, slots):
     """A pattern that matches what a template can expand to, as squeeze() leaves it."""
     out = []
@@ -41,14 +52,14 @@ def pattern_of(template, slots):
         elif SLOT.fullmatch(part):
             out.append("(?:" + "|".join(pattern_of(v, slots) for v in slots[part[1:-1]]) + ")")
         else:
-            out.append(squeeze(part))
+            out.append(pattern_of_words(part))
     return "".join(out)
 
 
 def leaks(questions):
     """The questions that some template, opened and closed as augment.py may, expands to."""
     slots = read_slots()
-    openings = {squeeze(p) for p in OPEN_EN + OPEN_ZH}
+    openings = {squeeze(p) for p in OPEN_EN + OPEN_ZH + BEFORE_EN + BEFORE_ZH}
     closings = {squeeze(p) for p in CLOSE_EN + CLOSE_ZH}
     bare = {}
     for q in questions:
