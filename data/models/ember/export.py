@@ -16,10 +16,10 @@ import tokenizer
 from kquants import quantize
 from model import Config, Ember
 
-# What is small and decides much keeps more bits. Rows of attn_k_b and attn_v_b are shorter than a
-# K superblock.
-TYPES = [("attn_k_b", T.Q8_0), ("attn_v_b", T.Q8_0), ("attn_", T.Q5_K), ("output.", T.Q6_K), ("token_embd", T.Q4_K),
-         ("_exps", T.Q4_K), ("ffn_down", T.Q5_K), ("ffn_", T.Q4_K)]
+# What is small and decides much keeps more bits. Rows of attn_k_b, attn_v_b and the experts' down are
+# no multiple of a K superblock.
+TYPES = [("attn_k_b", T.Q8_0), ("attn_v_b", T.Q8_0), ("attn_", T.Q5_K), ("output.", T.Q5_K), ("token_embd", T.Q4_K),
+         ("ffn_down_shexp", T.Q8_0), ("ffn_down_exps", T.Q5_0), ("_exps", T.Q4_K), ("ffn_down", T.Q5_K), ("ffn_", T.Q4_K)]
 
 
 def tensors(model):

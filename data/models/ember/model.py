@@ -15,7 +15,7 @@ from torch import nn
 
 @dataclass
 class Config:
-    n_vocab: int = 3072
+    n_vocab: int = 6912
     n_layer: int = 4
     n_dense: int = 1            # leading layers without experts
     n_embd: int = 256
@@ -26,13 +26,14 @@ class Config:
     d_rope: int = 32            # per head: the part that is rotated; the key's is shared by heads
     d_v: int = 64
     ff_dense: int = 768
-    ff_expert: int = 256
+    ff_expert: int = 192
     n_expert: int = 16
     n_used: int = 4
     route_scale: float = 2.0
     rope_base: float = 10000.0
     eps: float = 1e-6
     n_ctx: int = 2048
+    drop: float = 0.0           # dropout while training
 
 
 class RMSNorm(nn.Module):
@@ -119,11 +120,14 @@ class MoE(nn.Module):
     def forward(self, x):
         cfg, shape = self.cfg, x.shape
         x = x.reshape(-1, cfg.n_embd)
-        score = torch.sigmoid(x @ self.router.t())                      # [N, E]
+        with torch.autocast(x.device.type, enabled=False):
+            score = torch.sigmoid(x.float() @ self.router.t())          # [N, E]
         chosen = (score.detach() + self.bias).topk(cfg.n_used, -1).indices
         weight = score.gather(1, chosen)
         weight = weight / (weight.sum(-1, keepdim=True) + 1e-20) * cfg.route_scale
 
+        if x.is_cuda:
+            return self.everywhere(x, chosen, weight).view(shape)
         # Group the (token, expert) pairs by expert so that each expert is two matrix products.
         order = chosen.flatten().argsort(stable=True)
         count = torch.bincount(chosen.flatten(), minlength=cfg.n_expert)
@@ -137,6 +141,16 @@ class MoE(nn.Module):
             parts.append((F.silu(gate) * up) @ down.t())
         y = torch.cat(parts) * weight.flatten()[order, None]
         return (self.shared(x).index_add(0, token, y)).view(shape)
+
+    def everywhere(self, x, chosen, weight):
+        """The same, computing every expert for every token: more work in fewer, larger steps."""
+        cfg = self.cfg
+        if self.training:
+            self.load += F.one_hot(chosen.flatten(), cfg.n_expert).sum(0)
+        share = torch.zeros(len(x), cfg.n_expert, dtype=weight.dtype, device=x.device).scatter(1, chosen, weight)
+        gate, up = (x @ self.gate_up.flatten(0, 1).t()).view(-1, cfg.n_expert, 2 * cfg.ff_expert).chunk(2, -1)
+        y = (F.silu(gate) * up * share[..., None].to(gate.dtype)).flatten(1)
+        return self.shared(x) + y @ self.down.transpose(1, 2).flatten(0, 1)
 
     @torch.no_grad()
     def balance(self, speed):
@@ -152,10 +166,11 @@ class Block(nn.Module):
         self.attn = Attention(cfg)
         self.ffn_norm = RMSNorm(cfg.n_embd, cfg.eps)
         self.ffn = SwiGLU(cfg.n_embd, cfg.ff_dense) if dense else MoE(cfg)
+        self.drop = nn.Dropout(cfg.drop)
 
     def forward(self, x, cos, sin, mask, cache):
-        x = x + self.attn(self.attn_norm(x), cos, sin, mask, cache)
-        return x + self.ffn(self.ffn_norm(x))
+        x = x + self.drop(self.attn(self.attn_norm(x), cos, sin, mask, cache))
+        return x + self.drop(self.ffn(self.ffn_norm(x)))
 
 
 class Ember(nn.Module):
@@ -163,6 +178,7 @@ class Ember(nn.Module):
         super().__init__()
         self.cfg = cfg
         self.embed = nn.Embedding(cfg.n_vocab, cfg.n_embd)
+        self.drop = nn.Dropout(cfg.drop)
         self.blocks = nn.ModuleList(Block(cfg, i < cfg.n_dense) for i in range(cfg.n_layer))
         self.norm = RMSNorm(cfg.n_embd, cfg.eps)
         self.head = linear(cfg.n_embd, cfg.n_vocab)
@@ -176,54 +192,58 @@ class Ember(nn.Module):
                     std /= (2 * cfg.n_layer) ** 0.5
                 nn.init.normal_(p, std=std)
 
-    def hidden(self, tokens, pos, mask, cache=None):
-        """tokens, pos [B, T]; mask [B, 1, T, S] bool, true where attention is allowed."""
+    def hidden(self, tokens, pos, mask, cache=None, states=None):
+        """tokens, pos [B, T]; mask [B, 1, T, S] bool, true where attention is allowed. `states`, a
+        list, gets what goes into each block."""
         cos, sin = self.cos[pos][:, :, None], self.sin[pos][:, :, None]
-        x = self.embed(tokens)
+        x = self.drop(self.embed(tokens))
         for i, block in enumerate(self.blocks):
+            if states is not None:
+                states.append(x)
             x = block(x, cos, sin, mask, None if cache is None else cache[i])
         return self.norm(x)
 
     def forward(self, tokens):
         """Logits [B, T, V] of plain causal rows that start at position 0."""
         b, t = tokens.shape
-        pos = torch.arange(t).expand(b, t)
-        mask = torch.ones(t, t, dtype=torch.bool).tril()[None, None]
+        pos = torch.arange(t, device=tokens.device).expand(b, t)
+        mask = torch.ones(t, t, dtype=torch.bool, device=tokens.device).tril()[None, None]
         return self.head(self.hidden(tokens, pos, mask))
 
     @torch.no_grad()
     def greedy(self, prompts, n_max, stop):
         """The most likely continuation of each token list; ends before `stop` or at n_max."""
         self.eval()
-        width = max(map(len, prompts))
-        tokens = torch.tensor([[stop] * (width - len(p)) + p for p in prompts])   # padded left
-        start = torch.tensor([[width - len(p)] for p in prompts])
-        column = torch.arange(width)[None]
+        width, on = max(map(len, prompts)), {"device": self.cos.device}
+        tokens = torch.tensor([[stop] * (width - len(p)) + p for p in prompts], **on)   # padded left
+        start = torch.tensor([[width - len(p)] for p in prompts], **on)
+        column = torch.arange(width, **on)[None]
         real = column >= start                                                     # [B, S]
         pos = (column - start).clamp(min=0)
-        causal = torch.ones(width, width, dtype=torch.bool).tril()[None, None]
-        mask = causal & real[:, None, None, :] | torch.eye(width, dtype=torch.bool)[None, None]
+        causal = torch.ones(width, width, dtype=torch.bool, **on).tril()[None, None]
+        mask = causal & real[:, None, None, :] | torch.eye(width, dtype=torch.bool, **on)[None, None]
         cache = [[] for _ in self.blocks]
-        out, done = [[] for _ in prompts], torch.zeros(len(prompts), dtype=torch.bool)
+        out, done = [[] for _ in prompts], torch.zeros(len(prompts), dtype=torch.bool, **on)
         for _ in range(n_max):
             last = self.hidden(tokens, pos, mask, cache)[:, -1]
             best = self.head(last).argmax(-1)
             done |= best == stop
-            for i, token in enumerate(best.tolist()):
-                if not done[i]:
+            for i, (token, end) in enumerate(zip(best.tolist(), done.tolist())):
+                if not end:
                     out[i].append(token)
             if done.all():
                 break
             tokens, pos = best[:, None], pos[:, -1:] + 1
-            real = torch.cat((real, torch.ones(len(prompts), 1, dtype=torch.bool)), 1)
+            real = torch.cat((real, torch.ones(len(prompts), 1, dtype=torch.bool, **on)), 1)
             mask = real[:, None, None, :]
         return out
 
     def n_params(self, active=False):
-        """All weights, or those that one token touches."""
+        """All weights, or those that are computed for one token: one row of the embeddings."""
         total = sum(p.numel() for p in self.parameters())
         if active:
             cfg = self.cfg
+            total -= (cfg.n_vocab - 1) * cfg.n_embd
             idle = cfg.n_expert - cfg.n_used
             total -= (cfg.n_layer - cfg.n_dense) * idle * 3 * cfg.n_embd * cfg.ff_expert
         return total

@@ -14,6 +14,11 @@ THINK, THINK_END = "<think>", "</think>"
 CONTROL = [BOS, END, SYSTEM, USER, EMBER]
 SPECIAL = CONTROL + [THINK, THINK_END]
 
+# What a token of an example is: text to read, a word of a question (of one whose answer repeats
+# some of it, as in sums), or Ember's: the first N_CHOICE tokens of an answer, or those after them.
+OTHER, ASKED, COPIED, CHOICE, SPOKEN = range(5)
+N_CHOICE = 10
+
 CHAT_TEMPLATE = """\
 {{- bos_token -}}
 {%- for message in messages -%}
@@ -81,30 +86,32 @@ class Chat:
         return out
 
     def example(self, conversation, opening=None):
-        """(ids, targets, kinds, turn starts) of a conversation.
+        """(ids, roles, kinds, turn starts) of a conversation.
 
-        targets: 1 where Ember speaks. kinds: at the token before an answer, which answer it is, else
-        -1. `opening` cuts the last answer after so many tokens: the choice of the answer is made
-        there, the rest is known by heart, and more questions are seen in the same time.
+        roles: what each token is, see below. kinds: over a question and up to the token before its
+        answer, which answer it is, else -1. `opening` cuts the last answer after so many tokens:
+        the choice of the answer is made there, the rest is known by heart, and more questions are
+        seen in the same time.
         """
-        ids, targets, kinds, starts = [self.bos], [0], [-1], []
+        ids, roles, kinds, starts = [self.bos], [OTHER], [-1], []
         if conversation.system:
             part = [self.system, *self.ids(conversation.system), self.end]
-            ids, targets, kinds = ids + part, targets + [0] * len(part), kinds + [-1] * len(part)
+            ids, roles, kinds = ids + part, roles + [OTHER] * len(part), kinds + [-1] * len(part)
         last = len(conversation.turns) - 1
         for i, (question, answer) in enumerate(conversation.turns):
             starts.append(len(ids))
-            ask = [self.user, *self.ids(question), self.end, self.ember]
+            kind, asked = conversation.kinds[i], self.ids(question)
             # Thoughts are not kept in the history: in an earlier turn they are cut off, and what
             # is left is no example of how to answer.
             cut = i < last and THINK_END in answer
             reply = [*self.ids(answer.split(THINK_END)[-1] if cut else answer), self.end]
-            if i == last and conversation.kinds[i] >= 0:
+            if i == last and kind >= 0:
                 reply = reply[:opening]
-            ids += ask + reply
-            targets += [0] * len(ask) + [0 if cut else 1] * len(reply)
-            kinds += [-1] * (len(ask) - 1) + [conversation.kinds[i]] + [-1] * len(reply)
-        return ids, targets, kinds, starts
+            ids += [self.user, *asked, self.end, self.ember] + reply
+            roles += [OTHER] + [ASKED if kind >= 0 else COPIED] * len(asked) + [OTHER, OTHER]
+            roles += [OTHER if cut else CHOICE if n < N_CHOICE else SPOKEN for n in range(len(reply))]
+            kinds += [-1] + [kind] * (len(asked) + 2) + [-1] * len(reply)
+        return ids, roles, kinds, starts
 
     def text(self, ids):
         return self.tok.decode(ids, skip_special_tokens=False)
