@@ -6,9 +6,23 @@
 struct _HearthMarkdownView {
     GtkWidget parent;
     HearthMarkdownDoc doc;
+    int shown_from, shown_to;
 };
 
 G_DEFINE_FINAL_TYPE(HearthMarkdownView, hearth_markdown_view, GTK_TYPE_WIDGET)
+
+static void hearth_markdown_view_snapshot(GtkWidget *widget, GtkSnapshot *snapshot)
+{
+    HearthMarkdownView *self = HEARTH_MARKDOWN_VIEW(widget);
+    bool all = self->shown_from >= self->shown_to;
+    for (GtkWidget *child = gtk_widget_get_first_child(widget); child;
+         child = gtk_widget_get_next_sibling(child)) {
+        graphene_rect_t at;
+        if (all || !gtk_widget_compute_bounds(child, widget, &at) ||
+            (at.origin.y < self->shown_to && at.origin.y + at.size.height > self->shown_from))
+            gtk_widget_snapshot_child(widget, child, snapshot);
+    }
+}
 
 static void hearth_markdown_view_dispose(GObject *object)
 {
@@ -28,6 +42,7 @@ static void hearth_markdown_view_class_init(HearthMarkdownViewClass *class)
     GtkWidgetClass *widget_class = GTK_WIDGET_CLASS(class);
     G_OBJECT_CLASS(class)->dispose = hearth_markdown_view_dispose;
     G_OBJECT_CLASS(class)->finalize = hearth_markdown_view_finalize;
+    widget_class->snapshot = hearth_markdown_view_snapshot;
     gtk_widget_class_set_layout_manager_type(widget_class, GTK_TYPE_BOX_LAYOUT);
     gtk_widget_class_set_css_name(widget_class, "markdown");
     gtk_widget_class_set_accessible_role(widget_class, GTK_ACCESSIBLE_ROLE_GROUP);
@@ -47,4 +62,12 @@ void hearth_markdown_view_set_text(HearthMarkdownView *self, const char *text, s
 {
     guint same = hearth_markdown_doc_set_text(&self->doc, text, len, complete);
     hearth_markdown_build_children(GTK_WIDGET(self), self->doc.blocks, same);
+}
+
+void hearth_markdown_view_set_shown(HearthMarkdownView *self, int from, int to)
+{
+    if (self->shown_from == from && self->shown_to == to) return;
+    self->shown_from = from;
+    self->shown_to = to;
+    gtk_widget_queue_draw(GTK_WIDGET(self));
 }

@@ -20,4 +20,9 @@ GtkWidget *hearth_markdown_view_new(void);
 void hearth_markdown_view_set_text(HearthMarkdownView *self, const char *text, size_t len,
                                    bool complete);
 
+/* Draws only the blocks that reach into these heights, px from the top of the view; from == to (as
+ * it begins): all of them. For long texts of which little is in view: GTK's cairo renderer draws
+ * what is clipped away, too. */
+void hearth_markdown_view_set_shown(HearthMarkdownView *self, int from, int to);
+
 #endif
