@@ -140,7 +140,7 @@ static bool describe(const EngDriver *d, int ordinal, char name[NAME], uint64_t 
     }
     if (10 * major + minor < LEAST_CAPABILITY) {
         snprintf(ret_reason, REASON,
-                 "%s is too old: its compute capability is %d.%d, and 7.5 is needed", name, major,
+                 "%.80s is too old: its compute capability is %d.%d, and 7.5 is needed", name, major,
                  minor);
         return false;
     }
