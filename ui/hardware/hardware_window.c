@@ -57,7 +57,7 @@ static void show_dram(HearthHardwareWindow *window, const HearthSample *samples,
     g_autofree char *model = hearth_amount_bytes(now->model_dram);
     g_autofree char *process = hearth_amount_bytes(now->process);
     g_autofree char *detail = g_strdup_printf(_("Model %s, Hearth %s"), model, process);
-    g_autofree char *edge = hearth_amount_bytes(total);
+    g_autofree char *edge = total ? hearth_amount_bytes(total) : g_strdup("");
     hearth_graph_card_set_text(window->dram, now->time ? value : "…", now->time ? detail : NULL);
     set_graph(window->dram, samples, n, dram_used, (double)total, edge);
 }
@@ -66,9 +66,10 @@ static void show_vram(HearthHardwareWindow *window, const HearthSample *samples,
                       const HearthSample *now, const HearthHost *host)
 {
     if (!now->vram_total) {
-        const char *reason = host ? host->gpu_reason : NULL;
-        hearth_graph_card_set_text(window->vram, _("No GPU in Use"), NULL);
-        hearth_graph_card_set_reason(window->vram, reason && *reason ? reason : "");
+        bool unknown = !host || host->error;
+        const char *reason = unknown ? NULL : host->gpu_reason;
+        hearth_graph_card_set_text(window->vram, unknown ? _("Unknown") : _("No GPU in Use"), NULL);
+        hearth_graph_card_set_reason(window->vram, reason ? reason : "");
         return;
     }
     g_autofree char *value = hearth_amount_bytes_of((uint64_t)vram_used(now), now->vram_total);
@@ -85,7 +86,7 @@ static void show_context(HearthHardwareWindow *window, const HearthSample *sampl
 {
     if (!now->context_size) {
         hearth_graph_card_set_text(window->context, _("Not in Use"), NULL);
-        set_graph(window->context, samples, n, context_used, 0, NULL);
+        hearth_graph_card_set_values(window->context, NULL, 0, 1, "");
         return;
     }
     g_autofree char *value = hearth_amount_count_of(now->context_used, now->context_size);

@@ -88,7 +88,7 @@ static void hearth_context_cost_init(HearthContextCost *cost)
     gtk_widget_add_css_class(cost->warning, "warning");
     gtk_accessible_update_property(GTK_ACCESSIBLE(cost->warning), GTK_ACCESSIBLE_PROPERTY_LABEL,
                                    _("Warning"), -1);
-    adw_action_row_add_prefix(ADW_ACTION_ROW(cost), cost->warning);
+    adw_action_row_add_suffix(ADW_ACTION_ROW(cost), cost->warning);
 }
 
 GtkWidget *hearth_context_cost_new(HearthApp *app, GSettings *own, GSettings *defaults)

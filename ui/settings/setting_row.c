@@ -182,7 +182,7 @@ static GtkWidget *new_scale(HearthSettingRow *row)
     gtk_scale_set_draw_value(GTK_SCALE(scale), TRUE);
     gtk_scale_set_value_pos(GTK_SCALE(scale), GTK_POS_LEFT);
     gtk_scale_set_digits(GTK_SCALE(scale), spec->digits);
-    gtk_widget_set_size_request(scale, 170, -1);
+    gtk_widget_set_size_request(scale, 150, -1);
     gtk_widget_add_css_class(scale, "numeric");
     g_signal_connect_object(adjustment, "value-changed", G_CALLBACK(on_number), row,
                             G_CONNECT_SWAPPED);
