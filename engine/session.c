@@ -124,6 +124,26 @@ static void batch_run(EngModel *m)
     m->backend->run(m->backend, 0, (int)m->graph.ops.n, &m->batch);
 }
 
+static bool is_stopped(EngSession *const *sessions, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (sessions[i]->stop && __atomic_load_n(sessions[i]->stop, __ATOMIC_RELAXED)) return true;
+    return false;
+}
+
+/* The same in pieces of about a layer; false when it was stopped between them. A single token is
+ * not worth the pool's waking up once more. */
+static bool batch_run_unless_stopped(EngModel *m, EngSession *const *sessions, size_t n)
+{
+    enum { PIECE = 16, SMALL = 8 };
+    int ops = (int)m->graph.ops.n, piece = m->batch.n > SMALL ? PIECE : ops;
+    for (int first = 0; first < ops; first += piece) {
+        if (piece < ops && is_stopped(sessions, n)) return false;
+        m->backend->run(m->backend, first, ENG_MIN(piece, ops - first), &m->batch);
+    }
+    return true;
+}
+
 static bool check_logits(const float *logits, int n, EngError *err)
 {
     for (int i = 0; i < n; i++)
@@ -167,6 +187,7 @@ static void share_batch(EngSession *const *sessions, size_t n, Share *shares)
             if (!mine || room == 0 || outs == 0) continue;
             Share *share = &shares[i];
             share->n = ENG_MIN(waiting(s), room);
+            if (pass == 1 && s->chunk > 0) share->n = ENG_MIN(share->n, s->chunk);
             room -= share->n;
             bool last = share->n == waiting(s);
             if (last) {
@@ -202,8 +223,10 @@ static bool compute(EngSession *const *sessions, size_t n, Share *shares, EngErr
     share_batch(sessions, n, shares);
     if (m->batch.n > 0) {
         double start = eng_sys_now();
-        batch_run(m);
-        ok = take_shares(sessions, n, shares, eng_sys_now() - start, err);
+        if (batch_run_unless_stopped(m, sessions, n))
+            ok = take_shares(sessions, n, shares, eng_sys_now() - start, err);
+        else
+            for (size_t i = 0; i < n; i++) shares[i] = (Share){0, -1};
     }
     eng_lock_give(m->compute);
     return ok;
@@ -269,7 +292,7 @@ static bool say(EngSession *s, const Share *share, EngStep *ret, EngError *err)
         if (waiting(s) == 0) s->state = ENG_WRITING;
         return true;
     }
-    if (s->state == ENG_READING) { /* another session's prompt took the whole batch */
+    if (s->state == ENG_READING) { /* stopped, or another session's prompt took the whole batch */
         *ret = (EngStep){.kind = ENG_PREFILL, .done = s->n_past, .total = s->n_tokens};
         return true;
     }
@@ -291,6 +314,12 @@ static bool say(EngSession *s, const Share *share, EngStep *ret, EngError *err)
         s->state = ENG_AT_REST;
     }
     return true;
+}
+
+void eng_session_pace(EngSession *session, int chunk, const int *stop)
+{
+    session->chunk = chunk;
+    session->stop = stop;
 }
 
 bool eng_step(EngSession *const *sessions, size_t n, EngStep *ret_steps, EngError *err)

@@ -24,6 +24,9 @@ struct EngSession {
     EngSessionState state;
     EngStopReason reason;
 
+    int chunk;       /* most tokens of a prompt per step */
+    const int *stop; /* or NULL */
+
     EngSampling sampling;
     EngSampler *sampler; /* NULL until the next prompt when the settings changed */
     int n_breakers;

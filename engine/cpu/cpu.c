@@ -37,6 +37,8 @@ static void cpu_run(EngBackend *backend, int first, int n, const EngBatch *batch
     cpu->first = first;
     cpu->count = n;
     cpu->rows = batch->n;
+    for (int i = 0; i < first; i++)
+        if (cpu->graph->ops.data[i].kind == ENG_OP_SELECT) cpu->rows = batch->n_out;
     eng_pool_run(cpu->pool, walk, cpu);
 }
 

@@ -228,6 +228,13 @@ typedef struct {
 bool eng_session_prompt(EngSession *session, const EngMessage *messages, size_t n,
                         const char *variables, EngError *err);
 
+/* How fine the next steps are. `chunk`: most tokens of a prompt per step, 0 = the model's batch.
+ * `stop`: while the integer there is not 0 (any thread may set it, atomically), a step in progress
+ * leaves off between the layers of a prefill chunk: the chunk is not computed, the step says
+ * ENG_PREFILL without progress, and the session can go on. NULL = none; must outlive the session or
+ * be taken back. */
+void eng_session_pace(EngSession *session, int chunk, const int *stop);
+
 typedef enum { ENG_IDLE, ENG_PREFILL, ENG_TEXT, ENG_DONE } EngStepKind;
 typedef enum { ENG_PART_ANSWER, ENG_PART_THINKING, ENG_PART_TOOL_CALL } EngPart;
 typedef enum { ENG_STOP_END, ENG_STOP_LENGTH, ENG_STOP_CONTEXT } EngStopReason;

@@ -133,6 +133,36 @@ static void prefill_comes_in_chunks(void)
     eng_model_free(m);
 }
 
+static void a_chunk_is_left_off(void)
+{
+    EngModel *m = open_model(VECTORS "v3_split.gguf", 2, 64);
+    if (!m) return;
+    EngSession *s = open_session(m, 256, 20, 3);
+    Answer want = answer(s, hello, 1);
+    EngError err = {0};
+    EngStep step;
+    int stop = 0, tokens = eng_session_stats(s).prompt_tokens;
+    eng_session_rewind(s, 0);
+    eng_session_pace(s, 10, &stop);
+    CHECK(eng_session_prompt(s, hello, 1, NULL, &err) && eng_step(&s, 1, &step, &err));
+    CHECK_INT(step.done, 10);
+    stop = 1;
+    for (int i = 0; i < 3; i++) {
+        CHECK(eng_step(&s, 1, &step, &err));
+        CHECK(step.kind == ENG_PREFILL && step.done == 10 && step.total == tokens);
+    }
+    stop = 0;
+    Answer got = {0};
+    while (eng_step(&s, 1, &step, &err) && step.kind != ENG_DONE)
+        if (step.kind == ENG_TEXT) {
+            memcpy(got.text + got.len, step.text, step.len);
+            got.len += step.len;
+        }
+    CHECK(got.len == want.len && memcmp(got.text, want.text, want.len) == 0);
+    eng_session_free(s);
+    eng_model_free(m);
+}
+
 static void seed_decides_whatever_the_threads(void)
 {
     Answer first = {0};
@@ -365,6 +395,7 @@ int main(int argc, char **argv)
         {"decode allocates nothing", decode_allocates_nothing},
         {"second turn computes what is new", second_turn_computes_what_is_new},
         {"prefill comes in chunks", prefill_comes_in_chunks},
+        {"a chunk is left off", a_chunk_is_left_off},
         {"seed decides whatever the threads", seed_decides_whatever_the_threads},
         {"sessions share steps", sessions_share_steps},
         {"answers end", answers_end},
