@@ -124,7 +124,8 @@ static EngModel *open_model(EngGguf *gguf, const EngModelSettings *settings, Eng
         eng_fail(err, ENG_ERR_USAGE,
                  "A prefill chunk of %d tokens cannot be used: choose 1 to 4096.", s.batch);
     if (ok && open_text(m, s.vocab_only, err) &&
-        (s.vocab_only || (build_graph(m, err) && open_backend(m, &s, err))))
+        (s.vocab_only || (build_graph(m, err) && open_backend(m, &s, err))) &&
+        eng_gguf_check(m->gguf, err))
         return m;
     eng_model_free(m);
     return NULL;
@@ -168,7 +169,6 @@ void eng_model_free(EngModel *model)
 bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, EngError *err)
 {
     enum { SLICE = 64 << 20 };
-    (void)err;
     uint64_t total = 0, before = 0;
     for (int i = 0; i < model->gguf->n_parts; i++) total += model->gguf->parts[i].size;
     for (int i = 0; i < model->gguf->n_parts; i++) {
@@ -181,6 +181,7 @@ bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, En
         }
         before += part->size;
     }
+    if (!eng_gguf_check(model->gguf, err)) return false;
     *ret_done = model->loaded;
     *ret_total = total;
     return true;

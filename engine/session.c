@@ -224,7 +224,8 @@ static bool compute(EngSession *const *sessions, size_t n, Share *shares, EngErr
     if (m->batch.n > 0) {
         double start = eng_sys_now();
         if (batch_run_unless_stopped(m, sessions, n))
-            ok = take_shares(sessions, n, shares, eng_sys_now() - start, err);
+            ok = eng_gguf_check(m->gguf, err) &&
+                 take_shares(sessions, n, shares, eng_sys_now() - start, err);
         else
             for (size_t i = 0; i < n; i++) shares[i] = (Share){0, -1};
     }
@@ -350,7 +351,7 @@ static bool eval_piece(EngSession *s, int n, bool last, float *ret_logits, EngEr
     m->batch.n = m->batch.n_out = 0;
     batch_add(s, n, last, ret_logits != NULL);
     batch_run(m);
-    bool ok = true;
+    bool ok = eng_gguf_check(m->gguf, err);
     size_t vocab = (size_t)m->h.n_vocab;
     for (int i = 0; ok && i < m->batch.n_out; i++) {
         const float *row = m->backend->logits(m->backend) + (size_t)i * vocab;

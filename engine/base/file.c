@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/num.h"
 
 static bool map_fd(EngMap *ret_map, int fd, const char *path, EngError *err)
@@ -26,6 +27,7 @@ static bool map_fd(EngMap *ret_map, int fd, const char *path, EngError *err)
             return eng_fail(err, ENG_ERR_IO, "Cannot map \"%s\" into memory: %s.", path,
                             strerror(errno));
         map.data = p;
+        map.watch = eng_fault_watch(p, (size_t)map.size);
     }
     *ret_map = map;
     return true;
@@ -42,8 +44,19 @@ bool eng_map_open(EngMap *ret_map, const char *path, EngError *err)
 
 void eng_map_close(EngMap *map)
 {
-    if (map->owned && map->data) munmap((void *)map->data, (size_t)map->size);
+    if (map->owned && map->data) {
+        eng_fault_unwatch(map->watch);
+        munmap((void *)map->data, (size_t)map->size);
+    }
     *map = (EngMap){0};
+}
+
+bool eng_map_check(const EngMap *map, EngError *err)
+{
+    if (!map->owned || !map->data || !eng_fault_seen(map->watch)) return true;
+    return eng_fail(err, ENG_ERR_IO,
+                    "The model's file became shorter or its disk failed while it was in use: put "
+                    "the file back and load the model again.");
 }
 
 void eng_map_touch(const EngMap *map, uint64_t offset, uint64_t n)

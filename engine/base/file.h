@@ -10,11 +10,15 @@ typedef struct {
     const uint8_t *data; /* NULL for an empty file */
     uint64_t size;       /* bytes */
     bool owned;          /* mapped by eng_map_open, unmapped by eng_map_close */
+    int watch;           /* when owned: see fault.h */
 } EngMap;
 
 /* Maps a whole file read-only. The path is UTF-8. A directory or device is refused. */
 bool eng_map_open(EngMap *ret_map, const char *path, EngError *err);
 void eng_map_close(EngMap *map);
+
+/* False when a page could not be read, now or before: its bytes read as zeros. */
+bool eng_map_check(const EngMap *map, EngError *err);
 
 /* Asks the system to read [offset, offset + n) and touches every page of it. */
 void eng_map_touch(const EngMap *map, uint64_t offset, uint64_t n);

@@ -371,6 +371,13 @@ static bool open_other_parts(EngGguf *g, const char *path, EngError *err)
     return true;
 }
 
+bool eng_gguf_check(const EngGguf *gguf, EngError *err)
+{
+    for (int i = 0; i < gguf->n_parts; i++)
+        if (!eng_map_check(&gguf->parts[i], err)) return false;
+    return true;
+}
+
 /* `path` finds the other parts; `header_only` leaves them and all data alone. */
 static EngGguf *open_map(EngMap map, uint64_t file_size, const char *path, bool header_only,
                          EngError *err)
@@ -388,7 +395,7 @@ static EngGguf *open_map(EngMap map, uint64_t file_size, const char *path, bool 
             ok = eng_fail(err, ENG_ERR_REFUSED,
                           "A model in parts cannot be opened from memory: open its first file.");
     }
-    if (ok && finish(g, err)) {
+    if (ok && finish(g, err) && eng_gguf_check(g, err)) {
         for (size_t i = 0; header_only && i < g->n_tensors; i++) g->tensors[i].data = NULL;
         return g;
     }

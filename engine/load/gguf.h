@@ -77,6 +77,9 @@ EngGguf *eng_gguf_open_header(const void *data, uint64_t size, uint64_t file_siz
 
 void eng_gguf_free(EngGguf *gguf);
 
+/* False when a part of the file could not be read, now or before. */
+bool eng_gguf_check(const EngGguf *gguf, EngError *err);
+
 /* Look-ups. A missing key gives NULL / the default; a key of another kind is an error. `key` may
  * hold "%s" once, replaced by general.architecture. */
 const EngGgufKv *eng_gguf_find(const EngGguf *gguf, const char *key);

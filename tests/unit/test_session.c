@@ -2,6 +2,7 @@
  * stopping between steps, several sessions in one step, ends of an answer, bad weights, and that a
  * decode step allocates nothing. Random weights write nonsense, but always the same nonsense. */
 #include <math.h>
+#include <unistd.h>
 
 #include "alloc.h"
 #include "engine.h"
@@ -348,6 +349,32 @@ static void models_in_parts_load(void)
     CHECK(strstr(err.message, "00001") != NULL);
 }
 
+/* Reading a page of a file that became shorter would end the program. */
+static void a_file_that_shrinks_is_an_error(void)
+{
+    size_t n = read_file(VECTORS "llama.gguf");
+    char path[] = "shrinks-XXXXXX";
+    int fd = mkstemp(path);
+    CHECK(fd >= 0 && write(fd, file, n) == (ssize_t)n);
+    EngModel *m = open_model(path, 2, 512);
+    unlink(path); /* a file without a name is still a file */
+    EngSession *s = open_session(m, 64, 0, 1);
+    EngError err = {0};
+    uint64_t done, total;
+    CHECK_MSG(eng_session_eval(s, (int32_t[]){5, 6}, 2, NULL, &err), "%s", err.message);
+    CHECK(ftruncate(fd, (off_t)n / 2) == 0);
+    for (int i = 0; i < 2; i++) {
+        err = (EngError){0};
+        CHECK(!eng_session_eval(s, (int32_t[]){5, 6}, 2, NULL, &err));
+        CHECK_INT(err.code, ENG_ERR_IO);
+        CHECK(strstr(err.message, "became shorter") != NULL);
+    }
+    CHECK(!eng_model_load(m, &done, &total, &err));
+    eng_session_free(s);
+    eng_model_free(m);
+    close(fd);
+}
+
 /* Relative distance of two rows of logits. */
 static double distance(const float *a, const float *b, int n)
 {
@@ -402,6 +429,7 @@ int main(int argc, char **argv)
         {"bad requests are errors", bad_requests_are_errors},
         {"weights alone compute", weights_alone_compute},
         {"damaged weights are noticed", damaged_weights_are_noticed},
+        {"a file that shrinks is an error", a_file_that_shrinks_is_an_error},
         {"models in parts load", models_in_parts_load},
         {"a long past is merged rightly", a_long_past_is_merged_rightly},
     };
