@@ -164,6 +164,7 @@ void eng_model_free(EngModel *model)
     eng_tokenizer_free(model->tokenizer);
     eng_gguf_free(model->gguf);
     free(model);
+    eng_mem_trim(); /* a vocabulary is many small pieces */
 }
 
 bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, EngError *err)

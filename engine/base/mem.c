@@ -1,5 +1,8 @@
 #include "base/mem.h"
 
+#ifdef __linux__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +98,13 @@ void *eng_try_alloc(size_t n, const char *what, EngError *err)
 void eng_big_free(void *p, size_t n)
 {
     if (p) munmap(p, big_size(n ? n : 1));
+}
+
+void eng_mem_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 struct EngArenaBlock {

@@ -22,6 +22,9 @@ void eng_bytes_text(uint64_t n, char ret_text[32]); /* "12.3 GiB" */
 void *eng_try_alloc(size_t n, const char *what, EngError *err);
 void eng_big_free(void *p, size_t n);
 
+/* Gives free memory back to the system, after much was freed. */
+void eng_mem_trim(void);
+
 /* Bump allocator. Zero-initialised is empty and valid. */
 typedef struct EngArenaBlock EngArenaBlock;
 typedef struct {
