@@ -25,8 +25,7 @@ G_DEFINE_FINAL_TYPE(HearthTelemetry, hearth_telemetry, G_TYPE_OBJECT)
 
 static guint sampled_signal, rated_signal, host_signal;
 
-/* ---- the machine, once ------------------------------------------------------------------------
- */
+/* ---- the machine, once ----------------------------------------------------------------------- */
 
 static void free_host(void *data)
 {
@@ -86,8 +85,7 @@ static void on_probed(GObject *source, GAsyncResult *result, void *data)
     g_signal_emit(telemetry, host_signal, 0);
 }
 
-/* ---- once a second ----------------------------------------------------------------------------
- */
+/* ---- once a second --------------------------------------------------------------------------- */
 
 /* Memory is asked for on a thread: /proc may be slow on a machine that is short of it. */
 static void ask_usage(GTask *task, void *source, void *data, GCancellable *cancellable)
@@ -151,8 +149,7 @@ static gboolean sample(void *data)
     return G_SOURCE_CONTINUE;
 }
 
-/* ---- five times a second while an answer is written -------------------------------------------
- */
+/* ---- five times a second while an answer is written ------------------------------------------ */
 
 static gboolean rate(void *data)
 {
@@ -184,8 +181,7 @@ static void watch_rate(HearthTelemetry *telemetry)
     }
 }
 
-/* ---- life -------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void hearth_telemetry_dispose(GObject *object)
 {

@@ -9,6 +9,8 @@ typedef struct {
     HearthStream *stream;
     const HearthReplyHost *host;
     EngSession *session;
+    HearthPace *pace;
+    int read;   /* tokens of the prompt, so far */
     bool asked; /* the session's numbers are those of this answer */
     HearthRate rate;
     double started; /* reading, seconds */
@@ -48,8 +50,7 @@ static void fail(Reply *reply, const EngError *failure)
     finish(reply, full ? HEARTH_STATE_CONTEXT_FULL : HEARTH_STATE_FAILED, error);
 }
 
-/* ---- the prompt -------------------------------------------------------------------------------
- */
+/* ---- the prompt ------------------------------------------------------------------------------ */
 
 /* request->goes_on needs no more than its last turn: the engine goes on with an assistant's. */
 static bool ask(Reply *reply, const HearthRequest *request, EngError *failure)
@@ -64,13 +65,17 @@ static bool ask(Reply *reply, const HearthRequest *request, EngError *failure)
            eng_session_prompt(reply->session, messages, request->turns->len, NULL, failure);
 }
 
-/* ---- steps ------------------------------------------------------------------------------------
- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static void read_on(Reply *reply, int done, int total)
 {
     int reused = eng_session_stats(reply->session).reused_tokens;
-    double left = done > reused ? (now() - reply->started) * (total - done) / (done - reused) : -1;
+    double left = -1;
+    if (done > reused)
+        left = (now() - reply->started) * (total - done) / (done - reused);
+    else if (reply->pace->speed > 0)
+        left = (total - done) / reply->pace->speed;
+    reply->read = done;
     reply->state = HEARTH_STATE_READING;
     hearth_stream_set_progress(reply->stream, HEARTH_STATE_READING, done, total, left);
 }
@@ -125,16 +130,21 @@ static bool step_once(Reply *reply)
 {
     EngStep step;
     EngError failure = {0};
+    double before = now();
     if (!hearth_stream_is_wanted(reply->stream) || reply->host->interrupted(reply->host->data)) {
         finish(reply, HEARTH_STATE_STOPPED, NULL);
         return false;
     }
+    eng_session_pace(reply->session, reply->pace->chunk, reply->host->flag);
     if (!eng_step(&reply->session, 1, &step, &failure)) {
         fail(reply, &failure);
         return false;
     }
     switch (step.kind) {
-    case ENG_PREFILL: read_on(reply, step.done, step.total); return true;
+    case ENG_PREFILL:
+        hearth_pace_measure(reply->pace, step.done - reply->read, now() - before);
+        read_on(reply, step.done, step.total);
+        return true;
     case ENG_TEXT: write_on(reply, &step); return true;
     case ENG_DONE: end(reply, step.reason); return false;
     case ENG_IDLE: break;
@@ -146,7 +156,7 @@ static bool step_once(Reply *reply)
 void hearth_reply_run(HearthStream *stream, const HearthRequest *request, HearthSessions *sessions,
                       const HearthReplyHost *host)
 {
-    Reply reply = {.stream = stream, .host = host, .started = now()};
+    Reply reply = {.stream = stream, .host = host, .pace = &sessions->pace, .started = now()};
     EngSessionSettings settings = {request->context, request->kv};
     EngError failure = {0};
     reply.session = hearth_sessions_get(sessions, request->conversation, &settings, &failure);
@@ -154,11 +164,14 @@ void hearth_reply_run(HearthStream *stream, const HearthRequest *request, Hearth
         GError *error = NULL;
         hearth_error_from_engine(&error, &failure);
         hearth_stream_end(stream, HEARTH_STATE_FAILED, NULL, error);
+        host->measured(host->data, 0, 0, 0); /* older sessions may have gone */
         return;
     }
     EngStats stats = eng_session_stats(reply.session);
     host->measured(host->data, 0, stats.used, stats.context);
+    hearth_stream_set_flag(stream, host->flag);
     if (ask(&reply, request, &failure)) {
+        reply.started = now();
         reply.asked = true;
         stats = eng_session_stats(reply.session);
         read_on(&reply, stats.reused_tokens, stats.prompt_tokens);
@@ -166,6 +179,8 @@ void hearth_reply_run(HearthStream *stream, const HearthRequest *request, Hearth
     } else {
         fail(&reply, &failure);
     }
+    hearth_stream_set_flag(stream, NULL);
+    eng_session_pace(reply.session, 0, NULL);
     stats = eng_session_stats(reply.session);
     host->measured(host->data, 0, stats.used, stats.context);
 }

@@ -5,6 +5,7 @@
 void hearth_sessions_init(HearthSessions *sessions, EngModel *model)
 {
     *sessions = (HearthSessions){.model = model};
+    hearth_pace_init(&sessions->pace);
 }
 
 static void drop(HearthSessions *sessions, int i)

@@ -9,6 +9,8 @@
 #include <engine.h>
 #include <glib.h>
 
+#include "worker/pace.h"
+
 #define HEARTH_SESSIONS_MOST 4
 
 typedef struct {
@@ -21,6 +23,7 @@ typedef struct {
     EngModel *model;
     HearthSession all[HEARTH_SESSIONS_MOST];
     int n;
+    HearthPace pace;
 } HearthSessions;
 
 void hearth_sessions_init(HearthSessions *sessions, EngModel *model);

@@ -8,6 +8,7 @@ struct HearthStream {
 
     GMutex lock;
     bool stopped;
+    int *flag; /* or NULL */
     HearthNews news;
     GString *answer, *thinking; /* not taken yet */
 };
@@ -59,6 +60,14 @@ bool hearth_stream_is_wanted(HearthStream *stream)
     bool wanted = !stream->stopped && !has_ended(stream);
     hearth_unlock(&stream->lock);
     return wanted;
+}
+
+void hearth_stream_set_flag(HearthStream *stream, int *flag)
+{
+    hearth_lock(&stream->lock);
+    stream->flag = flag;
+    if (flag && stream->stopped) g_atomic_int_set(flag, 1);
+    hearth_unlock(&stream->lock);
 }
 
 void hearth_stream_set_model(HearthStream *stream, const char *name)
@@ -130,6 +139,7 @@ void hearth_stream_stop(HearthStream *stream)
     HearthState state = stream->news.state;
     bool waits = state == HEARTH_STATE_QUEUED || state == HEARTH_STATE_LOADING;
     stream->stopped = true;
+    if (stream->flag) g_atomic_int_set(stream->flag, 1);
     if (waits) end(stream, HEARTH_STATE_STOPPED, NULL, NULL);
     hearth_unlock(&stream->lock);
     if (waits) hearth_wake_ring(stream->wake);

@@ -28,10 +28,11 @@ HearthStream *hearth_stream_new(HearthWake *wake, HearthState state);
 HearthStream *hearth_stream_ref(HearthStream *stream);
 void hearth_stream_unref(HearthStream *stream);
 
-/* ---- worker thread ----------------------------------------------------------------------------
- */
+/* ---- worker thread --------------------------------------------------------------------------- */
 
 bool hearth_stream_is_wanted(HearthStream *stream); /* neither stopped nor ended */
+/* A stop puts a 1 there, atomically (at once when it came already), until NULL is set. */
+void hearth_stream_set_flag(HearthStream *stream, int *flag);
 void hearth_stream_set_model(HearthStream *stream, const char *name);
 void hearth_stream_set_state(HearthStream *stream, HearthState state);
 void hearth_stream_set_progress(HearthStream *stream, HearthState state, gint64 done, gint64 total,
@@ -43,8 +44,7 @@ void hearth_stream_add(HearthStream *stream, HearthState state, bool thinking, c
 void hearth_stream_end(HearthStream *stream, HearthState state, const HearthStats *stats,
                        GError *error);
 
-/* ---- main thread ------------------------------------------------------------------------------
- */
+/* ---- main thread ----------------------------------------------------------------------------- */
 
 /* Ends what waits for its turn at once; a running answer sees it at its next step. */
 void hearth_stream_stop(HearthStream *stream);

@@ -35,6 +35,7 @@ struct HearthThread {
     HearthReport report;
     EngModel *model;
     int users; /* threads that count tokens with it */
+    int flag;  /* atomic: the running step is to be left off */
 
     /* The thread's own. */
     guint serial; /* of the wish that was fulfilled */
@@ -71,8 +72,7 @@ static bool is_interrupted(void *data)
     return interrupted;
 }
 
-/* ---- reporting --------------------------------------------------------------------------------
- */
+/* ---- reporting ------------------------------------------------------------------------------- */
 
 static void report_model(HearthThread *t, HearthModelState state, const char *error)
 {
@@ -151,8 +151,7 @@ static void tell_tasks(HearthThread *t, HearthState state, const GError *error)
     hearth_unlock(&t->lock);
 }
 
-/* ---- the model --------------------------------------------------------------------------------
- */
+/* ---- the model ------------------------------------------------------------------------------- */
 
 static void free_model(HearthThread *t)
 {
@@ -243,12 +242,11 @@ static void fulfil(HearthThread *t, Wish *wish)
     report_model(t, HEARTH_MODEL_NONE, NULL);
 }
 
-/* ---- the loop ---------------------------------------------------------------------------------
- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static void answer(HearthThread *t, Task *task)
 {
-    const HearthReplyHost host = {is_interrupted, report_measured, t};
+    const HearthReplyHost host = {&t->flag, is_interrupted, report_measured, t};
     if (!hearth_stream_is_wanted(task->stream)) return;
     if (!t->info) {
         GError *error = NULL;
@@ -277,6 +275,7 @@ static bool next(HearthThread *t, Wish *ret_wish, Task **ret_task)
         t->serial = t->wish.serial;
     } else if (!quit) {
         *ret_task = g_queue_pop_head(&t->tasks);
+        g_atomic_int_set(&t->flag, 0); /* of the task before; wishes set it under the lock */
     }
     hearth_unlock(&t->lock);
     return !quit;
@@ -302,8 +301,7 @@ static void *run(void *data)
     return NULL;
 }
 
-/* ---- main thread ------------------------------------------------------------------------------
- */
+/* ---- main thread ----------------------------------------------------------------------------- */
 
 HearthThread *hearth_thread_new(void (*deliver)(void *data), void *data)
 {
@@ -339,6 +337,7 @@ void hearth_thread_close(HearthThread *thread)
 {
     hearth_lock(&thread->lock);
     thread->quit = true;
+    g_atomic_int_set(&thread->flag, 1);
     g_cond_broadcast(&thread->changed);
     hearth_unlock(&thread->lock);
     g_thread_join(thread->thread);
@@ -351,6 +350,7 @@ static guint wish_for(HearthThread *t, bool load, const char *path, int threads)
     g_free(t->wish.path);
     t->wish = (Wish){t->wish.serial + 1, load, g_strdup(path), threads};
     guint serial = t->wish.serial;
+    g_atomic_int_set(&t->flag, 1);
     g_cond_broadcast(&t->changed);
     hearth_unlock(&t->lock);
     return serial;
@@ -385,8 +385,7 @@ void hearth_thread_read(HearthThread *thread, HearthReport *ret_report)
     hearth_unlock(&thread->lock);
 }
 
-/* ---- any thread -------------------------------------------------------------------------------
- */
+/* ---- any thread ------------------------------------------------------------------------------ */
 
 int hearth_thread_count(HearthThread *thread, const char *text, GError **error)
 {

@@ -26,8 +26,7 @@ typedef struct {
 
 void hearth_report_clear(HearthReport *report);
 
-/* ---- main thread ------------------------------------------------------------------------------
- */
+/* ---- main thread ----------------------------------------------------------------------------- */
 
 /* Counted. Runs until it is closed. */
 HearthThread *hearth_thread_new(void (*deliver)(void *data), void *data);
@@ -44,8 +43,7 @@ guint hearth_thread_unload(HearthThread *thread);
 void hearth_thread_submit(HearthThread *thread, HearthStream *stream, HearthRequest *request);
 void hearth_thread_read(HearthThread *thread, HearthReport *ret_report); /* …_clear() */
 
-/* ---- any thread -------------------------------------------------------------------------------
- */
+/* ---- any thread ------------------------------------------------------------------------------ */
 
 /* Tokens of a text; an unload waits for it. -1 with an error. */
 int hearth_thread_count(HearthThread *thread, const char *text, GError **error);

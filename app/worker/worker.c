@@ -32,8 +32,7 @@ enum {
 };
 static GParamSpec *properties[N_PROPERTIES];
 
-/* ---- properties -------------------------------------------------------------------------------
- */
+/* ---- properties ------------------------------------------------------------------------------ */
 
 static void hearth_worker_get_property(GObject *object, guint id, GValue *value, GParamSpec *spec)
 {
@@ -96,8 +95,7 @@ static void deliver(void *data)
     hearth_report_clear(&report);
 }
 
-/* ---- life -------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void hearth_worker_dispose(GObject *object)
 {
@@ -164,8 +162,7 @@ void hearth_worker_close(HearthWorker *worker)
     g_object_unref(worker);
 }
 
-/* ---- the model --------------------------------------------------------------------------------
- */
+/* ---- the model ------------------------------------------------------------------------------- */
 
 static void show_wish(HearthWorker *worker, HearthModelState state, const char *path)
 {
@@ -198,8 +195,7 @@ HearthModelState hearth_worker_get_state(HearthWorker *worker) { return worker->
 HearthModelInfo *hearth_worker_get_info(HearthWorker *worker) { return worker->shown.info; }
 const char *hearth_worker_get_error(HearthWorker *worker) { return worker->shown.error; }
 
-/* ---- answers ----------------------------------------------------------------------------------
- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static void on_job_changed(HearthJob *job, HearthWorker *worker)
 {
@@ -224,8 +220,7 @@ HearthJob *hearth_worker_submit(HearthWorker *worker, struct HearthRequest *requ
     return job;
 }
 
-/* ---- counting ---------------------------------------------------------------------------------
- */
+/* ---- counting -------------------------------------------------------------------------------- */
 
 typedef struct {
     HearthThread *thread;

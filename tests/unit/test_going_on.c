@@ -7,8 +7,7 @@
 #define EMBER TEST_DIR "/../../data/models/ember/ember.gguf"
 #define KEY "tokenizer.chat_template"
 
-/* ---- Ember with another template --------------------------------------------------------------
- */
+/* ---- Ember with another template ------------------------------------------------------------- */
 
 typedef struct {
     unsigned char *bytes; /* 64-byte aligned */
@@ -102,8 +101,7 @@ static const char *const families[] = {
     "gpt-oss has channels",       "openai-gpt-oss-120b",
 };
 
-/* ---- stopped and gone on with -----------------------------------------------------------------
- */
+/* ---- stopped and gone on with ---------------------------------------------------------------- */
 
 typedef struct {
     char thinking[4096], content[4096];
@@ -236,8 +234,7 @@ static void goes_on_with_a_familys(void)
     free(tmpl);
 }
 
-/* ---- how the turn is written ------------------------------------------------------------------
- */
+/* ---- how the turn is written ----------------------------------------------------------------- */
 
 static const struct {
     const char *family, *thinking, *content;
