@@ -244,14 +244,25 @@ static void fulfil(HearthThread *t, Wish *wish)
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
+/* Asked for when there is none any more, or before the main thread heard that there is none. */
+static void refuse(HearthThread *t, Task *task)
+{
+    GError *error = NULL;
+    hearth_lock(&t->lock);
+    if (t->report.error)
+        hearth_error(&error, HEARTH_ERROR_REFUSED, "%s", t->report.error);
+    else
+        hearth_thread_no_model(&error);
+    hearth_unlock(&t->lock);
+    hearth_stream_end(task->stream, HEARTH_STATE_FAILED, NULL, error);
+}
+
 static void answer(HearthThread *t, Task *task)
 {
     const HearthReplyHost host = {&t->flag, is_interrupted, report_measured, t};
     if (!hearth_stream_is_wanted(task->stream)) return;
     if (!t->info) {
-        GError *error = NULL;
-        hearth_thread_no_model(&error);
-        hearth_stream_end(task->stream, HEARTH_STATE_FAILED, NULL, error);
+        refuse(t, task);
         return;
     }
     report_busy(t, true);
