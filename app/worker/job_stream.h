@@ -3,7 +3,7 @@
 #define HEARTH_WORKER_JOB_STREAM_H
 
 #include "worker/job.h"
-#include "worker/stream.h"
+#include "worker/flow/stream.h"
 
 HearthJob *hearth_job_new(HearthState state);
 HearthStream *hearth_job_get_stream(HearthJob *job); /* borrowed */

@@ -3,7 +3,7 @@
 #include <glib/gi18n.h>
 
 #include "error_from.h"
-#include "worker/rate.h"
+#include "worker/flow/rate.h"
 
 typedef struct {
     HearthStream *stream;

@@ -5,7 +5,7 @@
 
 #include "worker/request.h"
 #include "worker/sessions.h"
-#include "worker/stream.h"
+#include "worker/flow/stream.h"
 
 /* Who runs it; `data` goes to both functions. */
 typedef struct {

@@ -9,7 +9,7 @@
 #include <engine.h>
 #include <glib.h>
 
-#include "worker/pace.h"
+#include "worker/flow/pace.h"
 
 #define HEARTH_SESSIONS_MOST 4
 

@@ -7,7 +7,7 @@
 #define HEARTH_WORKER_THREAD_H
 
 #include "worker/request.h"
-#include "worker/stream.h"
+#include "worker/flow/stream.h"
 #include "worker/worker.h"
 
 typedef struct HearthThread HearthThread;

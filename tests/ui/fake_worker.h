@@ -3,7 +3,7 @@
 #ifndef FAKE_WORKER_H
 #define FAKE_WORKER_H
 
-#include "worker/stream.h"
+#include "worker/flow/stream.h"
 #include "worker/worker.h"
 
 /* path NULL and name "Ember" = the built-in model; name NULL = none. error: of _FAILED. */

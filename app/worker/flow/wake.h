@@ -1,7 +1,7 @@
 /* News for the main loop, from any thread: one pending source at most, which runs `deliver` at most
  * `per_second` times a second however often it is rung, and once more after the last ring. */
-#ifndef HEARTH_WORKER_WAKE_H
-#define HEARTH_WORKER_WAKE_H
+#ifndef HEARTH_WORKER_FLOW_WAKE_H
+#define HEARTH_WORKER_FLOW_WAKE_H
 
 #include <glib.h>
 

@@ -1,4 +1,4 @@
-#include "worker/wake.h"
+#include "worker/flow/wake.h"
 
 #include "sync.h"
 

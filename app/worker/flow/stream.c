@@ -1,4 +1,4 @@
-#include "worker/stream.h"
+#include "worker/flow/stream.h"
 
 #include "sync.h"
 

@@ -1,8 +1,8 @@
 /* How many tokens of a prompt one step reads: the fewest that lose no speed worth having, so that
  * progress is told often even where a step of the largest chunk takes a minute. Doubles while a
  * step takes less than a second or the doubling pays. One per model. */
-#ifndef HEARTH_WORKER_PACE_H
-#define HEARTH_WORKER_PACE_H
+#ifndef HEARTH_WORKER_FLOW_PACE_H
+#define HEARTH_WORKER_FLOW_PACE_H
 
 #include <stdbool.h>
 

@@ -1,4 +1,4 @@
-#include "worker/pace.h"
+#include "worker/flow/pace.h"
 
 enum { FEWEST = 32, MOST = 512 };
 

@@ -5,7 +5,7 @@
 
 #include "worker.h"
 
-#define VECTORS TEST_DIR "/../oracle/vectors/"
+#define VECTORS TEST_VECTORS "/"
 #define MIB ((uint64_t)1 << 20)
 
 static HearthModelState state_of(HearthWorker *worker) { return hearth_worker_get_state(worker); }

@@ -1,13 +1,13 @@
 /* The worker thread's end of a job: what it writes into, and what HearthJob reads on the main
  * thread. Counted; a lock inside. Once ended it takes nothing more, so that whoever ends it first
  * (a person's stop, the engine, the end of the program) has the last word. */
-#ifndef HEARTH_WORKER_STREAM_H
-#define HEARTH_WORKER_STREAM_H
+#ifndef HEARTH_WORKER_FLOW_STREAM_H
+#define HEARTH_WORKER_FLOW_STREAM_H
 
 #include <glib.h>
 
 #include "state.h"
-#include "worker/wake.h"
+#include "worker/flow/wake.h"
 
 typedef struct HearthStream HearthStream;
 

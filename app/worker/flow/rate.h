@@ -1,6 +1,6 @@
 /* Tokens per second over the last second. */
-#ifndef HEARTH_WORKER_RATE_H
-#define HEARTH_WORKER_RATE_H
+#ifndef HEARTH_WORKER_FLOW_RATE_H
+#define HEARTH_WORKER_FLOW_RATE_H
 
 #include <stdbool.h>
 

@@ -1,4 +1,4 @@
-#include "worker/rate.h"
+#include "worker/flow/rate.h"
 
 #include <string.h>
 
