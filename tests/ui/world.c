@@ -49,9 +49,12 @@ void world_free(World *world)
 {
     hearth_app_close(world->app);
     world_run(0.05); /* idle sources that hold a widget or the app */
-    g_object_add_weak_pointer(G_OBJECT(world->app), (gpointer *)&world->app);
+    GWeakRef held;
+    g_weak_ref_init(&held, world->app);
     g_object_unref(world->app);
-    CHECK_MSG(!world->app, "something still holds the program: a widget that was not let go");
+    g_autoptr(GObject) still = g_weak_ref_get(&held);
+    g_weak_ref_clear(&held);
+    CHECK_MSG(!still, "something still holds the program: a widget that was not let go");
     g_autoptr(GDir) dir = g_dir_open(world->folder, 0, NULL);
     const char *name;
     while ((name = g_dir_read_name(dir))) {

@@ -274,6 +274,8 @@ static void restore_size(HearthWindow *self)
 static void hearth_window_dispose(GObject *object)
 {
     HearthWindow *self = HEARTH_WINDOW(object);
+    /* It holds the split, whose buttons hold the actions: a circle. */
+    g_action_map_remove_action(G_ACTION_MAP(self), "sidebar");
     g_clear_object(&self->of_conversation);
     g_clear_object(&self->conversation);
     g_clear_object(&self->app);
