@@ -136,10 +136,11 @@ void hearth_window_escape(HearthWindow *self)
 static void show_sidebar_state(HearthWindow *self)
 {
     HearthSplit *split = HEARTH_SPLIT(self->split);
-    bool beside = !hearth_split_get_narrow(split) && hearth_split_get_show_sidebar(split);
+    bool narrow = hearth_split_get_narrow(split);
+    bool beside = !narrow && hearth_split_get_show_sidebar(split);
     adw_header_bar_set_show_start_title_buttons(ADW_HEADER_BAR(self->header), !beside);
-    gtk_widget_set_visible(self->new_button, !beside);
-    if (!hearth_split_get_narrow(split))
+    gtk_widget_set_visible(self->new_button, !beside && !narrow);
+    if (!narrow)
         g_settings_set_boolean(self->settings, "sidebar-visible",
                                hearth_split_get_show_sidebar(split));
 }

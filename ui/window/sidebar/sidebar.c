@@ -388,7 +388,7 @@ static gboolean on_list_key(HearthSidebar *self, guint key, guint code, GdkModif
         hearth_sidebar_focus_search(self);
         return GDK_EVENT_STOP;
     }
-    if (key == GDK_KEY_Escape && self->found) {
+    if (key == GDK_KEY_Escape && *gtk_editable_get_text(GTK_EDITABLE(self->search))) {
         leave_search(self);
         return GDK_EVENT_STOP;
     }
