@@ -13,6 +13,7 @@ from pathlib import Path
 
 import rules
 import selftest
+import translations
 
 ISA_FLAGS = [f"-m{name}" for name in ("avx2", "fma", "f16c", "bmi2", "avx512f", "avx512bw",
                                      "avx512dq", "avx512vl", "avx512vnni")]
@@ -101,6 +102,8 @@ def main():
     checks += [(rule.__name__, rule(tree)) for rule in rules.TREE_RULES]
     parts = ("engine", "app") if options.without_ui else ("engine", "app", "ui")
     checks.append(("headers compile alone", headers(cc, options.top, tree, parts)))
+    checks += [("self-test of translations", translations.selftest()),
+               ("translations are complete", translations.complaints(options.top))]
     for pair in options.nm:
         library, prefix = pair.rsplit(":", 1)
         names = symbols(library)
