@@ -337,6 +337,12 @@ static GtkWidget *editor(void)
     return NULL;
 }
 
+static bool is_closed(void *data)
+{
+    (void)data;
+    return !editor();
+}
+
 static void fill_in(const char *name, const char *prompt, const char *action)
 {
     GtkWidget *window = editor();
@@ -351,8 +357,12 @@ static void fill_in(const char *name, const char *prompt, const char *action)
         gtk_widget_activate(button);
     else
         press(button);
-    world_run(0.3);
-    CHECK(!editor());
+    CHECK(world_wait(is_closed, NULL));
+}
+
+static bool has_undo(void *prefs)
+{
+    return world_find(prefs, GTK_TYPE_BUTTON, has_label, "Undo") != NULL;
 }
 
 static void personas(void)
@@ -385,7 +395,7 @@ static void personas(void)
     press(world_find(world_row(prefs, "Bertha"), GTK_TYPE_BUTTON, has_icon, "user-trash-symbolic"));
     CHECK_INT(g_list_model_get_n_items(all), 0);
     CHECK(!world_row(prefs, "Bertha"));
-    world_run(0.5);
+    CHECK(world_wait(has_undo, prefs));
     press(world_find(prefs, GTK_TYPE_BUTTON, has_label, "Undo"));
     CHECK_INT(g_list_model_get_n_items(all), 1);
     CHECK(world_row(prefs, "Bertha"));
