@@ -115,9 +115,8 @@ static void shows_model(void)
     GtkWindow *window = world_show(button, 400, 300);
     CHECK_STR(button_text(button), "No Model");
     CHECK_STR(page_of(menu), "none");
-    GtkWidget *toggle = world_find(button, GTK_TYPE_TOGGLE_BUTTON, NULL, NULL);
-    gtk_test_accessible_assert_property(GTK_ACCESSIBLE(toggle), GTK_ACCESSIBLE_PROPERTY_LABEL,
-                                        "Model");
+    gtk_test_accessible_assert_property(GTK_ACCESSIBLE(adw_bin_get_child(ADW_BIN(button))),
+                                        GTK_ACCESSIBLE_PROPERTY_LABEL, "Model");
 
     Glimpse glimpse = {button, w->worker, NULL, NULL};
     g_signal_connect_swapped(w->worker, "notify::state", G_CALLBACK(on_loading), &glimpse);

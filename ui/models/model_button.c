@@ -14,15 +14,12 @@ struct _HearthModelButton {
 
 G_DEFINE_FINAL_TYPE(HearthModelButton, hearth_model_button, ADW_TYPE_BIN)
 
-/* The toggle button inside a GtkMenuButton is what has the focus and what is pressed. */
+/* The toggle button inside, which has the focus, takes its name from here. */
 static void name_button(HearthModelButton *button, const char *text)
 {
-    GtkWidget *toggle = gtk_widget_get_first_child(button->button);
-    GtkWidget *both[] = {button->button, toggle};
-    for (size_t i = 0; i < G_N_ELEMENTS(both); i++)
-        gtk_accessible_update_property(GTK_ACCESSIBLE(both[i]), GTK_ACCESSIBLE_PROPERTY_LABEL,
-                                       C_("button", "Model"), GTK_ACCESSIBLE_PROPERTY_DESCRIPTION,
-                                       text, -1);
+    gtk_accessible_update_property(GTK_ACCESSIBLE(button->button), GTK_ACCESSIBLE_PROPERTY_LABEL,
+                                   C_("button", "Model"), GTK_ACCESSIBLE_PROPERTY_DESCRIPTION, text,
+                                   -1);
     gtk_widget_set_tooltip_text(button->button, text);
 }
 

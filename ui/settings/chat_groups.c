@@ -115,7 +115,7 @@ static void show_reset(GtkWidget *button)
 
 static GtkWidget *new_reset_all(GSettings *own, const HearthRowSpec *rows)
 {
-    GtkWidget *button = gtk_button_new_with_mnemonic(_("_Reset to Defaults"));
+    GtkWidget *button = gtk_button_new_with_label(_("Reset to Defaults"));
     Reset *reset = g_new(Reset, 1);
     *reset = (Reset){g_object_ref(own), rows, button};
     g_object_set_data_full(G_OBJECT(button), "hearth-reset", reset, reset_free);

@@ -4,6 +4,7 @@
 
 #include "settings/chat_groups.h"
 #include "settings/prompt_row.h"
+#include "settings/setting_row.h"
 
 struct _HearthConversationOptions {
     AdwWindow parent;
@@ -82,8 +83,7 @@ static GtkWidget *new_persona_group(HearthConversationOptions *options, GSetting
     options->names = gtk_string_list_new(NULL);
     options->persona = gtk_drop_down_new(G_LIST_MODEL(g_object_ref(options->names)), NULL);
     gtk_widget_set_valign(options->persona, GTK_ALIGN_CENTER);
-    gtk_accessible_update_property(GTK_ACCESSIBLE(options->persona), GTK_ACCESSIBLE_PROPERTY_LABEL,
-                                   _("Persona"), -1);
+    hearth_setting_row_name_drop_down(options->persona, _("Persona"));
     adw_preferences_row_set_title(ADW_PREFERENCES_ROW(row), _("Persona"));
     adw_action_row_set_subtitle(ADW_ACTION_ROW(row), _("Whose system prompt is used"));
     adw_action_row_add_suffix(ADW_ACTION_ROW(row), options->persona);

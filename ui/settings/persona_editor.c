@@ -63,8 +63,8 @@ static void hearth_persona_editor_class_init(HearthPersonaEditorClass *class)
 static GtkWidget *new_header(HearthPersonaEditor *editor)
 {
     GtkWidget *header = adw_header_bar_new();
-    GtkWidget *cancel = gtk_button_new_with_mnemonic(_("_Cancel"));
-    editor->save = gtk_button_new_with_mnemonic(_("_Save"));
+    GtkWidget *cancel = gtk_button_new_with_label(_("Cancel"));
+    editor->save = gtk_button_new_with_label(_("Save"));
     adw_header_bar_set_show_start_title_buttons(ADW_HEADER_BAR(header), FALSE);
     adw_header_bar_set_show_end_title_buttons(ADW_HEADER_BAR(header), FALSE);
     adw_header_bar_pack_start(ADW_HEADER_BAR(header), cancel);

@@ -71,7 +71,7 @@ static void on_delete(GtkWidget *button, HearthPersonasPage *page)
     g_autofree char *name = g_markup_escape_text(hearth_persona_get_name(persona), -1);
     g_autofree char *text = g_strdup_printf(_("“%s” deleted"), name);
     AdwToast *toast = adw_toast_new(text);
-    adw_toast_set_button_label(toast, _("_Undo"));
+    adw_toast_set_button_label(toast, _("Undo"));
     g_signal_connect_data(toast, "button-clicked", G_CALLBACK(on_undo), deleted, deleted_free, 0);
     hearth_history_delete_persona(history, deleted->persona); /* takes the row and button away */
     hearth_compat_preferences_add_toast(page->preferences, toast);
@@ -174,8 +174,6 @@ static void hearth_personas_page_init(HearthPersonasPage *page)
     gtk_button_set_child(GTK_BUTTON(page->add), content);
     gtk_widget_add_css_class(page->add, "flat");
     gtk_widget_set_valign(page->add, GTK_ALIGN_CENTER);
-    gtk_accessible_update_property(GTK_ACCESSIBLE(page->add), GTK_ACCESSIBLE_PROPERTY_LABEL,
-                                   _("Add Persona"), -1);
     AdwPreferencesGroup *group = ADW_PREFERENCES_GROUP(page->group);
     adw_preferences_group_set_title(group, _("Personas"));
     adw_preferences_group_set_description(group,

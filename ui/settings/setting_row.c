@@ -189,12 +189,20 @@ static GtkWidget *new_scale(HearthSettingRow *row)
     return scale;
 }
 
+/* The button inside it, which has the focus; the row names the drop-down itself. */
+void hearth_setting_row_name_drop_down(GtkWidget *drop_down, const char *name)
+{
+    GtkWidget *button = gtk_widget_get_first_child(drop_down);
+    gtk_accessible_update_property(GTK_ACCESSIBLE(button), GTK_ACCESSIBLE_PROPERTY_LABEL, name, -1);
+}
+
 static GtkWidget *new_choice(HearthSettingRow *row)
 {
     g_autoptr(GtkStringList) labels = gtk_string_list_new(NULL);
     for (const HearthRowChoice *choice = row->spec->choices; choice->value; choice++)
         gtk_string_list_append(labels, _(choice->label));
     GtkWidget *drop_down = gtk_drop_down_new(G_LIST_MODEL(g_steal_pointer(&labels)), NULL);
+    hearth_setting_row_name_drop_down(drop_down, _(row->spec->title));
     g_signal_connect_object(drop_down, "notify::selected", G_CALLBACK(on_selected), row,
                             G_CONNECT_SWAPPED);
     return drop_down;
@@ -270,12 +278,11 @@ GtkWidget *hearth_setting_row_new(const HearthRowSpec *spec, GSettings *own, GSe
     row->control = new_control(row);
     gtk_widget_set_valign(row->control, GTK_ALIGN_CENTER);
     hearth_setting_row_ignore_scroll(row->control);
-    gtk_accessible_update_property(GTK_ACCESSIBLE(row->control), GTK_ACCESSIBLE_PROPERTY_LABEL,
-                                   _(spec->title), -1);
     adw_preferences_row_set_title(ADW_PREFERENCES_ROW(row), _(spec->title));
     adw_action_row_add_suffix(ADW_ACTION_ROW(row),
                               hearth_setting_row_new_reset(row->setting, _(spec->title)));
     adw_action_row_add_suffix(ADW_ACTION_ROW(row), row->control);
+    /* Also names the control by the title. */
     adw_action_row_set_activatable_widget(ADW_ACTION_ROW(row), row->control);
     g_signal_connect_object(row->setting, "changed", G_CALLBACK(show), row, G_CONNECT_SWAPPED);
     show(row);

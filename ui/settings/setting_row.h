@@ -43,6 +43,9 @@ void hearth_setting_row_set_explanation(HearthSettingRow *row, const char *text)
 /* A button that resets a setting, shown while it is touched; for other rows over a setting too. */
 GtkWidget *hearth_setting_row_new_reset(HearthSetting *setting, const char *title);
 
+/* For a GtkDropDown in a row whose activatable widget it is. */
+void hearth_setting_row_name_drop_down(GtkWidget *drop_down, const char *name);
+
 /* Scrolling the page must not change the number under the pointer. */
 void hearth_setting_row_ignore_scroll(GtkWidget *control);
 

@@ -69,12 +69,10 @@ static void hearth_threads_group_init(HearthThreadsGroup *group)
 {
     adw_preferences_group_set_title(ADW_PREFERENCES_GROUP(group), _("Processor"));
     group->reload_row = adw_action_row_new();
-    group->reload = gtk_button_new_with_mnemonic(_("_Reload"));
+    group->reload = gtk_button_new_with_label(_("Reload"));
     adw_preferences_row_set_title(ADW_PREFERENCES_ROW(group->reload_row),
                                   _("The model has to be loaded again"));
     gtk_widget_set_valign(group->reload, GTK_ALIGN_CENTER);
-    gtk_accessible_update_property(GTK_ACCESSIBLE(group->reload), GTK_ACCESSIBLE_PROPERTY_LABEL,
-                                   _("Reload"), -1);
     adw_action_row_add_suffix(ADW_ACTION_ROW(group->reload_row), group->reload);
     g_signal_connect_object(group->reload, "clicked", G_CALLBACK(on_reload), group,
                             G_CONNECT_SWAPPED);
