@@ -312,3 +312,16 @@ void hearth_compat_preferences_present(GtkWidget *preferences, GtkWindow *parent
 }
 
 #endif
+
+/* ---- colour ---------------------------------------------------------------------------------- */
+
+GdkRGBA hearth_compat_get_color(GtkWidget *widget)
+{
+    GdkRGBA color;
+#if GTK_CHECK_VERSION(4, 10, 0)
+    gtk_widget_get_color(widget, &color);
+#else
+    gtk_style_context_get_color(gtk_widget_get_style_context(widget), &color);
+#endif
+    return color;
+}

@@ -1,6 +1,6 @@
-/* What changed names between GTK 4.8 / libadwaita 1.2 and today, behind five wrappers: choosing a
- * file, asking before what cannot be undone, About, the banner, the preferences window. Nothing
- * else in ui/ asks for a version.
+/* What changed names between GTK 4.8 / libadwaita 1.2 and today, behind six wrappers: choosing a
+ * file, asking before what cannot be undone, About, the banner, the preferences window, a widget's
+ * CSS colour. Nothing else in ui/ asks for a version.
  *
  * Callbacks are called once (never, when the parent is closed first), on the main loop, and then
  * `free_data` (or NULL): hand over a reference (g_object_ref, g_object_unref) when the caller may
@@ -43,5 +43,8 @@ GtkWidget *hearth_compat_preferences_new(void);
 void hearth_compat_preferences_add(GtkWidget *preferences, AdwPreferencesPage *page);
 void hearth_compat_preferences_add_toast(GtkWidget *preferences, AdwToast *toast);
 void hearth_compat_preferences_present(GtkWidget *preferences, GtkWindow *parent);
+
+/* `color` of its style, for what it draws itself. */
+GdkRGBA hearth_compat_get_color(GtkWidget *widget);
 
 #endif

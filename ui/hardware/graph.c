@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "compat.h"
+
 struct _HearthGraph {
     GtkWidget parent;
     double *values;
@@ -11,18 +13,6 @@ struct _HearthGraph {
 };
 
 G_DEFINE_FINAL_TYPE(HearthGraph, hearth_graph, GTK_TYPE_WIDGET)
-
-/* The CSS colour, by whichever function this GTK does not call deprecated. */
-static GdkRGBA get_color(GtkWidget *widget)
-{
-    GdkRGBA color;
-#if GTK_CHECK_VERSION(4, 10, 0)
-    gtk_widget_get_color(widget, &color);
-#else
-    gtk_style_context_get_color(gtk_widget_get_style_context(widget), &color);
-#endif
-    return color;
-}
 
 static void set_source(cairo_t *cr, const GdkRGBA *color, double alpha)
 {
@@ -57,7 +47,7 @@ static void hearth_graph_snapshot(GtkWidget *widget, GtkSnapshot *snapshot)
     HearthGraph *graph = HEARTH_GRAPH(widget);
     int w = gtk_widget_get_width(widget), h = gtk_widget_get_height(widget);
     if (w < 2 || h < 2) return;
-    GdkRGBA color = get_color(widget);
+    GdkRGBA color = hearth_compat_get_color(widget);
     bool rtl = gtk_widget_get_direction(widget) == GTK_TEXT_DIR_RTL;
     graphene_rect_t bounds = GRAPHENE_RECT_INIT(0, 0, (float)w, (float)h);
     cairo_t *cr = gtk_snapshot_append_cairo(snapshot, &bounds);

@@ -115,6 +115,8 @@ GtkWidget *hearth_model_button_new(HearthApp *app)
 
 void hearth_model_button_open_dialog(HearthModelButton *button)
 {
+    GtkRoot *root = gtk_widget_get_root(GTK_WIDGET(button));
+    if (!root) return;
     gtk_menu_button_popdown(GTK_MENU_BUTTON(button->button));
     g_autoptr(GtkFileFilter) models = gtk_file_filter_new(), all = gtk_file_filter_new();
     gtk_file_filter_set_name(models, _("Models (GGUF)"));
@@ -124,8 +126,6 @@ void hearth_model_button_open_dialog(HearthModelButton *button)
     g_autoptr(GListStore) filters = g_list_store_new(GTK_TYPE_FILE_FILTER);
     g_list_store_append(filters, models);
     g_list_store_append(filters, all);
-    GtkRoot *root = gtk_widget_get_root(GTK_WIDGET(button));
-    hearth_compat_open_file(root ? GTK_WINDOW(root) : NULL, _("Open a Model File"),
-                            G_LIST_MODEL(filters), on_chosen, g_object_ref(button->app),
-                            g_object_unref);
+    hearth_compat_open_file(GTK_WINDOW(root), _("Open a Model File"), G_LIST_MODEL(filters),
+                            on_chosen, g_object_ref(button->app), g_object_unref);
 }
