@@ -22,7 +22,7 @@ struct HearthStoreThread {
     GHashTable *partials; /* message → Job in the queue that a newer partial may replace */
     HearthRead *opener;
     gint64 last_id;
-    gboolean closing;
+    gboolean closing, ended;
     gint64 deadline; /* monotonic */
 
     /* set once */
@@ -59,11 +59,21 @@ static void read_free(HearthRead *read)
     g_free(read);
 }
 
+/* Held while a source is made, and for a moment by what it calls: the one is before the other, for
+ * sources themselves too. Of no store, since a source may outlive its store. */
+static GMutex hand_over;
+
+static void take_over(void)
+{
+    hearth_lock(&hand_over);
+    hearth_unlock(&hand_over);
+}
+
 /* The last reference to a task may be the last one to the store: it must fall on the main loop. */
 static gboolean on_deliver(gpointer data)
 {
     HearthRead *read = data;
-    hearth_acquire(read);
+    take_over();
     if (read->error)
         g_task_return_error(read->task, g_steal_pointer(&read->error));
     else if (read->free_result)
@@ -75,11 +85,12 @@ static gboolean on_deliver(gpointer data)
 
 static void attach(HearthStoreThread *self, GSourceFunc call, void *data, GDestroyNotify free_data)
 {
-    hearth_release(data);
+    hearth_lock(&hand_over);
     g_autoptr(GSource) source = g_idle_source_new();
     g_source_set_priority(source, G_PRIORITY_DEFAULT);
     g_source_set_callback(source, call, data, free_data);
     g_source_attach(source, self->context);
+    hearth_unlock(&hand_over);
 }
 
 static void deliver(HearthStoreThread *self, Job *job)
@@ -96,7 +107,7 @@ typedef struct {
 static gboolean on_trouble(gpointer data)
 {
     Trouble *trouble = data;
-    hearth_acquire(trouble);
+    take_over();
     g_autoptr(GObject) store = g_weak_ref_get(&trouble->store);
     if (store) g_signal_emit_by_name(store, "trouble", trouble->sentence);
     return G_SOURCE_REMOVE;
@@ -427,6 +438,7 @@ static gpointer run(gpointer data)
         if (self->db && turn(self)) continue;
         if (!wait_for_work(self)) break;
     }
+    self->ended = TRUE;
     drop_rest(self);
     hearth_unlock(&self->mutex);
     g_clear_pointer(&self->db, hearth_db_free);
@@ -479,7 +491,7 @@ static void push(HearthStoreThread *self, HearthWrite *write, HearthRead *read)
     if (read) read->thread = self;
     hearth_lock(&self->mutex);
     enqueue(self, job);
-    if (!self->gthread) drop_rest(self);
+    if (self->ended) drop_rest(self);
     g_cond_signal(&self->cond);
     hearth_unlock(&self->mutex);
 }
@@ -494,8 +506,7 @@ void hearth_store_thread_read(HearthStoreThread *self, HearthRead *read) { push(
 void hearth_store_thread_refuse(HearthRead *read, GError *error)
 {
     read->error = error;
-    on_deliver(read);
-    read_free(read);
+    attach(read->thread, on_deliver, read, (GDestroyNotify)read_free);
 }
 
 void hearth_store_thread_open(HearthStoreThread *self, HearthRead *read)

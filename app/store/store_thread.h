@@ -28,7 +28,7 @@ struct HearthRead {
     GDestroyNotify free_data;
     void *result; /* NULL with free_result NULL: true */
     GDestroyNotify free_result;
-    HearthStoreThread *thread;
+    HearthStoreThread *thread; /* set when it is handed over */
     /* not for others */
     GError *error;
 };
@@ -41,9 +41,10 @@ HearthStoreThread *hearth_store_thread_new(const char *path, GObject *store);
 void hearth_store_thread_close(HearthStoreThread *thread, int seconds);
 void hearth_store_thread_free(HearthStoreThread *thread); /* after close; NULL allowed */
 
+/* From any thread: */
 void hearth_store_thread_write(HearthStoreThread *thread, HearthWrite *write); /* takes it */
 void hearth_store_thread_read(HearthStoreThread *thread, HearthRead *read);    /* takes it */
-/* Answers without having read; takes both. On the main loop. */
+/* Answers without having read; takes both. `read` has its thread. */
 void hearth_store_thread_refuse(HearthRead *read, GError *error);
 /* A read that goes before all else, once: nothing is done before it has run. Its `run` ends with
  * hearth_store_thread_set_db(). */
