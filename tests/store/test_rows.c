@@ -83,7 +83,11 @@ static void keeps_messages(void)
     CHECK_STR(got->model, "Ember");
     CHECK_STR(got->error, "It broke.");
     CHECK_INT(got->created, 99);
-    CHECK(memcmp(&got->stats, &row.stats, sizeof row.stats) == 0);
+    CHECK_INT(got->stats.prompt_tokens, 1);
+    CHECK_INT(got->stats.reused_tokens, 2);
+    CHECK_INT(got->stats.tokens, 3);
+    CHECK(got->stats.prefill_s == 0.25 && got->stats.decode_s == 0.5);
+    CHECK(got->stats.first_token_s == 0.75 && got->stats.thinking_s == 1.5);
     got = messages->pdata[1];
     CHECK_INT(got->id, empty.id);
     CHECK_STR(got->content, "");
