@@ -152,7 +152,7 @@ static guint messages(HearthStore *store, const char *unused)
 
 static guint search(HearthStore *store, const char *text)
 {
-    hearth_store_search_async(store, text, 50, NULL, on_answer, NULL);
+    hearth_store_search_async(store, text, 200, NULL, on_answer, NULL);
     g_autoptr(GAsyncResult) result = wait_for_answer();
     g_autoptr(GPtrArray) got = hearth_store_search_finish(store, result, NULL);
     check(got, "a search");
