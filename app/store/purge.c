@@ -30,10 +30,10 @@ static int delete_conversation(HearthDb *db, gint64 id, int *ret_n)
 static int delete_old(HearthDb *db, const HearthPurge *purge, int *ret_n)
 {
     static const char *const deletes[] = {
-        "DELETE FROM message WHERE id IN (SELECT id FROM message"
-        " WHERE deleted_at < ?1 AND deleted_at IS NOT NULL LIMIT " AT_ONCE ")",
-        "UPDATE conversation SET former_folder = 0 WHERE former_folder IN"
-        " (SELECT id FROM folder WHERE deleted_at < ?1)",
+        ("DELETE FROM message WHERE id IN (SELECT id FROM message"
+         " WHERE deleted_at < ?1 AND deleted_at IS NOT NULL LIMIT " AT_ONCE ")"),
+        ("UPDATE conversation SET former_folder = 0 WHERE former_folder IN"
+         " (SELECT id FROM folder WHERE deleted_at < ?1)"),
         "DELETE FROM folder WHERE deleted_at < ?1",
         "DELETE FROM persona WHERE deleted_at < ?1",
     };

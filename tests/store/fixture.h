@@ -21,7 +21,7 @@ void fixture_open(Fixture *fixture);        /* the same path again */
 void fixture_close(Fixture *fixture);
 void fixture_clear(Fixture *fixture); /* with the folder */
 
-/* Waits at most ten seconds. */
+/* Each waits for its answer; a minute without one ends the program. */
 HearthOverview *fixture_overview(Fixture *fixture);
 GPtrArray *fixture_messages(Fixture *fixture, gint64 conversation);
 GPtrArray *fixture_search(Fixture *fixture, const char *text, guint limit);
