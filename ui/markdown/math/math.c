@@ -258,7 +258,7 @@ static HearthMathClass nucleus(HearthMath *m, HearthMathRow *row, GString *out)
         braces(m, &inner);
         g_string_append_len(out, inner.out->str, (gssize)inner.out->len);
         g_string_free(inner.out, TRUE);
-        return inner.atoms == 1 ? inner.last : HEARTH_MATH_ORDINARY;
+        return inner.atoms == 1 && is_word(inner.last) ? inner.last : HEARTH_MATH_ORDINARY;
     }
     if (*m->p == '{' || *m->p == '}') {
         m->p++;

@@ -10,6 +10,7 @@
 #define MAX_COLUMNS 64
 #define MAX_CELLS 3000
 #define MAX_CELL 4000      /* bytes */
+#define MAX_LINK 4000      /* bytes of a target */
 #define CUT 6000           /* a paragraph is cut behind a word from here on … */
 #define CUT_ANYWHERE 12000 /* … and anywhere from here on */
 
@@ -28,6 +29,7 @@ typedef struct {
     GString *code;
     HearthMarkdownBlock *block; /* the code block or the table that is being read */
     gsize events, max_events;
+    gsize link_bytes, max_link_bytes; /* one definition may serve many links */
 } Parser;
 
 /* ---- blocks ---- */
@@ -80,6 +82,19 @@ static bool enter_container(Parser *p, HearthMarkdownKind kind, HearthMarkdownBl
     return true;
 }
 
+/* "[x] " that md4c 0.4.8 overlooks, behind an item that ends in a list or a quote. */
+static void find_task(HearthMarkdownBlock *item)
+{
+    HearthMarkdownBlock *first = item->children->len ? item->children->pdata[0] : NULL;
+    if (item->task != HEARTH_BLOCK_NO_TASK || !first || first->kind != HEARTH_BLOCK_PARAGRAPH)
+        return;
+    const char *markup = first->markup;
+    if (markup[0] != '[' || !strchr(" xX", markup[1]) || !g_str_has_prefix(markup + 2, "] "))
+        return;
+    item->task = markup[1] == ' ' ? HEARTH_BLOCK_OPEN : HEARTH_BLOCK_DONE;
+    memmove(first->markup, markup + 4, strlen(markup + 4) + 1);
+}
+
 static void leave_container(Parser *p, bool item)
 {
     if (p->flattened) {
@@ -88,6 +103,7 @@ static void leave_container(Parser *p, bool item)
     }
     if (!item) p->levels--;
     p->depth--;
+    if (item) find_task(p->lists[p->depth]->pdata[p->lists[p->depth]->len - 1]);
 }
 
 static void append_expanded(Parser *p, GString *out, const char *text, gsize len);
@@ -256,19 +272,29 @@ bool hearth_markdown_parse_link_allowed(const char *uri)
     return false;
 }
 
+static void open_uri(Parser *p, const char *uri, gsize len)
+{
+    p->link_bytes += len;
+    g_autoptr(GString) tag = g_string_new("<a href=\"");
+    hearth_markdown_inline_escape(tag, uri, len);
+    g_string_append(tag, "\" title=\"");
+    hearth_markdown_inline_escape(tag, uri, len);
+    g_string_append(tag, "\">");
+    hearth_markdown_inline_open(&p->text, tag->str);
+}
+
 static void open_link(Parser *p, const MD_ATTRIBUTE *target)
 {
-    g_autofree char *uri = attribute(p, target);
-    if (p->text.in_link || strlen(uri) > 8000 || !hearth_markdown_parse_link_allowed(uri)) {
+    p->events += target->size / 8; /* md4c has read it */
+    if (p->text.in_link || target->size > MAX_LINK || p->link_bytes > p->max_link_bytes) {
         hearth_markdown_inline_open(&p->text, NULL);
         return;
     }
-    g_autoptr(GString) tag = g_string_new("<a href=\"");
-    hearth_markdown_inline_escape(tag, uri, strlen(uri));
-    g_string_append(tag, "\" title=\"");
-    hearth_markdown_inline_escape(tag, uri, strlen(uri));
-    g_string_append(tag, "\">");
-    hearth_markdown_inline_open(&p->text, tag->str);
+    g_autofree char *uri = attribute(p, target);
+    if (hearth_markdown_parse_link_allowed(uri))
+        open_uri(p, uri, strlen(uri));
+    else
+        hearth_markdown_inline_open(&p->text, NULL);
 }
 
 /* Text in a list item comes without a paragraph when the list is tight. */
@@ -326,6 +352,55 @@ static void plain(Parser *p, const char *text, gsize len)
         len -= n;
         if (len) cut_leaf(p, true);
     }
+}
+
+/* How long the address is that begins here, or 0. Closing brackets and marks at its end belong to
+ * the sentence, unless a bracket was opened inside. (md4c's own is quadratic, and not found behind
+ * Chinese.) */
+static gsize address_length(const char *text, gsize len)
+{
+    gsize scheme = len > 7 && memcmp(text, "http://", 7) == 0    ? 7
+                   : len > 8 && memcmp(text, "https://", 8) == 0 ? 8
+                                                                 : 0;
+    gsize n = scheme;
+    int open = 0, closed = 0;
+    while (scheme && n < len && n < MAX_LINK) {
+        guchar c = (guchar)text[n];
+        if (c <= ' ' || strchr("<>\"`|\\^{}", c) ||
+            (c >= 0x80 && g_utf8_get_char(text + n) >= 0x2000))
+            break;
+        open += c == '(';
+        closed += c == ')';
+        n += c < 0x80 ? 1 : (gsize)(g_utf8_next_char(text + n) - (text + n));
+    }
+    while (n > scheme && strchr(".,;:!?'*_~)]", text[n - 1])) {
+        if (text[n - 1] == ')' && closed-- <= open) break;
+        n--;
+    }
+    return n > scheme && (g_ascii_isalnum(text[scheme]) || (guchar)text[scheme] >= 0x80) ? n : 0;
+}
+
+/* Text whose bare addresses become links. */
+static void linked(Parser *p, const char *text, gsize len)
+{
+    gsize from = 0;
+    for (gsize i = 0; i < len && !p->text.in_link && p->link_bytes <= p->max_link_bytes; i++) {
+        const char *next = memchr(text + i, ':', len - i); /* http:// is rare, so is the colon */
+        if (!next) break;
+        gsize colon = (gsize)(next - text), back = colon >= 5 && text[colon - 1] == 's' ? 5 : 4;
+        gsize start = colon - MIN(back, colon);
+        i = colon;
+        if (start < from || (start > 0 && g_ascii_isalnum(text[start - 1]))) continue;
+        gsize n = address_length(text + start, len - start);
+        if (!n) continue;
+        plain(p, text + from, start - from);
+        open_uri(p, text + start, n);
+        plain(p, text + start, n);
+        hearth_markdown_inline_close(&p->text);
+        from = start + n;
+        i = from - 1;
+    }
+    plain(p, text + from, len - from);
 }
 
 static void formula(Parser *p, const HearthMarkdownFormula *f)
@@ -389,6 +464,12 @@ static void to_inline(Parser *p, GString *out, const char *text, gsize len)
     plain(p, text, len);
 }
 
+static void to_linked(Parser *p, GString *out, const char *text, gsize len)
+{
+    (void)out;
+    linked(p, text, len);
+}
+
 static void append_expanded(Parser *p, GString *out, const char *text, gsize len)
 {
     each_piece(p, out, text, len, to_string, false);
@@ -427,7 +508,7 @@ static int text_piece(MD_TEXTTYPE type, const MD_CHAR *text, MD_SIZE len, void *
             each_piece(p, NULL, text, len, to_inline, false);
         break;
     case MD_TEXT_CODE: each_piece(p, NULL, text, len, to_inline, false); break;
-    default: each_piece(p, NULL, text, len, to_inline, true);
+    default: each_piece(p, NULL, text, len, to_linked, true);
     }
     return too_much(p);
 }
@@ -438,15 +519,17 @@ void hearth_markdown_parse(const char *text, gsize len, const GPtrArray *formula
                            GPtrArray *blocks)
 {
     MD_PARSER callbacks = {
-        .flags = MD_FLAG_TABLES | MD_FLAG_STRIKETHROUGH | MD_FLAG_TASKLISTS |
-                 MD_FLAG_PERMISSIVEURLAUTOLINKS | MD_FLAG_NOHTMLBLOCKS,
+        .flags = MD_FLAG_TABLES | MD_FLAG_STRIKETHROUGH | MD_FLAG_TASKLISTS | MD_FLAG_NOHTMLBLOCKS,
         .enter_block = enter_block,
         .leave_block = leave_block,
         .enter_span = enter_span,
         .leave_span = leave_span,
         .text = text_piece,
     };
-    Parser p = {.formulas = formulas, .lists = {blocks}, .max_events = 16 * len + 100000};
+    Parser p = {.formulas = formulas,
+                .lists = {blocks},
+                .max_events = 16 * len + 100000,
+                .max_link_bytes = 4 * len + 100000};
     guint before = blocks->len;
     p.code = g_string_new(NULL);
     hearth_markdown_inline_init(&p.text);
