@@ -511,55 +511,56 @@ static void formulas_are_found(void)
     check_blocks("\\[ open\n\nend\n", "paragraph [ open\nparagraph end\n");
 }
 
+static const struct {
+    const char *source, *plain;
+} formula_cases[] = {
+    {"E = mc^2", "E = mc2"},
+    {"x = \\frac{-b \\pm \\sqrt{b^2 - 4ac}}{2a}", "x = (−b ± √(b2 − 4ac))/(2a)"},
+    {"\\frac{1}{2}", "1⁄2"},
+    {"\\frac{dy}{dx} + \\frac{\\partial f}{\\partial x}", "dy/dx + ∂f/∂x"},
+    {"\\sum_{i=1}^{n} i^2 = \\frac{n(n+1)(2n+1)}{6}", "∑i=1n i2 = n(n + 1)(2n + 1)/6"},
+    {"\\int_{-\\infty}^{\\infty} e^{-x^2} \\, dx = \\sqrt{\\pi}", "∫−∞∞ e−x2 dx = √π"},
+    {"\\lim_{x \\to 0} \\frac{\\sin x}{x} = 1", "limx→0 sin x/x = 1"},
+    {"P(A \\mid B) = \\frac{P(B \\mid A) P(A)}{P(B)}", "P(A ∣ B) = P(B ∣ A)P(A)/(P(B))"},
+    {"\\forall \\epsilon > 0 \\; \\exists \\delta > 0", "∀ϵ > 0 ∃δ > 0"},
+    {"f: \\mathbb{R}^n \\to \\mathbb{R}", "f : ℝn → ℝ"},
+    {"\\nabla \\cdot \\mathbf{E} = \\frac{\\rho}{\\varepsilon_0}", "∇ · E = ρ/ε0"},
+    {"\\log_2 n", "log2 n"},
+    {"|x| \\leq \\|y\\|", "|x| ≤ ‖y‖"},
+    {"a \\equiv b \\pmod{m}", "a ≡ b (mod m)"},
+    {"\\binom{n}{k} = \\frac{n!}{k!(n-k)!}", "(nk) = n!/(k!(n − k)!)"},
+    {"\\boxed{42}", " 42 "},
+    {"\\text{if } x \\in A \\cup B", "if x ∈ A ∪ B"},
+    {"\\hat{y} = \\bar{x} + \\vec{v}", "ŷ = x̄ + v⃗"},
+    {"\\left( \\frac{a}{b} \\right)^2", "(a/b)2"},
+    {"x_{1}, x_{2}, \\ldots, x_n", "x1, x2, …, xn"},
+    {"A \\xrightarrow{f} B", "A ⟶f B"},
+    {"\\overline{AB} \\parallel \\overline{CD}", "AB ∥ CD"},
+    {"90^\\circ", "90°"},
+    {"f'(x) = \\lambda e^{-\\lambda x}", "f′(x) = λe−λx"},
+    {"\\mathcal{L}(\\theta) = -\\log p_\\theta(x)", "ℒ(θ) = −log pθ(x)"},
+    {"\\sqrt[3]{27} = 3", "∛27 = 3"},
+    {"2 \\times 10^{-3}\\ \\text{m/s}", "2 × 10−3 m/s"},
+    {"1{,}000 + 3.14", "1,000 + 3.14"},
+    {"\\neg (p \\land q) \\iff \\neg p \\lor \\neg q", "¬(p ∧ q) ⟺ ¬p ∨ ¬q"},
+    {"\\operatorname{softmax}(z)_i", "softmax(z)i"},
+    {"\\unknown{x} + 1", "\\unknownx + 1"},
+    {"a \\not= b", "a ≠ b"},
+    {"\\{ x \\mid x > 0 \\}", "{x ∣ x > 0}"},
+    {"\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}", "(1 2; 3 4)"},
+    {"\\det \\begin{vmatrix} a & b \\\\ c & d \\end{vmatrix} = ad - bc",
+     "det |a b; c d| = ad − bc"},
+    {"\\langle x, y \\rangle", "⟨x, y⟩"},
+    {"\\dfrac{3}{4} \\div \\tfrac12", "3⁄4 ÷ 1⁄2"},
+    {"\\Delta x \\approx 0", "Δx ≈ 0"},
+    {"n \\to \\infty", "n → ∞"},
+    {"", ""},
+};
+
 static void formulas_read_well(void)
 {
-    static const struct {
-        const char *source, *plain;
-    } cases[] = {
-        {"E = mc^2", "E = mc2"},
-        {"x = \\frac{-b \\pm \\sqrt{b^2 - 4ac}}{2a}", "x = (−b ± √(b2 − 4ac))/(2a)"},
-        {"\\frac{1}{2}", "1⁄2"},
-        {"\\frac{dy}{dx} + \\frac{\\partial f}{\\partial x}", "dy/dx + ∂f/∂x"},
-        {"\\sum_{i=1}^{n} i^2 = \\frac{n(n+1)(2n+1)}{6}", "∑i=1n i2 = n(n + 1)(2n + 1)/6"},
-        {"\\int_{-\\infty}^{\\infty} e^{-x^2} \\, dx = \\sqrt{\\pi}", "∫−∞∞ e−x2 dx = √π"},
-        {"\\lim_{x \\to 0} \\frac{\\sin x}{x} = 1", "limx→0 sin x/x = 1"},
-        {"P(A \\mid B) = \\frac{P(B \\mid A) P(A)}{P(B)}", "P(A ∣ B) = P(B ∣ A)P(A)/(P(B))"},
-        {"\\forall \\epsilon > 0 \\; \\exists \\delta > 0", "∀ϵ > 0 ∃δ > 0"},
-        {"f: \\mathbb{R}^n \\to \\mathbb{R}", "f : ℝn → ℝ"},
-        {"\\nabla \\cdot \\mathbf{E} = \\frac{\\rho}{\\varepsilon_0}", "∇ · E = ρ/ε0"},
-        {"\\log_2 n", "log2 n"},
-        {"|x| \\leq \\|y\\|", "|x| ≤ ‖y‖"},
-        {"a \\equiv b \\pmod{m}", "a ≡ b (mod m)"},
-        {"\\binom{n}{k} = \\frac{n!}{k!(n-k)!}", "(nk) = n!/(k!(n − k)!)"},
-        {"\\boxed{42}", " 42 "},
-        {"\\text{if } x \\in A \\cup B", "if x ∈ A ∪ B"},
-        {"\\hat{y} = \\bar{x} + \\vec{v}", "ŷ = x̄ + v⃗"},
-        {"\\left( \\frac{a}{b} \\right)^2", "(a/b)2"},
-        {"x_{1}, x_{2}, \\ldots, x_n", "x1, x2, …, xn"},
-        {"A \\xrightarrow{f} B", "A ⟶f B"},
-        {"\\overline{AB} \\parallel \\overline{CD}", "AB ∥ CD"},
-        {"90^\\circ", "90°"},
-        {"f'(x) = \\lambda e^{-\\lambda x}", "f′(x) = λe−λx"},
-        {"\\mathcal{L}(\\theta) = -\\log p_\\theta(x)", "ℒ(θ) = −log pθ(x)"},
-        {"\\sqrt[3]{27} = 3", "∛27 = 3"},
-        {"2 \\times 10^{-3}\\ \\text{m/s}", "2 × 10−3 m/s"},
-        {"1{,}000 + 3.14", "1,000 + 3.14"},
-        {"\\neg (p \\land q) \\iff \\neg p \\lor \\neg q", "¬(p ∧ q) ⟺ ¬p ∨ ¬q"},
-        {"\\operatorname{softmax}(z)_i", "softmax(z)i"},
-        {"\\unknown{x} + 1", "\\unknownx + 1"},
-        {"a \\not= b", "a ≠ b"},
-        {"\\{ x \\mid x > 0 \\}", "{x ∣ x > 0}"},
-        {"\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}", "(1 2; 3 4)"},
-        {"\\det \\begin{vmatrix} a & b \\\\ c & d \\end{vmatrix} = ad - bc",
-         "det |a b; c d| = ad − bc"},
-        {"\\langle x, y \\rangle", "⟨x, y⟩"},
-        {"\\dfrac{3}{4} \\div \\tfrac12", "3⁄4 ÷ 1⁄2"},
-        {"\\Delta x \\approx 0", "Δx ≈ 0"},
-        {"n \\to \\infty", "n → ∞"},
-        {"", ""},
-    };
-    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *markup = hearth_markdown_math(cases[i].source, false);
+    for (gsize i = 0; i < G_N_ELEMENTS(formula_cases); i++) {
+        g_autofree char *markup = hearth_markdown_math(formula_cases[i].source, false);
         g_autofree char *plain = hearth_markdown_block_strip(markup);
         /* Which blank stands where is a matter of looks; that one stands there is not. */
         g_autoptr(GString) even = g_string_new(NULL);
@@ -568,9 +569,10 @@ static void formulas_read_well(void)
                 g_string_append_c(even, ' ');
             else
                 g_string_append_len(even, p, g_utf8_next_char(p) - p);
-        g_autofree char *want = g_utf8_normalize(cases[i].plain, -1, G_NORMALIZE_NFC);
+        g_autofree char *want = g_utf8_normalize(formula_cases[i].plain, -1, G_NORMALIZE_NFC);
         g_autofree char *got = g_utf8_normalize(even->str, -1, G_NORMALIZE_NFC);
-        CHECK_MSG(strcmp(got, want) == 0, "%s is \"%s\", not \"%s\"", cases[i].source, got, want);
+        CHECK_MSG(strcmp(got, want) == 0, "%s is \"%s\", not \"%s\"", formula_cases[i].source, got,
+                  want);
     }
 }
 

@@ -10,7 +10,7 @@
 
 /* As many blocks of one container are shown at once: a text of a hundred thousand paragraphs is no
  * reason to stand still. */
-#define MAX_CHILDREN 2000
+#define MAX_CHILDREN 5000
 
 static GQuark quark_block(void) { return g_quark_from_static_string("hearth-markdown-block"); }
 
@@ -84,7 +84,7 @@ static void build_items(GtkWidget *list, const HearthMarkdownBlock *block);
 
 static void fill_item(GtkWidget *row, const HearthMarkdownBlock *item)
 {
-    hearth_markdown_build_children(gtk_widget_get_last_child(row), item->children, 0);
+    hearth_markdown_build_children(gtk_widget_get_last_child(row), item->children, 0, 0);
     use_direction(row, item);
 }
 
@@ -153,7 +153,7 @@ static GtkWidget *make_block(HearthMarkdownBlock *block)
     case HEARTH_BLOCK_RULE: widget = gtk_separator_new(GTK_ORIENTATION_HORIZONTAL); break;
     case HEARTH_BLOCK_QUOTE:
         widget = make_box("md-quote", GTK_ACCESSIBLE_ROLE_GROUP);
-        hearth_markdown_build_children(widget, block->children, 0);
+        hearth_markdown_build_children(widget, block->children, 0, 0);
         use_direction(widget, block);
         break;
     case HEARTH_BLOCK_ITEM: /* only in lists, see make_item */
@@ -184,7 +184,7 @@ static bool update_block(GtkWidget *widget, HearthMarkdownBlock *old, HearthMark
         if (!hearth_markdown_table_update(widget, old, block)) return false;
         break;
     case HEARTH_BLOCK_QUOTE:
-        hearth_markdown_build_children(widget, block->children, 0);
+        hearth_markdown_build_children(widget, block->children, 0, 0);
         use_direction(widget, block);
         break;
     case HEARTH_BLOCK_LIST:
@@ -250,7 +250,7 @@ static void show_more(GtkButton *button, gpointer data)
     guint shown = GPOINTER_TO_UINT(g_object_get_data(G_OBJECT(container), "shown"));
     g_object_set_data(G_OBJECT(container), "shown",
                       GUINT_TO_POINTER(MAX(shown, MAX_CHILDREN) + MAX_CHILDREN));
-    hearth_markdown_build_children(container, blocks, 0);
+    hearth_markdown_build_children(container, blocks, 0, 0);
     g_ptr_array_unref(blocks);
 }
 
@@ -267,27 +267,29 @@ static void add_more_button(GtkWidget *container, const GPtrArray *blocks)
     gtk_widget_insert_before(button, container, NULL);
 }
 
-void hearth_markdown_build_children(GtkWidget *container, const GPtrArray *blocks, guint same)
+/* Puts the block's widget where `child` is, or behind the last; returns the child behind it. */
+static GtkWidget *put_block(GtkWidget *container, GtkWidget *child, HearthMarkdownBlock *block)
+{
+    HearthMarkdownBlock *old = child ? g_object_get_qdata(G_OBJECT(child), quark_block()) : NULL;
+    GtkWidget *next = child ? gtk_widget_get_next_sibling(child) : NULL;
+    if (old && (hearth_markdown_block_equal(old, block) || update_block(child, old, block)))
+        return next;
+    gtk_widget_insert_before(make_block(block), container, child);
+    if (child) gtk_widget_unparent(child);
+    return next;
+}
+
+guint hearth_markdown_build_children(GtkWidget *container, const GPtrArray *blocks, guint from,
+                                     int milliseconds)
 {
     guint shown = GPOINTER_TO_UINT(g_object_get_data(G_OBJECT(container), "shown"));
-    guint n = MIN(blocks->len, MAX(shown, MAX_CHILDREN));
-    GtkWidget *child = skip_children(container, MIN(same, n));
-    for (guint i = MIN(same, n); i < n; i++) {
-        HearthMarkdownBlock *block = blocks->pdata[i];
-        HearthMarkdownBlock *old =
-            child ? g_object_get_qdata(G_OBJECT(child), quark_block()) : NULL;
-        if (old && (hearth_markdown_block_equal(old, block) || update_block(child, old, block))) {
-            child = gtk_widget_get_next_sibling(child);
-            continue;
-        }
-        GtkWidget *fresh = make_block(block), *next = NULL;
-        gtk_widget_insert_before(fresh, container, child);
-        if (child) {
-            next = gtk_widget_get_next_sibling(child);
-            gtk_widget_unparent(child);
-        }
-        child = next;
-    }
+    guint n = MIN(blocks->len, MAX(shown, MAX_CHILDREN)), i = MIN(from, n);
+    gint64 end = milliseconds ? g_get_monotonic_time() + milliseconds * 1000 : G_MAXINT64;
+    GtkWidget *child = skip_children(container, i);
+    for (; i < n && (i == from || g_get_monotonic_time() < end); i++)
+        child = put_block(container, child, blocks->pdata[i]);
+    if (i < n) return i;
     drop_from(child);
     if (n < blocks->len) add_more_button(container, blocks);
+    return blocks->len;
 }

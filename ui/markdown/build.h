@@ -8,8 +8,11 @@
 
 #include "model/block.h"
 
-/* Makes the container's children those of `blocks`; the first `same` are known to be right. */
-void hearth_markdown_build_children(GtkWidget *container, const GPtrArray *blocks, guint same);
+/* Makes the container's children those of `blocks`, beginning with the one at `from` (those before
+ * are right already) and for about `milliseconds` (0: all). Returns up to where it came; what is
+ * behind that is still as it was. */
+guint hearth_markdown_build_children(GtkWidget *container, const GPtrArray *blocks, guint from,
+                                     int milliseconds);
 /* How many block widgets were made since the program began: tests hold streaming to it. */
 guint hearth_markdown_build_count(void);
 

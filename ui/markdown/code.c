@@ -18,7 +18,8 @@ struct _HearthMarkdownCode {
     GtkSourceView *view; /* NULL: `plain` is shown */
     GString *shown;
     bool expanded;
-    guint copied; /* source that turns the check mark back */
+    GtkAdjustment *scrolling; /* of the window around it all, while `plain` is shown */
+    guint copied;             /* source that turns the check mark back */
 };
 
 G_DEFINE_FINAL_TYPE(HearthMarkdownCode, hearth_markdown_code, GTK_TYPE_WIDGET)
@@ -27,6 +28,8 @@ G_DEFINE_FINAL_TYPE(HearthMarkdownCode, hearth_markdown_code, GTK_TYPE_WIDGET)
 static GQueue waiting = G_QUEUE_INIT;
 static guint waiting_source;
 
+static void watch_scrolling(HearthMarkdownCode *self, bool watch);
+
 static void cancel_wait(HearthMarkdownCode *self) { g_queue_remove(&waiting, self); }
 
 static void hearth_markdown_code_dispose(GObject *object)
@@ -34,6 +37,7 @@ static void hearth_markdown_code_dispose(GObject *object)
     HearthMarkdownCode *self = HEARTH_MARKDOWN_CODE(object);
     GtkWidget *child;
     cancel_wait(self);
+    watch_scrolling(self, false);
     g_clear_handle_id(&self->copied, g_source_remove);
     while ((child = gtk_widget_get_first_child(GTK_WIDGET(self)))) gtk_widget_unparent(child);
     self->view = NULL;
@@ -174,20 +178,57 @@ static void make_view(HearthMarkdownCode *self)
     g_object_unref(buffer);
     gtk_widget_set_direction(GTK_WIDGET(self->view), GTK_TEXT_DIR_LTR);
     self->plain = NULL;
+    watch_scrolling(self, false);
     gtk_scrolled_window_set_child(GTK_SCROLLED_WINDOW(self->scroller), GTK_WIDGET(self->view));
     use_language(self);
     hearth_markdown_code_use_scheme(self);
     hearth_markdown_code_wrap(self);
 }
 
+/* Within a screen of what the window shows? */
+static bool is_near(HearthMarkdownCode *self)
+{
+    GtkWidget *root = GTK_WIDGET(gtk_widget_get_root(GTK_WIDGET(self)));
+    graphene_rect_t bounds;
+    if (!root || !gtk_widget_compute_bounds(GTK_WIDGET(self), root, &bounds)) return false;
+    float height = (float)gtk_widget_get_height(root);
+    return bounds.origin.y < 2 * height && bounds.origin.y + bounds.size.height > -height;
+}
+
 static gboolean make_next_view(gpointer data)
 {
     (void)data;
     HearthMarkdownCode *self = g_queue_pop_head(&waiting);
-    if (self) make_view(self);
+    if (self && is_near(self)) make_view(self);
     if (!g_queue_is_empty(&waiting)) return G_SOURCE_CONTINUE;
     waiting_source = 0;
     return G_SOURCE_REMOVE;
+}
+
+static void hearth_markdown_code_wait(HearthMarkdownCode *self)
+{
+    if (self->view || !self->plain || g_queue_find(&waiting, self)) return;
+    g_queue_push_tail(&waiting, self);
+    if (!waiting_source)
+        waiting_source = g_idle_add_full(G_PRIORITY_LOW, make_next_view, NULL, NULL);
+}
+
+static void hearth_markdown_code_scrolled(HearthMarkdownCode *self)
+{
+    if (!self->view && is_near(self)) hearth_markdown_code_wait(self);
+}
+
+static void watch_scrolling(HearthMarkdownCode *self, bool watch)
+{
+    if (self->scrolling)
+        g_signal_handlers_disconnect_by_func(self->scrolling, hearth_markdown_code_scrolled, self);
+    g_clear_object(&self->scrolling);
+    GtkWidget *parent = watch ? gtk_widget_get_parent(GTK_WIDGET(self)) : NULL;
+    GtkWidget *outer = parent ? gtk_widget_get_ancestor(parent, GTK_TYPE_SCROLLED_WINDOW) : NULL;
+    if (!outer) return;
+    self->scrolling = g_object_ref(gtk_scrolled_window_get_vadjustment(GTK_SCROLLED_WINDOW(outer)));
+    g_signal_connect_swapped(self->scrolling, "value-changed",
+                             G_CALLBACK(hearth_markdown_code_scrolled), self);
 }
 
 static void hearth_markdown_code_map(GtkWidget *widget)
@@ -195,14 +236,15 @@ static void hearth_markdown_code_map(GtkWidget *widget)
     GTK_WIDGET_CLASS(hearth_markdown_code_parent_class)->map(widget);
     HearthMarkdownCode *self = HEARTH_MARKDOWN_CODE(widget);
     if (self->view) return;
-    g_queue_push_tail(&waiting, self);
-    if (!waiting_source)
-        waiting_source = g_idle_add_full(G_PRIORITY_LOW, make_next_view, NULL, NULL);
+    watch_scrolling(self, true);
+    hearth_markdown_code_wait(self);
 }
 
 static void hearth_markdown_code_unmap(GtkWidget *widget)
 {
-    cancel_wait(HEARTH_MARKDOWN_CODE(widget));
+    HearthMarkdownCode *self = HEARTH_MARKDOWN_CODE(widget);
+    cancel_wait(self);
+    watch_scrolling(self, false);
     GTK_WIDGET_CLASS(hearth_markdown_code_parent_class)->unmap(widget);
 }
 

@@ -3,7 +3,8 @@
  * while it was shown stays open.
  *
  * A source view costs a hundred times what a label costs, so each block begins as a label and
- * changes when the main loop has nothing better to do, one after the other, those shown only. */
+ * changes when the main loop has nothing better to do: one after the other, and only within a
+ * screen of what is seen. */
 #ifndef HEARTH_MARKDOWN_CODE_H
 #define HEARTH_MARKDOWN_CODE_H
 

@@ -3,10 +3,15 @@
 #include "build.h"
 #include "model/doc.h"
 
+#define FIRST_SLICE 8 /* milliseconds: what is seen at once */
+#define SLICE 4
+
 struct _HearthMarkdownView {
     GtkWidget parent;
     HearthMarkdownDoc doc;
     int shown_from, shown_to;
+    guint built;  /* blocks that have their widgets */
+    guint source; /* makes the others, when nothing else is to be done */
 };
 
 G_DEFINE_FINAL_TYPE(HearthMarkdownView, hearth_markdown_view, GTK_TYPE_WIDGET)
@@ -27,6 +32,7 @@ static void hearth_markdown_view_snapshot(GtkWidget *widget, GtkSnapshot *snapsh
 static void hearth_markdown_view_dispose(GObject *object)
 {
     GtkWidget *child;
+    g_clear_handle_id(&HEARTH_MARKDOWN_VIEW(object)->source, g_source_remove);
     while ((child = gtk_widget_get_first_child(GTK_WIDGET(object)))) gtk_widget_unparent(child);
     G_OBJECT_CLASS(hearth_markdown_view_parent_class)->dispose(object);
 }
@@ -57,11 +63,26 @@ static void hearth_markdown_view_init(HearthMarkdownView *self)
 
 GtkWidget *hearth_markdown_view_new(void) { return g_object_new(HEARTH_TYPE_MARKDOWN_VIEW, NULL); }
 
+static gboolean hearth_markdown_view_build(gpointer data)
+{
+    HearthMarkdownView *self = data;
+    self->built =
+        hearth_markdown_build_children(GTK_WIDGET(self), self->doc.blocks, self->built, SLICE);
+    if (self->built < self->doc.blocks->len) return G_SOURCE_CONTINUE;
+    self->source = 0;
+    return G_SOURCE_REMOVE;
+}
+
 void hearth_markdown_view_set_text(HearthMarkdownView *self, const char *text, size_t len,
                                    bool complete)
 {
     guint same = hearth_markdown_doc_set_text(&self->doc, text, len, complete);
-    hearth_markdown_build_children(GTK_WIDGET(self), self->doc.blocks, same);
+    if (same < self->built || !self->doc.blocks->len) self->built = same;
+    if (self->source) return; /* it will come to that */
+    self->built = hearth_markdown_build_children(GTK_WIDGET(self), self->doc.blocks, self->built,
+                                                 FIRST_SLICE);
+    if (self->built < self->doc.blocks->len)
+        self->source = g_idle_add(hearth_markdown_view_build, self);
 }
 
 void hearth_markdown_view_set_shown(HearthMarkdownView *self, int from, int to)

@@ -53,7 +53,10 @@ void hearth_markdown_inline_escape(GString *out, const char *text, gsize len)
 
 static void write_line_break(HearthMarkdownInline *self)
 {
-    if (self->line_break && self->chars) g_string_append_c(self->markup, '\n');
+    if (self->line_break && self->chars) {
+        g_string_append_c(self->markup, '\n');
+        self->word = 0;
+    }
     self->line_break = false;
 }
 
@@ -80,6 +83,25 @@ void hearth_markdown_inline_close(HearthMarkdownInline *self)
     g_ptr_array_set_size(self->tags, (int)self->tags->len - 1);
 }
 
+/* The length of the last word when the byte follows; Chinese is broken anywhere. */
+static gsize next_word(gsize word, guchar c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || (c >= 0xe3 && c < 0xee) ? 0 : word + 1;
+}
+
+gsize hearth_markdown_inline_room(const HearthMarkdownInline *self, const char *text, gsize len,
+                                  gsize max)
+{
+    gsize word = self->word;
+    for (gsize i = 0; i < len; i++) {
+        word = next_word(word, (guchar)text[i]);
+        if (word <= max) continue;
+        while (i > 0 && ((guchar)text[i] & 0xc0) == 0x80) i--;
+        return i;
+    }
+    return len;
+}
+
 void hearth_markdown_inline_text(HearthMarkdownInline *self, const char *text, gsize len)
 {
     if (!self->chars)
@@ -88,6 +110,7 @@ void hearth_markdown_inline_text(HearthMarkdownInline *self, const char *text, g
     write_line_break(self);
     hearth_markdown_inline_escape(self->markup, text, len);
     self->chars += len;
+    for (gsize i = 0; i < len; i++) self->word = next_word(self->word, (guchar)text[i]);
 }
 
 void hearth_markdown_inline_markup(HearthMarkdownInline *self, const char *markup)
@@ -110,7 +133,7 @@ char *hearth_markdown_inline_cut(HearthMarkdownInline *self)
     }
     g_string_truncate(self->markup, 0);
     for (guint i = 0; i < self->tags->len; i++) g_string_append(self->markup, self->tags->pdata[i]);
-    self->chars = 0;
+    self->chars = self->word = 0;
     self->line_break = false;
     return markup;
 }

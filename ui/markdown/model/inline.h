@@ -9,7 +9,8 @@
 typedef struct {
     GString *markup;
     GPtrArray *tags; /* of the open ones, char *: the opening tag; "" for one that is left out */
-    gsize chars;     /* bytes of text, without tags */
+    gsize chars;     /* bytes of text, without tags … */
+    gsize word;      /* … and of its end that a line cannot be broken in */
     bool line_break; /* written before the next text, never at the end */
     bool in_link;
 } HearthMarkdownInline;
@@ -20,6 +21,9 @@ void hearth_markdown_inline_clear(HearthMarkdownInline *self);
 void hearth_markdown_inline_open(HearthMarkdownInline *self, const char *tag);
 void hearth_markdown_inline_close(HearthMarkdownInline *self);
 void hearth_markdown_inline_text(HearthMarkdownInline *self, const char *text, gsize len);
+/* How much of `text` the last word may take in before it has more than `max` bytes. */
+gsize hearth_markdown_inline_room(const HearthMarkdownInline *self, const char *text, gsize len,
+                                  gsize max);
 /* `markup`: balanced. */
 void hearth_markdown_inline_markup(HearthMarkdownInline *self, const char *markup);
 /* What there is, or NULL when it is empty; open tags are closed and then open in what follows. */

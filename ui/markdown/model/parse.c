@@ -9,7 +9,8 @@
 
 #define MAX_COLUMNS 64
 #define MAX_CELLS 3000
-#define MAX_CELL 4000      /* bytes */
+#define MAX_CELL 1000      /* bytes */
+#define MAX_WORD 500       /* bytes: Pango's time for a word without breaks grows with its square */
 #define MAX_LINK 4000      /* bytes of a target */
 #define CUT 6000           /* a paragraph is cut behind a word from here on … */
 #define CUT_ANYWHERE 12000 /* … and anywhere from here on */
@@ -333,6 +334,7 @@ static int leave_span(MD_SPANTYPE type, void *detail, void *data)
 /* How much of the text still goes into the paragraph. */
 static gsize room(const Parser *p, const char *text, gsize len)
 {
+    len = hearth_markdown_inline_room(&p->text, text, len, MAX_WORD);
     gsize at = p->text.chars < CUT ? CUT - p->text.chars : 0;
     if (len <= at) return len;
     gsize end = p->text.chars < CUT_ANYWHERE ? MIN(len, CUT_ANYWHERE - p->text.chars) : 0;

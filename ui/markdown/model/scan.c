@@ -103,8 +103,13 @@ static bool in_paragraph(Blocks *b, const HearthMarkdownLine *line, bool whole)
 {
     bool interrupts;
     if (continues(b, line)) return true;
-    if (hearth_markdown_line_dashes(line)) {
+    if (hearth_markdown_line_dashes(line) > 2) {
         b->state = whole ? NOTHING : PARAGRAPH;
+        return true;
+    }
+    /* Underlines, or what follows one or a table: text, an empty item. */
+    if (hearth_markdown_line_dashes(line) || *line->first == '=') {
+        be_unsure(b);
         return true;
     }
     bool item = hearth_markdown_line_item(line, &interrupts);
@@ -236,6 +241,8 @@ void hearth_markdown_scan_init(HearthMarkdownScan *scan, const char *text, gsize
     scan->text = g_string_sized_new(len + len / 16 + 16);
     scan->formulas = g_ptr_array_new_with_free_func(free_formula);
     Blocks b = {.s = {.scan = scan, .text = text, .len = len, .complete = complete}};
+    for (b.s.last_line = len; b.s.last_line > 0 && text[b.s.last_line - 1] != '\n';)
+        b.s.last_line--;
     for (gsize pos = 0; pos < len;) {
         const char *line_break = memchr(text + pos, '\n', len - pos);
         gsize end = line_break ? (gsize)(line_break - text) : len;

@@ -101,13 +101,23 @@ static gsize missing(HearthMarkdownScanner *s, int kind, gsize end)
     return 0;
 }
 
+/* What closes in the last line may be taken back: a backtick may follow, the line may become a
+ * fence. */
+static void may_yet_change(HearthMarkdownScanner *s, gsize pos)
+{
+    if (pos >= s->last_line) s->open_until = s->len;
+}
+
 /* Where `closer` begins at or behind `pos`, in the paragraph; 0: nowhere. Backslashes quote. */
 static gsize find_closer(HearthMarkdownScanner *s, int kind, const char *closer, gsize pos)
 {
     gsize end = paragraph_end(s, pos), n = strlen(closer);
     if (s->missing[kind] == end) return 0;
     for (gsize i = pos; i + n <= end; i++) {
-        if (s->text[i] == *closer && memcmp(s->text + i, closer, n) == 0) return i;
+        if (s->text[i] == *closer && memcmp(s->text + i, closer, n) == 0) {
+            may_yet_change(s, i);
+            return i;
+        }
         if (s->text[i] == '\\') i++;
     }
     return missing(s, kind, end);
@@ -270,8 +280,10 @@ static gsize skip_code(HearthMarkdownScanner *s, gsize pos)
         if (!tick) break;
         i = (gsize)(tick - s->text);
         gsize m = run_length(s, i, end);
-        if (i + m == s->len) s->open_until = s->len; /* a backtick may follow */
-        if (m == n) return i + n;
+        if (m == n) {
+            may_yet_change(s, i);
+            return i + n;
+        }
         i += m;
     }
     missing(s, kind, end);

@@ -20,6 +20,7 @@ typedef struct {
     const char *text;
     gsize len;
     bool complete;
+    gsize last_line;     /* where it begins: behind the last line break */
     gsize paragraph_end; /* no formula and no code span goes over it; 0: to be found */
     bool single;         /* a heading: nothing goes over its line … */
     gsize single_end;    /* … which ends here */
