@@ -4,6 +4,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "composer/composer.h"
+#include "focus.h"
 #include "toast.h"
 #include "transcript.h"
 #include "welcome.h"
@@ -29,6 +30,16 @@ static void show_wanted(HearthChatView *self)
     hearth_chat_transcript_show_message(HEARTH_CHAT_TRANSCRIPT(self->transcript), message);
 }
 
+/* Assistive technology sees the other pages of a stack too, unless they are invisible. */
+static void turn_to(HearthChatView *self, GtkWidget *page)
+{
+    gtk_widget_set_visible(page, TRUE);
+    gtk_stack_set_visible_child(GTK_STACK(self->pages), page);
+    for (GtkWidget *one = gtk_widget_get_first_child(self->pages); one;
+         one = gtk_widget_get_next_sibling(one))
+        gtk_widget_set_visible(one, one == page);
+}
+
 static void show_page(HearthChatView *self)
 {
     GtkWidget *page = self->waiting;
@@ -36,7 +47,7 @@ static void show_page(HearthChatView *self)
         bool empty = g_list_model_get_n_items(G_LIST_MODEL(self->conversation)) == 0;
         page = empty ? self->welcome : self->transcript;
     }
-    gtk_stack_set_visible_child(GTK_STACK(self->pages), page);
+    turn_to(self, page);
     show_wanted(self);
 }
 
@@ -44,12 +55,12 @@ static void loading_failed(HearthChatView *self, const char *sentence)
 {
     g_autofree char *escaped = g_markup_escape_text(sentence, -1);
     adw_status_page_set_description(ADW_STATUS_PAGE(self->failed), escaped);
-    gtk_stack_set_visible_child(GTK_STACK(self->pages), self->failed);
+    turn_to(self, self->failed);
 }
 
 static void load_again(HearthChatView *self)
 {
-    gtk_stack_set_visible_child(GTK_STACK(self->pages), self->waiting);
+    turn_to(self, self->waiting);
     if (self->conversation) hearth_conversation_set_shown(self->conversation, true);
 }
 
@@ -132,6 +143,7 @@ static void hearth_chat_view_class_init(HearthChatViewClass *klass)
     GtkWidgetClass *widget_class = GTK_WIDGET_CLASS(klass);
     G_OBJECT_CLASS(klass)->dispose = dispose;
     widget_class->grab_focus = grab_focus;
+    widget_class->focus = hearth_chat_focus_move;
     gtk_widget_class_add_binding(widget_class, GDK_KEY_c, GDK_CONTROL_MASK | GDK_SHIFT_MASK,
                                  copy_last, NULL);
     gtk_widget_class_set_layout_manager_type(widget_class, GTK_TYPE_BOX_LAYOUT);

@@ -33,7 +33,7 @@ struct _HearthChatColumn {
 };
 
 enum { PROP_0, PROP_HADJUSTMENT, PROP_VADJUSTMENT, PROP_HSCROLL_POLICY, PROP_VSCROLL_POLICY };
-enum { SETTLED, N_SIGNALS };
+enum { PLACED, SETTLED, N_SIGNALS };
 static guint signals[N_SIGNALS];
 
 G_DEFINE_TYPE_WITH_CODE(HearthChatColumn, hearth_chat_column, GTK_TYPE_WIDGET,
@@ -178,7 +178,18 @@ static void size_allocate(GtkWidget *widget, int width, int height, int baseline
             slot->row,
             &(GtkAllocation){x, slot->y - (int)round(value), MAX(w, least), slot->height}, -1);
     }
+    g_signal_emit(self, signals[PLACED], 0);
     settle_soon(self);
+}
+
+/* The cairo renderer draws what is clipped away, too. */
+static void snapshot(GtkWidget *widget, GtkSnapshot *to)
+{
+    HearthChatColumn *self = HEARTH_CHAT_COLUMN(widget);
+    double from, until;
+    for (guint i = 0; i < self->slots->len; i++)
+        if (hearth_chat_column_get_shown(self, i, &from, &until))
+            gtk_widget_snapshot_child(widget, slot_at(self, i)->row, to);
 }
 
 /* ---- gentle scrolling -------------------------------------------------------------------------*/
@@ -334,6 +345,7 @@ static void hearth_chat_column_class_init(HearthChatColumnClass *klass)
     object_class->finalize = finalize;
     widget_class->measure = measure;
     widget_class->size_allocate = size_allocate;
+    widget_class->snapshot = snapshot;
     widget_class->focus = focus;
     widget_class->set_focus_child = set_focus_child;
     widget_class->root = root;
@@ -342,6 +354,8 @@ static void hearth_chat_column_class_init(HearthChatColumnClass *klass)
     g_object_class_override_property(object_class, PROP_VADJUSTMENT, "vadjustment");
     g_object_class_override_property(object_class, PROP_HSCROLL_POLICY, "hscroll-policy");
     g_object_class_override_property(object_class, PROP_VSCROLL_POLICY, "vscroll-policy");
+    signals[PLACED] = g_signal_new("placed", G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0, NULL,
+                                   NULL, NULL, G_TYPE_NONE, 0);
     signals[SETTLED] = g_signal_new("settled", G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0, NULL,
                                     NULL, NULL, G_TYPE_NONE, 0);
     gtk_widget_class_set_css_name(widget_class, "column");
@@ -438,6 +452,16 @@ void hearth_chat_column_get_outside(HearthChatColumn *column, guint index, doubl
     double value = gtk_adjustment_get_value(vertical(column));
     *ret_above = value - (slot->y + slot->height);
     *ret_below = slot->y - value - gtk_adjustment_get_page_size(vertical(column));
+}
+
+bool hearth_chat_column_get_shown(HearthChatColumn *column, guint index, double *ret_from,
+                                  double *ret_to)
+{
+    Slot *slot = slot_at(column, index);
+    *ret_from = gtk_adjustment_get_value(vertical(column)) - slot->y;
+    *ret_to = *ret_from + gtk_adjustment_get_page_size(vertical(column));
+    /* Shadows and focus rings reach out of the row. */
+    return *ret_to > -MARGIN && *ret_from < slot->height + MARGIN;
 }
 
 void hearth_chat_column_glide(HearthChatColumn *column, double by)

@@ -16,8 +16,9 @@
 #define HEARTH_TYPE_CHAT_COLUMN (hearth_chat_column_get_type())
 G_DECLARE_FINAL_TYPE(HearthChatColumn, hearth_chat_column, HEARTH, CHAT_COLUMN, GtkWidget)
 
-/* Signal "settled": a frame was laid out, or the place changed. Comes before the next frame, with
- * no layout going on: rows may be added and removed in it. */
+/* Signals:
+ *   "placed"    the rows have their places for the next frame; nothing may change size in it
+ *   "settled"   the same, before the frame after: rows may be added and removed in it */
 
 GtkWidget *hearth_chat_column_new(void);
 
@@ -43,6 +44,10 @@ void hearth_chat_column_get_hidden(HearthChatColumn *column, double *ret_above, 
 /* The same of one row: negative where it reaches into the view. */
 void hearth_chat_column_get_outside(HearthChatColumn *column, guint index, double *ret_above,
                                     double *ret_below);
+
+/* What part of a row is in view, px from its top; false when nothing is. */
+bool hearth_chat_column_get_shown(HearthChatColumn *column, guint index, double *ret_from,
+                                  double *ret_to);
 
 /* Scrolls by so many px, gently unless animations are off. */
 void hearth_chat_column_glide(HearthChatColumn *column, double by);

@@ -173,9 +173,18 @@ static void show_jump(HearthChatTranscript *self)
     bool at_end = hearth_chat_column_is_at_end(column_of(self));
     bool away = !at_end && n_rows(self) &&
                 (below > BUTTON_FROM || self->first + n_rows(self) < self->n_items);
+    if (away) gtk_widget_set_visible(self->jump, TRUE);
     gtk_revealer_set_reveal_child(GTK_REVEALER(self->jump), away);
     gtk_widget_set_can_target(self->jump, away);
     if (at_end) gtk_widget_set_visible(self->jump_dot, FALSE);
+}
+
+static void placed(HearthChatColumn *column, HearthChatTranscript *self)
+{
+    double from, to;
+    for (guint i = 0; i < n_rows(self); i++)
+        if (hearth_chat_column_get_shown(column, i, &from, &to))
+            hearth_message_view_set_shown(row_at(self, i), from, to);
 }
 
 static void settled(HearthChatColumn *column G_GNUC_UNUSED, HearthChatTranscript *self)
@@ -288,6 +297,13 @@ static gboolean key_pressed(GtkEventControllerKey *keys G_GNUC_UNUSED, guint key
     return hearth_chat_transcript_scroll(self, keyval);
 }
 
+/* When it has faded away it is gone for assistive technology, too. */
+static void jump_faded(GtkRevealer *jump)
+{
+    bool there = gtk_revealer_get_reveal_child(jump) || gtk_revealer_get_child_revealed(jump);
+    gtk_widget_set_visible(GTK_WIDGET(jump), there);
+}
+
 static void add_jump(HearthChatTranscript *self)
 {
     GtkWidget *button = gtk_button_new_from_icon_name("go-down-symbolic");
@@ -310,7 +326,9 @@ static void add_jump(HearthChatTranscript *self)
     gtk_revealer_set_transition_type(GTK_REVEALER(self->jump),
                                      GTK_REVEALER_TRANSITION_TYPE_CROSSFADE);
     gtk_revealer_set_child(GTK_REVEALER(self->jump), with_dot);
+    g_signal_connect(self->jump, "notify::child-revealed", G_CALLBACK(jump_faded), NULL);
     gtk_widget_set_can_target(self->jump, FALSE);
+    gtk_widget_set_visible(self->jump, FALSE);
     gtk_widget_set_halign(self->jump, GTK_ALIGN_CENTER);
     gtk_widget_set_valign(self->jump, GTK_ALIGN_END);
     gtk_overlay_add_overlay(GTK_OVERLAY(self->overlay), self->jump);
@@ -340,6 +358,7 @@ static void hearth_chat_transcript_init(HearthChatTranscript *self)
     self->column = hearth_chat_column_new();
     gtk_accessible_update_property(GTK_ACCESSIBLE(self->column), GTK_ACCESSIBLE_PROPERTY_LABEL,
                                    _("Transcript"), -1);
+    g_signal_connect(self->column, "placed", G_CALLBACK(placed), self);
     g_signal_connect(self->column, "settled", G_CALLBACK(settled), self);
     GtkWidget *scroller = gtk_scrolled_window_new();
     gtk_scrolled_window_set_policy(GTK_SCROLLED_WINDOW(scroller), GTK_POLICY_NEVER,

@@ -5,6 +5,7 @@
 
 #include "attachment.h"
 #include "chip.h"
+#include "../focus.h"
 #include "../measure.h"
 #include "compat.h"
 #include "counter.h"
@@ -182,7 +183,7 @@ static void send(HearthChatComposer *self)
 {
     if (!self->conversation || !has_message(self)) return;
     if (hearth_conversation_is_busy(self->conversation)) {
-        g_signal_emit(self, signals[SAID], 0, _("An answer is being written. Stop it or wait."));
+        g_signal_emit(self, signals[SAID], 0, _("An answer is being written"));
         return;
     }
     g_autofree char *prompt = get_prompt(self);
@@ -283,6 +284,7 @@ static void hearth_chat_composer_class_init(HearthChatComposerClass *klass)
     widget_class->map = map;
     widget_class->system_setting_changed = system_setting_changed;
     widget_class->grab_focus = grab_focus;
+    widget_class->focus = hearth_chat_focus_move;
     signals[SENT] = g_signal_new("sent", G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
                                  NULL, G_TYPE_NONE, 0);
     signals[SAID] = g_signal_new("said", G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL,

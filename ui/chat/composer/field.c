@@ -1,5 +1,6 @@
 #include "field.h"
 
+#include "../focus.h"
 #include "../measure.h"
 
 #define MARGIN 7 /* px above and below the text */
@@ -148,6 +149,7 @@ static void hearth_chat_field_class_init(HearthChatFieldClass *klass)
     widget_class->map = map;
     widget_class->system_setting_changed = system_setting_changed;
     widget_class->grab_focus = grab_focus;
+    widget_class->focus = hearth_chat_focus_move;
     GParamFlags flags = G_PARAM_STATIC_STRINGS | G_PARAM_WRITABLE;
     props[PROP_LINES] = g_param_spec_int("lines", NULL, NULL, 1, 1000, 8, flags | G_PARAM_READABLE);
     props[PROP_LABEL] = g_param_spec_string("label", NULL, NULL, "", flags);

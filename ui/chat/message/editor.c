@@ -3,6 +3,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "../composer/field.h"
+#include "../focus.h"
 
 #define LINES 12
 
@@ -54,6 +55,7 @@ static void hearth_message_editor_class_init(HearthMessageEditorClass *klass)
 {
     G_OBJECT_CLASS(klass)->dispose = dispose;
     GTK_WIDGET_CLASS(klass)->grab_focus = grab_focus;
+    GTK_WIDGET_CLASS(klass)->focus = hearth_chat_focus_move;
     signals[SENT] = g_signal_new("sent", G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
                                  NULL, G_TYPE_NONE, 0);
     signals[CANCELLED] = g_signal_new("cancelled", G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0,

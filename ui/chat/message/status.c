@@ -2,6 +2,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "../flow.h"
 #include "words.h"
 
 #define BEAT 500 /* ms that the dot of an answer being written is on or off */
@@ -122,7 +123,6 @@ static void show_line(HearthMessageStatus *self, HearthState state)
     gtk_widget_set_visible(self->icon, icon != NULL);
     if (icon) gtk_image_set_from_icon_name(GTK_IMAGE(self->icon), icon);
     bool trouble = state == HEARTH_STATE_FAILED || state == HEARTH_STATE_CONTEXT_FULL;
-    gtk_widget_set_hexpand(self->text, trouble);
     if (trouble)
         gtk_widget_add_css_class(self->line, "trouble");
     else
@@ -182,7 +182,9 @@ static void hearth_message_status_init(HearthMessageStatus *self)
     GtkWidget *widget = GTK_WIDGET(self);
     gtk_orientable_set_orientation(GTK_ORIENTABLE(gtk_widget_get_layout_manager(widget)),
                                    GTK_ORIENTATION_VERTICAL);
-    self->line = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 8);
+    /* The button goes below a sentence that leaves it no room. */
+    self->line = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 0);
+    gtk_widget_set_layout_manager(self->line, g_object_new(HEARTH_TYPE_CHAT_FLOW, NULL));
     gtk_widget_add_css_class(self->line, "line");
     self->spinner = gtk_spinner_new();
     self->icon = gtk_image_new();
@@ -195,9 +197,11 @@ static void hearth_message_status_init(HearthMessageStatus *self)
     self->button = gtk_button_new();
     gtk_widget_set_valign(self->button, GTK_ALIGN_CENTER);
     g_signal_connect_swapped(self->button, "clicked", G_CALLBACK(act), self);
-    gtk_box_append(GTK_BOX(self->line), self->spinner);
-    gtk_box_append(GTK_BOX(self->line), self->icon);
-    gtk_box_append(GTK_BOX(self->line), self->text);
+    GtkWidget *sentence = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 8);
+    gtk_box_append(GTK_BOX(sentence), self->spinner);
+    gtk_box_append(GTK_BOX(sentence), self->icon);
+    gtk_box_append(GTK_BOX(sentence), self->text);
+    gtk_box_append(GTK_BOX(self->line), sentence);
     gtk_box_append(GTK_BOX(self->line), self->button);
     gtk_widget_set_parent(self->line, widget);
     self->progress = gtk_progress_bar_new();

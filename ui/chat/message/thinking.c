@@ -165,3 +165,8 @@ void hearth_message_thinking_update(HearthMessageThinking *thinking)
     update_fold(self);
     run_clock(self);
 }
+
+GtkWidget *hearth_message_thinking_get_text(HearthMessageThinking *thinking)
+{
+    return thinking->text;
+}

@@ -18,4 +18,7 @@ GtkWidget *hearth_message_thinking_new(HearthMessage *message, HearthMessageMemo
 /* Shows what the message says now. */
 void hearth_message_thinking_update(HearthMessageThinking *thinking);
 
+/* The HearthMarkdownView of the whole text, once it has been opened; NULL before. Borrowed. */
+GtkWidget *hearth_message_thinking_get_text(HearthMessageThinking *thinking);
+
 #endif

@@ -15,6 +15,11 @@
 
 #define FLASH 1200 /* ms */
 
+/* What is drawn of a text, px from its top. */
+typedef struct {
+    double from, to;
+} Part;
+
 struct _HearthMessageView {
     GtkWidget parent_instance;
     HearthApp *app;
@@ -25,6 +30,7 @@ struct _HearthMessageView {
     GtkWidget *model, *thinking, *text, *status; /* of an answer; thinking and text on demand */
     GtkWidget *actions;                          /* when it does not run */
     bool last, named;                            /* named: its first line will not change */
+    Part text_part, thinking_part;               /* of the two texts */
     guint update_tick, flash;
 };
 
@@ -334,6 +340,29 @@ void hearth_message_view_set_last(HearthMessageView *view, bool last)
     if (view->editor)
         hearth_message_editor_set_busy(HEARTH_MESSAGE_EDITOR(view->editor),
                                        hearth_conversation_is_busy(view->conversation));
+}
+
+/* With a margin on both sides, and anew only when the view comes near its end: most scrolling then
+ * draws nothing anew. */
+static void show_part(HearthMessageView *self, GtkWidget *text, Part *part, double from, double to)
+{
+    graphene_rect_t at;
+    if (!text || !gtk_widget_compute_bounds(text, GTK_WIDGET(self), &at)) return;
+    double margin = (to - from) / 2;
+    from -= at.origin.y;
+    to -= at.origin.y;
+    bool within = from >= part->from && to <= part->to;
+    if (within && part->to - part->from < 4 * (to - from)) return;
+    *part = (Part){from - margin, to + margin};
+    hearth_markdown_view_set_shown(HEARTH_MARKDOWN_VIEW(text), (int)part->from, (int)part->to);
+}
+
+void hearth_message_view_set_shown(HearthMessageView *view, double from, double to)
+{
+    show_part(view, view->text, &view->text_part, from, to);
+    if (!view->thinking) return;
+    HearthMessageThinking *thinking = HEARTH_MESSAGE_THINKING(view->thinking);
+    show_part(view, hearth_message_thinking_get_text(thinking), &view->thinking_part, from, to);
 }
 
 void hearth_message_view_edit(HearthMessageView *view)

@@ -20,6 +20,9 @@ HearthMessage *hearth_message_view_get_message(HearthMessageView *view); /* borr
  * changes. */
 void hearth_message_view_set_last(HearthMessageView *view, bool last);
 
+/* What part of it is in view, px from its top: much more is not drawn. */
+void hearth_message_view_set_shown(HearthMessageView *view, double from, double to);
+
 /* Of what the person wrote. */
 void hearth_message_view_edit(HearthMessageView *view);
 bool hearth_message_view_is_editing(HearthMessageView *view);

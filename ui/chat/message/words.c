@@ -5,12 +5,14 @@
 
 #include "../number.h"
 
-#define FIRST_LINE 80 /* characters */
+#define FIRST_LINE 200 /* characters */
 
 char *hearth_message_words_duration(double seconds)
 {
+    /* Translators: milliseconds */
+    if (seconds < 0.0995) return g_strdup_printf(_("%d ms"), MAX(1, (int)(seconds * 1000 + 0.5)));
     if (seconds < 9.95) {
-        g_autofree char *decimal = hearth_number_decimal(MAX(seconds, 0));
+        g_autofree char *decimal = hearth_number_decimal(seconds);
         return g_strdup_printf(_("%s s"), decimal);
     }
     /* Translators: seconds; minutes and seconds; hours and minutes */

@@ -8,7 +8,7 @@
 
 #include "chat/message.h"
 
-/* "0.8 s", "41 s", "2 min 5 s", "1 h 3 min". */
+/* "40 ms", "0.8 s", "41 s", "2 min 5 s", "1 h 3 min". */
 char *hearth_message_words_duration(double seconds);
 
 /* "Thinking… 12 s" while it runs, "Thought for 41 s" afterwards. */
@@ -21,7 +21,7 @@ char *hearth_message_words_footer(const HearthStats *stats, HearthState state);
  * per second of the model that is loading, 0 = not known. */
 char *hearth_message_words_status(HearthMessage *message, double speed);
 
-/* The first line that says something, without the marks of Markdown, at most 80 characters.
+/* The first line that says something, without the marks of Markdown, at most 200 characters.
  * *ret_whole: more text would not change it. */
 char *hearth_message_words_first_line(const char *text, bool *ret_whole);
 
