@@ -24,15 +24,17 @@ static void add_style(const char *folder)
                                                GTK_STYLE_PROVIDER_PRIORITY_APPLICATION);
 }
 
-static void begin(void)
+void chat_begin(int *argc, char ***argv)
 {
-    static bool begun;
-    if (begun) return;
-    begun = true;
+    g_setenv("GTK_A11Y", "test", TRUE);
+    gtk_test_init(argc, argv, NULL);
+    adw_init();
     /* Pictures and places do not wait for animations; the tests that want them turn them on. */
     g_object_set(gtk_settings_get_default(), "gtk-enable-animations", FALSE, NULL);
     add_style("chat");
     add_style("markdown");
+    gtk_icon_theme_add_resource_path(gtk_icon_theme_get_for_display(gdk_display_get_default()),
+                                     "/io/github/hearth_ai/Hearth/icons");
 }
 
 static void make_window(ChatRoom *room)
@@ -69,7 +71,6 @@ static void make_data_dir(void)
 
 void chat_room_open(ChatRoom *room)
 {
-    begin();
     make_data_dir();
     make_app(room);
     make_window(room);
@@ -107,7 +108,6 @@ static void put_messages(HearthStore *store, int n, const char *more)
 
 void chat_room_open_stored(ChatRoom *room, int n, const char *more)
 {
-    begin();
     make_data_dir();
     g_autofree char *path = g_build_filename(data_dir, "history.db", NULL);
     g_autoptr(HearthStore) store = hearth_store_new(path);
@@ -313,6 +313,24 @@ void chat_end(ChatRoom *room, HearthState state, const char *error)
     tell(room);
 }
 
+void chat_ask_and_answer(ChatRoom *room, const char *question, const char *answer)
+{
+    chat_ask(room, question);
+    chat_answer(room, answer);
+    chat_end(room, HEARTH_STATE_DONE, NULL);
+}
+
+guint chat_n_messages(ChatRoom *room)
+{
+    return g_list_model_get_n_items(G_LIST_MODEL(room->conversation));
+}
+
+HearthMessage *chat_message(ChatRoom *room, guint i)
+{
+    g_autoptr(HearthMessage) message = g_list_model_get_item(G_LIST_MODEL(room->conversation), i);
+    return message; /* the conversation has it */
+}
+
 GtkAdjustment *chat_scroll_of(ChatRoom *room)
 {
     GtkWidget *transcript = chat_find(room->view, "HearthChatTranscript", NULL);
@@ -329,6 +347,11 @@ GtkWidget *chat_row(ChatRoom *room, gint64 message)
             message)
             return row;
     return NULL;
+}
+
+GtkWidget *chat_row_at(ChatRoom *room, guint i)
+{
+    return chat_row(room, hearth_message_get_id(chat_message(room, i)));
 }
 
 double chat_row_top(ChatRoom *room, GtkWidget *row)

@@ -9,6 +9,17 @@
 #include "chat/chat_view.h"
 #include "fake_worker.h"
 
+#define PARAGRAPH                                                                                  \
+    "The quick brown fox jumps over the lazy dog, and then it goes home and rests for a while, "   \
+    "because a day has only so many hours and a fox has only so many legs to jump with.\n\n"
+
+/* What the next frames show; the machine may have other things to do. */
+#define CHECK_SOON(condition)                                                                      \
+    do {                                                                                           \
+        CHAT_WAIT(condition);                                                                      \
+        CHECK(condition);                                                                          \
+    } while (0)
+
 typedef struct {
     HearthApp *app;
     HearthWorker *worker;
@@ -16,6 +27,9 @@ typedef struct {
     HearthConversation *conversation;
     GtkWidget *window, *overlay, *view;
 } ChatRoom;
+
+/* Once, at the beginning of main. */
+void chat_begin(int *argc, char ***argv);
 
 /* An empty history, Ember loaded, a new conversation shown. */
 void chat_room_open(ChatRoom *room);
@@ -50,10 +64,19 @@ void chat_answer(ChatRoom *room, const char *text);
 void chat_think(ChatRoom *room, const char *text);
 void chat_end(ChatRoom *room, HearthState state, const char *error);
 
+/* Both, to the end. */
+void chat_ask_and_answer(ChatRoom *room, const char *question, const char *answer);
+
+/* Of the shown branch; borrowed. */
+guint chat_n_messages(ChatRoom *room);
+HearthMessage *chat_message(ChatRoom *room, guint i);
+
 GtkAdjustment *chat_scroll_of(ChatRoom *room);
 
-/* The row of a message, or NULL; and where its top is in the view, px. */
+/* The row of a message (by its id; by its place in the branch), or NULL; and where its top is in
+ * the view, px. */
 GtkWidget *chat_row(ChatRoom *room, gint64 message);
+GtkWidget *chat_row_at(ChatRoom *room, guint i);
 double chat_row_top(ChatRoom *room, GtkWidget *row);
 
 void chat_shot(ChatRoom *room, const char *name);
