@@ -223,14 +223,16 @@ static void hearth_application_class_init(HearthApplicationClass *class)
 
 static void hearth_application_init(HearthApplication *self)
 {
-    static const GOptionEntry options[] = {
-        {"new", 0, 0, G_OPTION_ARG_NONE, NULL, N_("Begin a new conversation"), NULL},
-        {"version", 0, 0, G_OPTION_ARG_NONE, NULL, N_("Print the version"), NULL},
-        {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, NULL, NULL, N_("[MODEL.gguf]")},
-        {NULL, 0, 0, 0, NULL, NULL, NULL}};
     static const GActionEntry actions[] = {
         {.name = "quit", on_quit}, {.name = "show-conversation", on_show_conversation, "x"}};
-    g_application_add_main_option_entries(G_APPLICATION(self), options);
+    GApplication *application = G_APPLICATION(self);
+    /* One by one, translated here: a table would be shown as it is. */
+    g_application_add_main_option(application, "new", 0, 0, G_OPTION_ARG_NONE,
+                                  _("Begin a new conversation"), NULL);
+    g_application_add_main_option(application, "version", 0, 0, G_OPTION_ARG_NONE,
+                                  _("Print the version"), NULL);
+    g_application_add_main_option(application, G_OPTION_REMAINING, 0, 0,
+                                  G_OPTION_ARG_FILENAME_ARRAY, "", _("[MODEL.gguf]"));
     g_action_map_add_action_entries(G_ACTION_MAP(self), actions, G_N_ELEMENTS(actions), self);
 }
 
