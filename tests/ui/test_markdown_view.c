@@ -252,6 +252,38 @@ static void code_block_offers(void)
     drop_view(view);
 }
 
+static int count(GtkWidget *widget, GType type)
+{
+    int n = g_type_is_a(G_OBJECT_TYPE(widget), type);
+    for (GtkWidget *child = gtk_widget_get_first_child(widget); child;
+         child = gtk_widget_get_next_sibling(child))
+        n += count(child, type);
+    return n;
+}
+
+static void long_table_folds(void)
+{
+    g_autoptr(GString) text = g_string_new("|a|b|\n|---|---|\n");
+    GtkWidget *view = new_view(), *grown = new_view();
+    for (int i = 0; i < 500; i++) {
+        g_string_append_printf(text, "|%d|x|\n", i);
+        if (i % 20 == 0) set(grown, text->str, false);
+    }
+    set(view, text->str, true);
+    set(grown, text->str, true);
+    CHECK_INT(count(view, HEARTH_TYPE_MARKDOWN_TEXT), 240);
+    CHECK_INT(count(grown, HEARTH_TYPE_MARKDOWN_TEXT), 1002);
+    g_string_append(text, "|last|x|\n");
+    set(view, text->str, true);
+    CHECK_INT(count(view, HEARTH_TYPE_MARKDOWN_TEXT), 240);
+    GtkWidget *more = gtk_widget_get_last_child(nth(view, 0));
+    CHECK_STR(gtk_button_get_label(GTK_BUTTON(more)), "Show All 501 Rows");
+    g_signal_emit_by_name(more, "clicked");
+    CHECK_INT(count(view, HEARTH_TYPE_MARKDOWN_TEXT), 1004);
+    drop_view(view);
+    drop_view(grown);
+}
+
 static void refuses_links(void)
 {
     GtkWidget *view = new_view();
@@ -364,6 +396,7 @@ int main(int argc, char **argv)
         {"ends as if at once", ends_as_if_at_once},
         {"appends to open code", appends_to_open_code},
         {"code block offers", code_block_offers},
+        {"long table folds", long_table_folds},
         {"refuses links", refuses_links},
         {"reads right to left", reads_right_to_left},
         {"needs little width", needs_little_width},

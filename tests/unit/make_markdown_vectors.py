@@ -86,7 +86,7 @@ class Maker:
         r, n = self.r, self.r.randint(1, 4)
         cell = lambda: r.choice(["a", "b *c*", "`d`", "", "e \\| f", "**g** h", "7", "漢字"])
         row = lambda k: "| " + " | ".join(cell() for _ in range(k)) + " |"
-        rule = "|" + "|".join(r.choice(["---", ":--", "--:", ":-:", "-----"]) for _ in range(n)) + "|"
+        rule = "|" + "|".join(r.choice(["---", ":--", "--:", ":-:", "-----", "-", "--", ":-", " -: "]) for _ in range(n)) + "|"
         head = "| " + " | ".join(r.choice(["A", "B b", "`C`"]) for _ in range(n)) + " |"
         return [head, rule] + [row(max(1, n + r.choice([0, 0, 0, -1, 1]))) for _ in range(r.randint(0, 3))]
 

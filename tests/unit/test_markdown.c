@@ -155,6 +155,7 @@ static const char *const pieces[] = {"a",
                                      "`",
                                      "``",
                                      "| a | b |",
+                                     "|-|:-|",
                                      "|---|---|",
                                      "| - |",
                                      "|",
@@ -674,7 +675,7 @@ static void hostile_sizes(void)
     g_autoptr(GString) table = g_string_new(NULL);
     for (int i = 0; i < 5000; i++) g_string_append(table, "|a");
     g_string_append_c(table, '\n');
-    for (int i = 0; i < 5000; i++) g_string_append(table, "|-");
+    for (int i = 0; i < 5000; i++) g_string_append(table, "|---");
     g_string_append_c(table, '\n');
     for (int i = 0; i < 5000; i++) g_string_append(table, "|b\n");
     g_autoptr(GPtrArray) blocks = hearth_markdown_parse_all(table->str, table->len);

@@ -194,6 +194,11 @@ GtkWidget *hearth_markdown_text_new(const char *markup, int level)
     if (level)
         gtk_accessible_update_property(GTK_ACCESSIBLE(self->label), GTK_ACCESSIBLE_PROPERTY_LEVEL,
                                        level, -1);
+    /* A hyphen in a broken address or name would be read as part of it. */
+    PangoAttrList *attributes = pango_attr_list_new();
+    pango_attr_list_insert(attributes, pango_attr_insert_hyphens_new(FALSE));
+    gtk_label_set_attributes(self->label, attributes);
+    pango_attr_list_unref(attributes);
     g_signal_connect(self->label, "activate-link", G_CALLBACK(hearth_markdown_text_activate_link),
                      NULL);
     gtk_widget_set_parent(GTK_WIDGET(self->label), GTK_WIDGET(self));

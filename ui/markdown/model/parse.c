@@ -90,7 +90,8 @@ static void find_task(HearthMarkdownBlock *item)
     if (item->task != HEARTH_BLOCK_NO_TASK || !first || first->kind != HEARTH_BLOCK_PARAGRAPH)
         return;
     const char *markup = first->markup;
-    if (markup[0] != '[' || !strchr(" xX", markup[1]) || !g_str_has_prefix(markup + 2, "] "))
+    if (!g_str_has_prefix(markup, "[ ] ") && !g_str_has_prefix(markup, "[x] ") &&
+        !g_str_has_prefix(markup, "[X] "))
         return;
     item->task = markup[1] == ' ' ? HEARTH_BLOCK_OPEN : HEARTH_BLOCK_DONE;
     memmove(first->markup, markup + 4, strlen(markup + 4) + 1);

@@ -12,6 +12,7 @@ typedef struct {
     char fence;
     int fence_len;
     bool inner;       /* in a fence inside of a list or a quote; fence and fence_len are its */
+    bool began;       /* a block, with this line */
     bool blank;       /* the line before was */
     bool after_blank; /* in a list: no other line came since a blank one */
     int content;      /* the column from which a line belongs to the list's item; 0: not known */
@@ -24,6 +25,7 @@ static void begin_block(Blocks *b, const HearthMarkdownLine *line)
     /* Which changes nothing, but md4c 0.4.8 takes a fence behind a table for a row of it. */
     if (!b->blank && s->scan->text->len) g_string_append_c(s->scan->text, '\n');
     b->inner = b->after_blank = false;
+    b->began = true;
     hearth_markdown_scan_end_paragraph(s);
     if (!s->open_until || s->complete) {
         s->scan->stable = (gsize)(line->start - s->text);
@@ -227,6 +229,33 @@ static bool has_ticks(const HearthMarkdownLine *line)
     return inner.end - inner.first >= 3 && memcmp(inner.first, "```", 3) == 0;
 }
 
+/* |-|:-| under a line with a bar: of a table, for GitHub and for models; md4c 0.4.8 wants each cell
+ * to have three characters. Returns whether the line was that, and was written so. */
+static bool write_delimiters(GString *out, const HearthMarkdownLine *line, const char *text)
+{
+    HearthMarkdownLine inner = hearth_markdown_line_inner(line);
+    bool bar = false, dash = false;
+    for (const char *p = inner.first; p < inner.end; p++) {
+        if (!strchr("|-: \t\r", *p) || !*p) return false;
+        bar |= *p == '|';
+        dash |= *p == '-';
+    }
+    const char *above = line->start > text ? line->start - 1 : text;
+    bool has_bar = false;
+    while (above > text && above[-1] != '\n') has_bar |= *--above == '|';
+    if (!bar || !dash || !has_bar) return false;
+    g_string_append_len(out, line->start, inner.first - line->start);
+    for (const char *p = inner.first; p < inner.end;) {
+        gsize n = strspn(p, "-"); /* the text goes on behind the line, with a line break */
+        if (n)
+            g_string_append_len(out, n < 3 ? "---" : p, (gssize)MAX(n, 3));
+        else if (*p != '\r')
+            g_string_append_c(out, *p);
+        p += MAX(n, 1);
+    }
+    return true;
+}
+
 static void free_formula(gpointer data)
 {
     HearthMarkdownFormula *formula = data;
@@ -247,7 +276,7 @@ void hearth_markdown_scan_init(HearthMarkdownScan *scan, const char *text, gsize
         const char *line_break = memchr(text + pos, '\n', len - pos);
         gsize end = line_break ? (gsize)(line_break - text) : len;
         HearthMarkdownLine line = hearth_markdown_line(text + pos, text + end);
-        b.s.single = false;
+        b.s.single = b.began = false;
         bool fence = b.state == FENCE;
         bool is_text = next_line(&b, &line, line_break != NULL) && !has_ticks(&line);
         bool blank = hearth_markdown_line_blank(&line);
@@ -260,6 +289,11 @@ void hearth_markdown_scan_init(HearthMarkdownScan *scan, const char *text, gsize
         if (fence && b.state != FENCE) {
             /* md4c 0.4.8 does not see a closing fence with a tab behind it. */
             g_string_append_len(scan->text, line.first, strspn(line.first, (char[]){b.fence, 0}));
+            g_string_append_c(scan->text, '\n');
+            pos = end + 1;
+            continue;
+        }
+        if (is_text && line_break && !b.began && write_delimiters(scan->text, &line, text)) {
             g_string_append_c(scan->text, '\n');
             pos = end + 1;
             continue;
