@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define LATEST (253402300799 * G_USEC_PER_SEC) /* the last second of the year 9999 */
+
 struct HearthDb {
     sqlite3 *sqlite;
     GHashTable *statements; /* SQL → sqlite3_stmt */
@@ -140,6 +142,11 @@ char *hearth_db_text(sqlite3_stmt *statement, int column)
     /* Other programs may have written it, NUL and all. */
     if (!g_utf8_validate(text, length, NULL)) return g_utf8_make_valid(text, length);
     return g_strndup(text, (gsize)length);
+}
+
+gint64 hearth_db_time(sqlite3_stmt *statement, int column)
+{
+    return CLAMP(sqlite3_column_int64(statement, column), 0, LATEST);
 }
 
 static const char *sentence(int rc)

@@ -43,6 +43,9 @@ int hearth_db_errcode(HearthDb *db);
 /* A column of the row at hand. Valid UTF-8, g_free(). */
 char *hearth_db_text(sqlite3_stmt *statement, int column);
 
+/* A point in time of the row at hand, in the years 1970 … 9999, which all of GLib can take. */
+gint64 hearth_db_time(sqlite3_stmt *statement, int column);
+
 /* Says what is wrong with the history and what to do. Returns false. */
 bool hearth_db_error(GError **error, HearthDb *db, int rc);
 

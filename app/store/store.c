@@ -9,6 +9,7 @@
 #include "store/tables.h"
 
 #define KEEP_DELETED (30 * G_TIME_SPAN_DAY)
+#define LARGEST_ID (G_MAXINT64 / 2) /* another program's; there must be room behind it */
 
 struct _HearthStore {
     GObject parent_instance;
@@ -120,7 +121,7 @@ static HearthReadState run_open(HearthRead *read, HearthDb *none, GError **error
         "  (SELECT coalesce(max(id), 0) FROM message), (SELECT coalesce(max(id), 0) FROM folder),"
         "  (SELECT coalesce(max(id), 0) FROM persona))",
         &rc);
-    hearth_store_thread_set_db(read->thread, db, MAX(last, 0));
+    hearth_store_thread_set_db(read->thread, db, last < LARGEST_ID ? last : 0);
     if (!refused) return HEARTH_READ_DONE;
     g_propagate_error(error, g_steal_pointer(&refused));
     return HEARTH_READ_FAILED;

@@ -36,7 +36,7 @@ bool hearth_store_open_finish(HearthStore *store, GAsyncResult *result, char **r
  * program. Idempotent. Gives up after `seconds` when the disk refuses. */
 void hearth_store_close(HearthStore *store, int seconds);
 
-/* After open_finish. Unique, rising. */
+/* Unique, rising; at any time. */
 gint64 hearth_store_new_id(HearthStore *store);
 
 /* ---- writing: enqueued, in order, never waits; rows are copied ------------------------------- */

@@ -227,6 +227,14 @@ static bool mend_index(HearthStoreThread *self)
     return hearth_index_rebuild(self->db) == SQLITE_OK;
 }
 
+/* The next opening looks at all of it. */
+static void note_damage(HearthStoreThread *self, int rc)
+{
+    if (!hearth_db_is_damage(rc) || self->marked) return;
+    hearth_opening_mark(self->path);
+    self->marked = TRUE;
+}
+
 /* The transaction has failed: all that was in it waits for the next try. */
 static void fail(HearthStoreThread *self, int rc)
 {
@@ -235,10 +243,7 @@ static void fail(HearthStoreThread *self, int rc)
     rollback(self);
     put_batch_back(self);
     if (is_index_damage(rc) && mend_index(self)) return;
-    if (hearth_db_is_damage(rc) && !self->marked) {
-        hearth_opening_mark(self->path);
-        self->marked = TRUE;
-    }
+    note_damage(self, rc);
     bool closing = g_atomic_int_get(&self->closing);
     self->retry_at = g_get_monotonic_time() + (closing ? RETRY_AT_END_AFTER : RETRY_AFTER);
     if (!self->trouble) tell_trouble(self, error->message);
@@ -300,6 +305,7 @@ static void read_one(HearthStoreThread *self, Job *job)
         sqlite3 *sqlite = hearth_db_get_sqlite(self->db);
         sqlite3_progress_handler(sqlite, LOOK_EVERY, on_progress, job);
         state = read->run(read, self->db, &read->error);
+        if (state == HEARTH_READ_FAILED) note_damage(self, hearth_db_errcode(self->db));
         sqlite3_progress_handler(sqlite, 0, NULL, NULL);
     }
     if (state == HEARTH_READ_MORE)
@@ -456,6 +462,9 @@ HearthStoreThread *hearth_store_thread_new(const char *path, GObject *store)
     self->context = g_main_context_ref_thread_default();
     self->store = store;
     self->path = g_strdup(path);
+    /* So that neither what is begun before the database is open nor a second program at the same
+     * file hands out an id that is taken. */
+    self->last_id = g_get_real_time();
     self->gthread = g_thread_new("store", run, self);
     return self;
 }
@@ -524,7 +533,7 @@ void hearth_store_thread_set_db(HearthStoreThread *self, HearthDb *db, gint64 la
 {
     hearth_lock(&self->mutex);
     self->db = db;
-    self->last_id = last_id;
+    self->last_id = MAX(self->last_id, last_id);
     hearth_unlock(&self->mutex);
 }
 

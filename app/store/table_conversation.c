@@ -39,8 +39,8 @@ static HearthConversationRow *read_row(sqlite3_stmt *statement)
     row->pinned = sqlite3_column_int(statement, 3);
     row->folder = sqlite3_column_int64(statement, 4);
     row->persona = sqlite3_column_int64(statement, 5);
-    row->created = sqlite3_column_int64(statement, 6);
-    row->updated = sqlite3_column_int64(statement, 7);
+    row->created = hearth_db_time(statement, 6);
+    row->updated = hearth_db_time(statement, 7);
     row->head = sqlite3_column_int64(statement, 8);
     row->options = hearth_db_text(statement, 9);
     row->draft = hearth_db_text(statement, 10);

@@ -71,7 +71,7 @@ static HearthMessageRow *read_row(sqlite3_stmt *statement)
     row->role = sqlite3_column_int(statement, 3) ? HEARTH_ROLE_ASSISTANT : HEARTH_ROLE_USER;
     int state = sqlite3_column_int(statement, 4);
     row->state = state < 0 || state > HEARTH_STATE_INTERRUPTED ? HEARTH_STATE_DONE : state;
-    row->created = sqlite3_column_int64(statement, 5);
+    row->created = hearth_db_time(statement, 5);
     row->stats = (HearthStats){
         .prompt_tokens = sqlite3_column_int(statement, 6),
         .reused_tokens = sqlite3_column_int(statement, 7),

@@ -220,6 +220,34 @@ static void survives_damaged_pages(void)
     CHECK(noticed > 0);
 }
 
+/* What only a reader of all of it meets: the next start knows where to look. */
+static void notices_damage_that_a_read_met(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    for (int i = 0; i < 400; i++) {
+        g_autofree char *draft = g_strdup_printf("Draft-%03d-%s", i,
+                                                 "a text of a hundred bytes, so "
+                                                 "that there are many pages");
+        HearthConversationRow row = {.id = hearth_store_new_id(f.store), .draft = draft};
+        hearth_store_put_conversation(f.store, &row);
+    }
+    fixture_wait(&f);
+    fixture_close(&f);
+    g_autoptr(GBytes) all = contents(f.path);
+    gsize length = g_bytes_get_size(all);
+    g_autofree char *bytes = g_memdup2(g_bytes_get_data(all, NULL), length);
+    char *at = memmem(bytes, length, "Draft-100-", 10);
+    CHECK(at);
+    if (at) memset(bytes + (gsize)(at - bytes) / 4096 * 4096, 0x55, 4096);
+    set_contents(f.path, bytes, length);
+    fixture_open(&f);
+    CHECK(!f.notice && !f.refusal);
+    fixture_try_everything(&f);
+    fixture_close(&f);
+    check_set_aside(&f, false);
+}
+
 /* The index alone is damaged: the conversations are not lost for that. */
 static void makes_the_index_again(void)
 {
@@ -362,6 +390,7 @@ int main(int argc, char **argv)
         {"sets the log of an empty one aside", sets_the_log_of_an_empty_one_aside},
         {"takes an empty file", takes_an_empty_file},
         {"survives damaged pages", survives_damaged_pages},
+        {"notices damage that a read met", notices_damage_that_a_read_met},
         {"makes the index again", makes_the_index_again},
         {"migrates from the first version", migrates_from_the_first_version},
         {"works where the folder is missing", works_where_the_folder_is_missing},

@@ -49,6 +49,57 @@ static void keeps_conversations(void)
     fixture_clear(&f);
 }
 
+static void hands_out_ids_that_are_free(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    gint64 last = 0;
+    for (int i = 0; i < 5; i++) last = fixture_conversation(&f, "first");
+    Fixture other = {.folder = f.folder, .path = f.path}; /* a second program */
+    fixture_open(&other);
+    for (int i = 0; i < 5; i++) {
+        gint64 mine = fixture_conversation(&f, "first");
+        CHECK(mine > last && mine != fixture_conversation(&other, "second"));
+    }
+    fixture_wait(&f);
+    g_autoptr(HearthOverview) both = fixture_overview(&other);
+    CHECK_INT(both->conversations->len, 15);
+    fixture_close(&other);
+    fixture_close(&f);
+    HearthStore *closed = hearth_store_new(f.path); /* not open yet */
+    gint64 early = hearth_store_new_id(closed);
+    for (guint i = 0; i < both->conversations->len; i++)
+        CHECK(((HearthConversationRow *)both->conversations->pdata[i])->id != early);
+    hearth_store_close(closed, 0);
+    g_object_unref(closed);
+    g_free(outside(f.path, "INSERT INTO conversation (id) VALUES (9223372036854775807)"));
+    fixture_open(&f);
+    gint64 next = fixture_conversation(&f, "after the last of all ids");
+    CHECK(next > early);
+    fixture_clear(&f);
+}
+
+static void understands_any_time(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    gint64 c = fixture_conversation(&f, "c");
+    fixture_message(&f, c, 0, HEARTH_ROLE_USER, "m");
+    fixture_close(&f);
+    g_free(outside(f.path, "UPDATE conversation SET updated = -9000000000000000000,"
+                           " created = 9000000000000000000;"));
+    g_free(outside(f.path, "UPDATE message SET created = -9000000000000000000"));
+    fixture_open(&f);
+    g_autoptr(HearthOverview) overview = fixture_overview(&f);
+    HearthConversationRow *row = find_conversation(overview, c);
+    g_autoptr(GPtrArray) messages = fixture_messages(&f, c);
+    CHECK_INT(row->updated, 0);
+    CHECK_INT(((HearthMessageRow *)messages->pdata[0])->created, 0);
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(row->created / G_USEC_PER_SEC);
+    CHECK(time);
+    fixture_clear(&f);
+}
+
 static void keeps_messages(void)
 {
     Fixture f;
@@ -488,6 +539,8 @@ int main(int argc, char **argv)
 {
     static const Test tests[] = {
         {"keeps conversations", keeps_conversations},
+        {"hands out ids that are free", hands_out_ids_that_are_free},
+        {"understands any time", understands_any_time},
         {"keeps messages", keeps_messages},
         {"writes partial answers", writes_partial_answers},
         {"keeps the order of partials", keeps_the_order_of_partials},
