@@ -96,6 +96,7 @@ static size_t bytes_of(HearthMessage *message)
 static gboolean save(void *data)
 {
     HearthConversation *c = data;
+    if (!c->history) return G_SOURCE_CONTINUE; /* deleted, and the program ends */
     HearthState state = hearth_message_get_state(c->running);
     size_t bytes = bytes_of(c->running);
     if (bytes == c->saved_bytes && state == c->saved_state) return G_SOURCE_CONTINUE;
@@ -141,7 +142,7 @@ static void take_end(HearthConversation *c, HearthState state)
 
 void hearth_asking_settle(HearthConversation *c)
 {
-    if (!c->job) return;
+    if (!c->job || !c->history) return;
     g_autoptr(HearthConversation) alive = g_object_ref(c);
     GString *content = hearth_message_edit_content(c->running);
     GString *thinking = hearth_message_edit_thinking(c->running);

@@ -46,8 +46,9 @@ void hearth_conversation_send(HearthConversation *c, const char *text)
 {
     if (!c->history || c->running || !*text) return;
     if (!c->loaded) { /* the messages are on their way */
-        g_free(c->unsent);
-        c->unsent = g_strdup(text);
+        g_autofree char *before = g_steal_pointer(&c->unsent);
+        c->unsent = before ? g_strconcat(before, "\n\n", text, NULL) : g_strdup(text);
+        hearth_conversation_put(c);
         return;
     }
     hearth_conversation_set_draft(c, "");
@@ -116,13 +117,16 @@ void hearth_conversation_restore_message(HearthConversation *c, gint64 id)
     hearth_store_restore(hearth_history_get_store(c->history), HEARTH_TABLE_MESSAGE, id);
     c->row.head = id;
     if (c->loaded) {
+        guint at;
+        /* An answer that is being written in sight stays in sight, beside what comes back. */
+        bool beside = c->running && g_ptr_array_find(c->branch, c->running, &at);
         hearth_tree_hide(c->tree, id, false);
         if (!hearth_tree_find(c->tree, id)) { /* it was read after the deletion: read again */
             bool shown = c->shown;
             hearth_conversation_set_shown(c, false);
             if (shown) hearth_conversation_set_shown(c, true);
-        } else if (!c->running) {
-            hearth_conversation_show_branch(c, id);
+        } else {
+            hearth_conversation_show_branch(c, beside ? hearth_message_get_id(c->running) : id);
         }
     }
     hearth_conversation_put(c);

@@ -75,6 +75,16 @@ static void notify(HearthConversation *c, int prop)
     g_object_notify_by_pspec(G_OBJECT(c), props[prop]);
 }
 
+/* What was sent and could not be asked yet stands in the row's draft, before what is typed now. */
+static void write_row(HearthConversation *c)
+{
+    HearthConversationRow row = c->row;
+    g_autofree char *draft =
+        c->unsent ? g_strjoin("\n\n", c->unsent, *row.draft ? row.draft : NULL, NULL) : NULL;
+    if (draft) row.draft = draft;
+    hearth_store_put_conversation(hearth_history_get_store(c->history), &row);
+}
+
 void hearth_conversation_put(HearthConversation *c)
 {
     g_clear_handle_id(&c->row_timer, g_source_remove);
@@ -85,12 +95,12 @@ void hearth_conversation_put(HearthConversation *c)
     }
     if (!c->stored) {
         c->stored = true;
-        hearth_store_put_conversation(hearth_history_get_store(c->history), &c->row);
+        write_row(c);
         hearth_history_placed(c->history, c);
         notify(c, PROP_STORED);
         return;
     }
-    hearth_store_put_conversation(hearth_history_get_store(c->history), &c->row);
+    write_row(c);
 }
 
 void hearth_conversation_put_waiting(HearthConversation *c)
@@ -209,8 +219,11 @@ static void take_messages(HearthConversation *c, GPtrArray *rows)
     }
     hearth_conversation_show_branch(c, c->row.head);
     set_loaded(c, true);
+    if (!c->unsent) return;
     g_autofree char *unsent = g_steal_pointer(&c->unsent);
-    if (unsent) hearth_conversation_send(c, unsent);
+    g_autofree char *draft = g_strdup(c->row.draft); /* typed since */
+    hearth_conversation_send(c, unsent);
+    hearth_conversation_set_draft(c, draft);
 }
 
 static void messages_came(GObject *store, GAsyncResult *result, void *data)
@@ -236,10 +249,10 @@ static void load(HearthConversation *c)
 
 static void let_go(HearthConversation *c)
 {
-    if (!c->stored || c->shown || c->running) return;
+    if (!c->stored || c->shown || c->running || c->unsent) return;
     if (c->loading) g_cancellable_cancel(c->loading);
     g_clear_object(&c->loading);
-    if (!c->loaded || c->unsent) return;
+    if (!c->loaded) return;
     replace_branch(c, g_ptr_array_new_with_free_func(g_object_unref));
     hearth_tree_clear(c->tree);
     set_loaded(c, false);
@@ -302,6 +315,7 @@ static void dispose(GObject *object)
     g_clear_object(&c->running);
     if (c->settings) g_signal_handlers_disconnect_by_data(c->settings, c);
     g_clear_object(&c->settings);
+    g_clear_weak_pointer(&c->history);
     G_OBJECT_CLASS(hearth_conversation_parent_class)->dispose(object);
 }
 
@@ -351,7 +365,7 @@ HearthConversation *hearth_conversation_new(HearthHistory *history,
                                             const HearthConversationRow *row)
 {
     HearthConversation *c = g_object_new(HEARTH_TYPE_CONVERSATION, NULL);
-    c->history = history;
+    g_set_weak_pointer(&c->history, history);
     if (row) {
         c->row = *row;
         c->stored = true;
@@ -371,7 +385,7 @@ void hearth_conversation_orphan(HearthConversation *c)
     hearth_conversation_put_waiting(c);
     g_clear_handle_id(&c->save_timer, g_source_remove);
     if (c->job) g_signal_handlers_disconnect_by_data(c->job, c);
-    c->history = NULL;
+    g_clear_weak_pointer(&c->history);
 }
 
 gint64 hearth_conversation_get_id(HearthConversation *c) { return c->row.id; }

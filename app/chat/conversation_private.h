@@ -8,7 +8,7 @@
 
 struct _HearthConversation {
     GObject parent_instance;
-    HearthHistory *history; /* not owned: it owns us; NULL once it is gone */
+    HearthHistory *history; /* weak: it owns us, unless we are deleted; NULL once it is gone */
     HearthConversationRow row;
     GSettings *settings; /* NULL until asked for */
     HearthTree *tree;
@@ -16,7 +16,7 @@ struct _HearthConversation {
     GCancellable *loading;
     bool stored, shown, loaded, unread;
     guint row_timer; /* draft or settings wait to be written */
-    char *unsent;    /* asked before the messages were there */
+    char *unsent;    /* asked before the messages were there; on the disk in the draft */
 
     HearthMessage *running; /* the answer that is being written, with its job; or NULL */
     HearthJob *job;

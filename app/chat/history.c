@@ -172,6 +172,7 @@ void hearth_history_settle(HearthHistory *h)
 {
     g_autoptr(GPtrArray) all = g_ptr_array_copy(h->list, (GCopyFunc)(void *)g_object_ref, NULL);
     g_ptr_array_set_free_func(all, g_object_unref);
+    if (h->fresh) g_ptr_array_add(all, g_object_ref(h->fresh)); /* its draft */
     for (guint i = 0; i < all->len; i++) {
         hearth_asking_settle(all->pdata[i]);
         hearth_conversation_put_waiting(all->pdata[i]);

@@ -424,6 +424,95 @@ static void drafts(void)
     end(w);
 }
 
+/* The window may go while it is shown. */
+static void draft_at_the_end(void)
+{
+    World *w = begin();
+    HearthConversation *c = fresh(w);
+    gint64 id = hearth_conversation_get_id(c);
+    hearth_conversation_set_draft(c, "the last words");
+    stop(w);
+    start(w);
+    c = hearth_history_find(w->history, id);
+    CHECK_STR(c ? hearth_conversation_get_draft(c) : "(gone)", "the last words");
+    end(w);
+}
+
+/* Sent before the messages were read: asked once they are, wherever the person is by then. */
+static void send_before_it_is_loaded(void)
+{
+    World *w = begin();
+    HearthConversation *c = fresh(w);
+    ask(c, "Hello");
+    gint64 id = hearth_conversation_get_id(c);
+    hearth_conversation_set_shown(c, false);
+    hearth_conversation_set_shown(c, true);
+    CHECK(!hearth_conversation_is_loaded(c));
+    hearth_conversation_send(c, "One");
+    hearth_conversation_send(c, "Two");
+    hearth_conversation_set_draft(c, "Three");
+    hearth_conversation_set_shown(c, false);
+    CHECK(spin(is_loaded, c));
+    CHECK(spin(is_idle, c));
+    reopen(w, id);
+    CHECK_INT(count(c), 4);
+    CHECK_STR(text(c, 2), "One\n\nTwo");
+    CHECK_STR(hearth_conversation_get_draft(c), "Three");
+    hearth_conversation_set_shown(c, false);
+    hearth_conversation_set_shown(c, true);
+    hearth_conversation_set_draft(c, "");
+    hearth_conversation_send(c, "Four");
+    hearth_conversation_set_draft(c, "Five");
+    stop(w); /* nobody has read them */
+    start(w);
+    c = hearth_history_find(w->history, id);
+    CHECK_STR(hearth_conversation_get_draft(c), "Four\n\nFive");
+    end(w);
+}
+
+/* Undo comes before the answer has heard that it is to stop. */
+static void restore_while_it_stops(void)
+{
+    World *w = begin();
+    HearthConversation *c = fresh(w);
+    ask(c, "Hello");
+    hearth_conversation_send(c, "Tell me more");
+    gint64 id = hearth_message_get_id(nth(c, 2));
+    hearth_conversation_delete_message(c, nth(c, 2));
+    CHECK_INT(count(c), 2);
+    CHECK(hearth_conversation_is_busy(c));
+    hearth_conversation_restore_message(c, id);
+    CHECK_INT(count(c), 4);
+    CHECK(spin(is_idle, c));
+    CHECK_INT(count(c), 4);
+    id = hearth_message_get_id(nth(c, 2));
+    hearth_conversation_delete_message(c, nth(c, 2));
+    hearth_conversation_send(c, "Something else");
+    hearth_conversation_restore_message(c, id);
+    CHECK_STR(text(c, 2), "Something else");
+    CHECK_INT(hearth_message_get_n_versions(nth(c, 2)), 2);
+    CHECK(spin(is_idle, c));
+    end(w);
+}
+
+/* Held by the offer to undo it. */
+static void deleted_one_outlives_the_history(void)
+{
+    World *w = begin();
+    HearthConversation *c = g_object_ref(fresh(w));
+    hearth_conversation_send(c, "What is Hearth?");
+    hearth_conversation_set_draft(c, "x");
+    hearth_history_delete(w->history, c);
+    stop(w);
+    for (int i = 0; i < 200; i++) {
+        g_main_context_iteration(NULL, FALSE);
+        g_usleep(10000);
+    }
+    g_object_unref(c);
+    start(w);
+    end(w);
+}
+
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
@@ -437,6 +526,10 @@ int main(int argc, char **argv)
         {"a conversation's own settings", own_settings},
         {"no model", no_model},
         {"drafts", drafts},
+        {"draft at the end", draft_at_the_end},
+        {"send before it is loaded", send_before_it_is_loaded},
+        {"restore while it stops", restore_while_it_stops},
+        {"a deleted one outlives the history", deleted_one_outlives_the_history},
     };
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }

@@ -69,7 +69,10 @@ static void load_again(HearthChatView *self)
 static void asked(HearthChatView *self, const char *question)
 {
     if (!self->conversation) return;
+    /* Sending clears the draft; this one is not what is sent, and stays in the composer. */
+    g_autofree char *draft = g_strdup(hearth_conversation_get_draft(self->conversation));
     hearth_conversation_send(self->conversation, question);
+    hearth_conversation_set_draft(self->conversation, draft);
     gtk_widget_grab_focus(self->composer);
 }
 
