@@ -58,7 +58,9 @@ static bool match(Rest *rest, const EngReplySegment *segments, int n)
     for (int i = 0; i < n; i++) {
         const EngReplySegment *seg = &segments[i];
         const char **text = seg->part == ENG_PART_THINKING ? &rest->thinking : &rest->content;
-        if (strncmp(*text, seg->text, seg->len) != 0) return false;
+        /* A segment may hold a NUL, the text ends at its first. */
+        if (strnlen(*text, seg->len) < seg->len || memcmp(*text, seg->text, seg->len) != 0)
+            return false;
         *text += seg->len;
     }
     return true;
