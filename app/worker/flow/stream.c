@@ -1,5 +1,7 @@
 #include "worker/flow/stream.h"
 
+#include <string.h>
+
 #include "sync.h"
 
 struct HearthStream {
@@ -98,6 +100,18 @@ void hearth_stream_set_state(HearthStream *stream, HearthState state)
     hearth_stream_set_progress(stream, state, 0, 0, -1);
 }
 
+/* A NUL would end the text for the store and the window, and what follows it would be lost. */
+static void append(GString *to, const char *text, size_t len)
+{
+    for (const char *nul; (nul = memchr(text, 0, len));) {
+        g_string_append_len(to, text, nul - text);
+        g_string_append(to, "\xef\xbf\xbd");
+        len -= (size_t)(nul + 1 - text);
+        text = nul + 1;
+    }
+    g_string_append_len(to, text, (gssize)len);
+}
+
 void hearth_stream_add(HearthStream *stream, HearthState state, bool thinking, const char *text,
                        size_t len, const HearthStats *stats)
 {
@@ -106,7 +120,7 @@ void hearth_stream_add(HearthStream *stream, HearthState state, bool thinking, c
     if (open) {
         stream->news.state = state;
         stream->news.stats = *stats;
-        g_string_append_len(thinking ? stream->thinking : stream->answer, text, (gssize)len);
+        append(thinking ? stream->thinking : stream->answer, text, len);
     }
     hearth_unlock(&stream->lock);
     if (open) hearth_wake_ring(stream->wake);

@@ -1,5 +1,6 @@
 /* The worker over Ember, the real model that comes with Hearth: what it says is what a session of
  * the engine says, news come at the pace they should, and a stop stops. */
+#include "worker/job_stream.h"
 #include "worker.h"
 
 /* ---- what the engine says by itself ---------------------------------------------------------- */
@@ -421,9 +422,25 @@ static void counts_beside_an_answer(void)
     worker_free(worker);
 }
 
+/* C strings end at a NUL: what follows must not be lost for that. */
+static void keeps_what_follows_a_nul(void)
+{
+    HearthJob *job = hearth_job_new(HEARTH_STATE_QUEUED);
+    g_autoptr(GString) text = g_string_new(NULL);
+    HearthStats stats = {0};
+    hearth_stream_add(hearth_job_get_stream(job), HEARTH_STATE_ANSWERING, false, "a\0b\0", 4,
+                      &stats);
+    hearth_job_take_text(job, text, NULL);
+    CHECK_STR(text->str, "a\xef\xbf\xbd"
+                         "b\xef\xbf\xbd");
+    CHECK_INT(text->len, strlen(text->str));
+    g_object_unref(job);
+}
+
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
+        {"keeps what follows a NUL", keeps_what_follows_a_nul},
         {"asks and gets the engine's text", asks_and_gets_the_engines_text},
         {"streams at its pace", streams_at_its_pace},
         {"stops within a token", stops_within_a_token},
