@@ -16,6 +16,7 @@ struct _HearthApp {
     HearthHistory *history;
     HearthTelemetry *telemetry;
     char *opening; /* path of the model being loaded, not in the recent ones yet; or NULL */
+    guint noting;  /* the file is being told what is opened; the worker has not heard of it */
     bool closed;
 };
 
@@ -35,14 +36,19 @@ static void trouble(HearthApp *app, const char *sentence)
 
 /* ---- models ---------------------------------------------------------------------------------- */
 
+/* A name that is no UTF-8 cannot stand in the settings: such a model is not remembered. */
+static bool can_remember(const char *path) { return g_utf8_validate(path, -1, NULL); }
+
 static void set_loading(HearthApp *app, const char *path)
 {
+    if (!can_remember(path)) path = "";
     g_autofree char *old = g_settings_get_string(app->settings, "loading-model");
     if (g_strcmp0(old, path) != 0) g_settings_set_string(app->settings, "loading-model", path);
 }
 
 static void remember(HearthApp *app, const char *path)
 {
+    if (!can_remember(path)) return;
     g_settings_set_string(app->settings, "last-model", path);
     if (!*path) return;
     g_auto(GStrv) old = g_settings_get_strv(app->settings, "recent-models");
@@ -57,7 +63,8 @@ static void remember(HearthApp *app, const char *path)
 static void model_changed(HearthApp *app)
 {
     HearthModelState state = hearth_worker_get_state(app->worker);
-    if (state == HEARTH_MODEL_LOADING) return;
+    /* While a wish is being noted it is about the model before. */
+    if (state == HEARTH_MODEL_LOADING || app->noting) return;
     set_loading(app, "");
     g_autofree char *path = g_steal_pointer(&app->opening);
     if (path && state == HEARTH_MODEL_READY) remember(app, path);
@@ -74,7 +81,7 @@ static void loading_noted(GObject *settings, GAsyncResult *result, void *data)
     (void)settings;
     (void)result;
     g_autoptr(HearthApp) app = data;
-    load(app);
+    if (--app->noting == 0) load(app);
 }
 
 void hearth_app_open_model(HearthApp *app, const char *path)
@@ -85,10 +92,12 @@ void hearth_app_open_model(HearthApp *app, const char *path)
     set_loading(app, path);
     /* On the disk before the file is touched: should the program die of it, the next start knows.
      */
-    if (*path)
+    if (*path) {
+        app->noting++;
         hearth_settings_save_async(app->settings, loading_noted, g_object_ref(app));
-    else
+    } else if (!app->noting) {
         load(app);
+    }
 }
 
 void hearth_app_start_model(HearthApp *app, const char *path)

@@ -1,0 +1,121 @@
+/* The program without its windows: which model it opens, and what it remembers of that. */
+#include <glib/gstdio.h>
+
+#include "app.h"
+#include "models/ember.h"
+#include "test.h"
+
+static char *folder;
+
+static char *data_file(const char *name) { return g_build_filename(folder, name, NULL); }
+
+static char *model_file(const char *name)
+{
+    size_t size;
+    const void *data = hearth_ember_data(&size);
+    char *path = data_file(name);
+    FILE *file = fopen(path, "wb");
+    CHECK(file && fwrite(data, 1, size, file) == size);
+    if (file) fclose(file);
+    return path;
+}
+
+static HearthApp *begin(void)
+{
+    folder = g_dir_make_tmp("hearth-app-XXXXXX", NULL);
+    g_setenv("HEARTH_DATA_DIR", folder, TRUE);
+    g_log_set_always_fatal(G_LOG_LEVEL_CRITICAL | G_LOG_FATAL_MASK);
+    g_autoptr(GError) error = NULL;
+    HearthApp *app = hearth_app_new(&error);
+    CHECK_MSG(app, "%s", error ? error->message : "?");
+    return app;
+}
+
+static void end(HearthApp *app)
+{
+    hearth_app_close(app);
+    g_object_unref(app);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+    while ((name = g_dir_read_name(dir))) {
+        g_autofree char *path = data_file(name);
+        g_remove(path);
+    }
+    g_rmdir(folder);
+    g_free(folder);
+}
+
+/* False after a minute. */
+static bool wait_for(HearthApp *app, HearthModelState state, const char *path)
+{
+    gint64 late = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+    while (g_get_monotonic_time() < late) {
+        g_autofree char *now = NULL;
+        g_object_get(hearth_app_get_worker(app), "path", &now, NULL);
+        if (hearth_worker_get_state(hearth_app_get_worker(app)) == state &&
+            g_strcmp0(now, path) == 0)
+            return true;
+        if (!g_main_context_iteration(NULL, FALSE)) g_usleep(1000);
+    }
+    return false;
+}
+
+static char *setting(HearthApp *app, const char *key)
+{
+    return g_settings_get_string(hearth_app_get_settings(app), key);
+}
+
+/* The one before becomes ready while the file is being told of this one. */
+static void opens_one_while_another_ends_loading(void)
+{
+    HearthApp *app = begin();
+    g_autofree char *path = model_file("other.gguf");
+    hearth_app_open_model(app, NULL);
+    g_usleep(2 * G_USEC_PER_SEC); /* it is ready; the main loop has not heard of it */
+    hearth_app_open_model(app, path);
+    g_autofree char *loading = setting(app, "loading-model");
+    CHECK_STR(loading, path);
+    CHECK(wait_for(app, HEARTH_MODEL_READY, path));
+    g_autofree char *last = setting(app, "last-model"), *left = setting(app, "loading-model");
+    CHECK_STR(last, path);
+    CHECK_STR(left, "");
+    end(app);
+}
+
+static void opens_the_last_one_asked_for(void)
+{
+    HearthApp *app = begin();
+    g_autofree char *path = model_file("other.gguf"), *none = data_file("none.gguf");
+    hearth_app_open_model(app, none);
+    hearth_app_open_model(app, path);
+    CHECK(wait_for(app, HEARTH_MODEL_READY, path));
+    hearth_app_open_model(app, path);
+    hearth_app_open_model(app, NULL);
+    CHECK(wait_for(app, HEARTH_MODEL_READY, ""));
+    g_autofree char *last = setting(app, "last-model");
+    CHECK_STR(last, "");
+    end(app);
+}
+
+static void opens_a_file_whose_name_is_no_text(void)
+{
+    HearthApp *app = begin();
+    g_autofree char *path = model_file("m\xff.gguf"), *none = data_file("n\xff.gguf");
+    hearth_app_open_model(app, path);
+    CHECK(wait_for(app, HEARTH_MODEL_READY, path));
+    hearth_app_open_model(app, none);
+    CHECK(wait_for(app, HEARTH_MODEL_FAILED, none));
+    const char *error = hearth_worker_get_error(hearth_app_get_worker(app));
+    CHECK(error && strstr(error, "n\xef\xbf\xbd.gguf") && g_utf8_validate(error, -1, NULL));
+    end(app);
+}
+
+int main(int argc, char **argv)
+{
+    static const Test tests[] = {
+        {"opens one while another ends loading", opens_one_while_another_ends_loading},
+        {"opens the last one asked for", opens_the_last_one_asked_for},
+        {"opens a file whose name is no text", opens_a_file_whose_name_is_no_text},
+    };
+    return test_main(argc, argv, tests, TEST_COUNT(tests));
+}
