@@ -48,11 +48,15 @@ World *world_new(void)
 void world_free(World *world)
 {
     hearth_app_close(world->app);
-    world_run(0.05); /* idle sources that hold a widget or the app */
     GWeakRef held;
     g_weak_ref_init(&held, world->app);
     g_object_unref(world->app);
-    g_autoptr(GObject) still = g_weak_ref_get(&held);
+    GObject *still = NULL;
+    /* Idle sources hold a widget or the app; on a busy machine they take their time. */
+    for (int i = 0; i < 400 && (still = g_weak_ref_get(&held)); i++) {
+        g_object_unref(still);
+        world_run(0.05);
+    }
     g_weak_ref_clear(&held);
     CHECK_MSG(!still, "something still holds the program: a widget that was not let go");
     g_autoptr(GDir) dir = g_dir_open(world->folder, 0, NULL);
