@@ -1,6 +1,9 @@
 #include "application.h"
 
 #include <glib/gi18n-lib.h>
+#ifdef G_OS_UNIX
+#include <glib-unix.h>
+#endif
 #include <libintl.h>
 #include <locale.h>
 
@@ -93,8 +96,9 @@ static void hearth_application_activate(GApplication *application)
 static void take_file(HearthApplication *self, GFile *file)
 {
     g_autofree char *path = g_file_get_path(file);
+    g_autofree char *folded = path ? g_ascii_strdown(path, -1) : NULL;
     HearthWindow *window = present_window(self);
-    if (path && g_str_has_suffix(path, ".gguf") && !self->started)
+    if (folded && g_str_has_suffix(folded, ".gguf") && !self->started)
         g_set_object(&self->first, file); /* instead of the model that was used last */
     else
         hearth_window_take_file(window, file);
@@ -149,6 +153,24 @@ static void on_show_conversation(GSimpleAction *action, GVariant *target, gpoint
 
 /* ---- beginning and end ----------------------------------------------------------------------- */
 
+#ifdef G_OS_UNIX
+/* The end of the session, or Ctrl+C in a terminal: an end like any other. A second one kills. */
+static gboolean on_signal(gpointer application)
+{
+    g_application_quit(application);
+    return G_SOURCE_REMOVE;
+}
+
+static void end_by_signals(GApplication *application)
+{
+    static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
+    for (size_t i = 0; i < G_N_ELEMENTS(signals); i++)
+        g_unix_signal_add(signals[i], on_signal, application);
+}
+#else
+static void end_by_signals(GApplication *application) { (void)application; }
+#endif
+
 static void on_color_scheme(GSettings *settings, const char *key)
 {
     g_autofree char *name = g_settings_get_string(settings, key);
@@ -191,6 +213,7 @@ static void hearth_application_startup(GApplication *application)
     g_signal_connect(settings, "changed::color-scheme", G_CALLBACK(on_color_scheme), NULL);
     on_color_scheme(settings, "color-scheme");
     self->attention = hearth_attention_new(GTK_APPLICATION(self), self->app);
+    end_by_signals(application);
 }
 
 /* What is being written is kept as far as it came: nothing is asked. */
