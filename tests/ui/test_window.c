@@ -8,6 +8,7 @@
 #include "window/sidebar/row.h"
 #include "window/sidebar/sections.h"
 #include "window/split.h"
+#include "window/transfer.h"
 #include "window/window.h"
 
 static World *world;
@@ -357,9 +358,20 @@ static void windows_open(void)
     end();
 }
 
+static void exports_by_the_name(void)
+{
+    CHECK(hearth_transfer_is_json("a.json", false));
+    CHECK(hearth_transfer_is_json("A.JSON", true));
+    CHECK(!hearth_transfer_is_json("a.md", false));
+    CHECK(!hearth_transfer_is_json("a", false));
+    CHECK(!hearth_transfer_is_json("a.md", true));
+    CHECK(hearth_transfer_is_json("backup", true)); /* it can be imported again */
+}
+
 int main(int argc, char **argv)
 {
-    static const Test tests[] = {{"menus and keys have their actions", actions_exist},
+    static const Test tests[] = {{"exports by the name", exports_by_the_name},
+                                 {"menus and keys have their actions", actions_exist},
                                  {"lists and selects", lists_and_selects},
                                  {"renames, pins and moves", renames_pins_and_moves},
                                  {"deletes and undoes", deletes_and_undoes},

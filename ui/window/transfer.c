@@ -1,6 +1,7 @@
 #include "transfer.h"
 
 #include <glib/gi18n-lib.h>
+#include <string.h>
 
 #include "compat.h"
 #include "window/sidebar/row.h"
@@ -45,6 +46,13 @@ static GListStore *filters_new(bool markdown)
 
 /* ---- export ---------------------------------------------------------------------------------- */
 
+/* By the name's ending; without one, all is JSON: somebody may want it back. */
+bool hearth_transfer_is_json(const char *name, bool all)
+{
+    g_autofree char *folded = g_ascii_strdown(name, -1);
+    return g_str_has_suffix(folded, ".json") || (all && !g_str_has_suffix(folded, ".md"));
+}
+
 static void on_exported(GObject *source, GAsyncResult *result, gpointer data)
 {
     g_autoptr(HearthWindow) window = data;
@@ -60,9 +68,9 @@ static void on_export_chosen(GFile *file, gpointer data)
     Transfer *transfer = data;
     if (!file) return;
     g_autofree char *name = g_file_get_basename(file);
-    g_autofree char *folded = g_ascii_strdown(name, -1);
     hearth_history_export_async(hearth_app_get_history(hearth_window_get_app(transfer->window)),
-                                transfer->conversation, g_str_has_suffix(folded, ".json"), file,
+                                transfer->conversation,
+                                hearth_transfer_is_json(name, !transfer->conversation), file,
                                 on_exported, g_object_ref(transfer->window));
 }
 
@@ -73,7 +81,8 @@ static char *file_name_of(HearthConversation *conversation)
     g_strdelimit(name, "/\\:*?\"<>|\n\t", ' ');
     g_strstrip(name);
     g_autofree char *brief = g_utf8_substring(name, 0, MIN(g_utf8_strlen(name, -1), 60));
-    return g_strdup_printf("%s.md", *brief == '.' ? brief + 1 : brief);
+    const char *shown = brief + strspn(brief, ".");
+    return g_strdup_printf("%s.md", *shown ? shown : _("New Conversation"));
 }
 
 void hearth_transfer_export(HearthWindow *window, HearthConversation *conversation)

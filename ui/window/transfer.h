@@ -8,4 +8,7 @@
 void hearth_transfer_export(HearthWindow *window, HearthConversation *conversation);
 void hearth_transfer_import(HearthWindow *window);
 
+/* For tests: whether a file of that name becomes JSON. */
+bool hearth_transfer_is_json(const char *name, bool all);
+
 #endif
