@@ -263,7 +263,9 @@ static gboolean drop_menu(gpointer data)
 static void on_menu_closed(HearthSidebar *self)
 {
     if (!self->menu) return;
-    g_idle_add_full(G_PRIORITY_DEFAULT_IDLE, drop_menu, g_steal_pointer(&self->menu), NULL);
+    /* The window may go before: by the same key. */
+    g_idle_add_full(G_PRIORITY_DEFAULT_IDLE, drop_menu, g_object_ref(g_steal_pointer(&self->menu)),
+                    g_object_unref);
     focus_list(self);
 }
 
