@@ -178,9 +178,23 @@ static void welcomes_by_the_model(void)
     chat_room_close(&room);
 }
 
+/* What is typed is not what an example asks. */
+static void examples_leave_the_draft(void)
+{
+    chat_room_open(&room);
+    chat_type(chat_field(&room), "half a thought");
+    CHECK_SOON(chat_find(room.view, "GtkButton", "What is Hearth?") != NULL);
+    chat_click(room.view, "What is Hearth?");
+    CHECK_INT(chat_n_messages(&room), 2);
+    CHECK_STR(hearth_conversation_get_draft(room.conversation), "half a thought");
+    chat_end(&room, HEARTH_STATE_DONE, NULL);
+    chat_room_close(&room);
+}
+
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
+        {"examples leave the draft", examples_leave_the_draft},
         {"sends and stops in one place", sends_and_stops_in_one_place},
         {"keeps drafts apart", keeps_drafts_apart},
         {"takes text files", takes_text_files},

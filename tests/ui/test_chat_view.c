@@ -277,6 +277,19 @@ static void comes_back_to_the_place(void)
     chat_room_close(&room);
 }
 
+static void wraps_code_as_the_settings_say(void)
+{
+    chat_room_open(&room);
+    g_settings_set_boolean(hearth_app_get_settings(room.app), "wrap-code", TRUE);
+    chat_ask_and_answer(&room, "Show me code", LONG_ANSWER);
+    GtkWidget *wrap = NULL;
+    CHAT_WAIT((wrap = chat_find(room.view, "GtkToggleButton", "Wrap Lines")));
+    CHECK(wrap && gtk_toggle_button_get_active(GTK_TOGGLE_BUTTON(wrap)));
+    g_settings_set_boolean(hearth_app_get_settings(room.app), "wrap-code", FALSE);
+    CHECK(wrap && !gtk_toggle_button_get_active(GTK_TOGGLE_BUTTON(wrap)));
+    chat_room_close(&room);
+}
+
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
@@ -288,6 +301,7 @@ int main(int argc, char **argv)
         {"keeps its place while rows come and go", keeps_its_place_while_rows_come_and_go},
         {"follows only at the end", follows_only_at_the_end},
         {"comes back to the place", comes_back_to_the_place},
+        {"wraps code as the settings say", wraps_code_as_the_settings_say},
     };
     chat_begin(&argc, &argv);
     return test_main(argc, argv, tests, TEST_COUNT(tests));

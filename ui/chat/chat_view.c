@@ -5,6 +5,7 @@
 
 #include "composer/composer.h"
 #include "focus.h"
+#include "markdown/code.h"
 #include "toast.h"
 #include "transcript.h"
 #include "welcome.h"
@@ -93,7 +94,7 @@ static gboolean scroll(HearthChatView *self, guint keyval)
 
 static void said(HearthChatView *self, const char *sentence)
 {
-    hearth_chat_toast_say(self->pages, sentence);
+    if (self->pages) hearth_chat_toast_say(self->pages, sentence);
 }
 
 static gboolean copy_last(GtkWidget *widget, GVariant *args G_GNUC_UNUSED, void *data G_GNUC_UNUSED)
@@ -106,8 +107,9 @@ static gboolean copy_last(GtkWidget *widget, GVariant *args G_GNUC_UNUSED, void 
 static void take_file(HearthChatView *self, GFile *file)
 {
     g_autofree char *name = g_file_get_basename(file);
+    g_autofree char *folded = name ? g_ascii_strdown(name, -1) : NULL;
     GApplication *application = g_application_get_default();
-    if (name && application && g_str_has_suffix(name, ".gguf"))
+    if (folded && application && g_str_has_suffix(folded, ".gguf"))
         g_application_open(application, &file, 1, "");
     else
         hearth_chat_view_attach(self, file);
@@ -197,6 +199,7 @@ GtkWidget *hearth_chat_view_new(HearthApp *app)
 {
     HearthChatView *self = g_object_new(HEARTH_TYPE_CHAT_VIEW, NULL);
     self->app = g_object_ref(app);
+    hearth_markdown_code_set_settings(hearth_app_get_settings(app));
     self->waiting = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 0);
     gtk_stack_add_child(GTK_STACK(self->pages), self->waiting);
     self->welcome = hearth_chat_welcome_new(app);
@@ -208,7 +211,8 @@ GtkWidget *hearth_chat_view_new(HearthApp *app)
     gtk_widget_set_parent(self->composer, GTK_WIDGET(self));
     g_signal_connect_swapped(self->welcome, "asked", G_CALLBACK(asked), self);
     g_signal_connect_swapped(self->composer, "sent", G_CALLBACK(sent), self);
-    g_signal_connect_swapped(self->composer, "said", G_CALLBACK(said), self);
+    /* A file that is being read keeps the composer longer than its window. */
+    g_signal_connect_object(self->composer, "said", G_CALLBACK(said), self, G_CONNECT_SWAPPED);
     g_signal_connect_swapped(self->composer, "edit-last", G_CALLBACK(edit_last), self);
     g_signal_connect_swapped(self->composer, "scroll", G_CALLBACK(scroll), self);
     return GTK_WIDGET(self);

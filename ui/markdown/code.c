@@ -24,6 +24,8 @@ struct _HearthMarkdownCode {
 
 G_DEFINE_FINAL_TYPE(HearthMarkdownCode, hearth_markdown_code, GTK_TYPE_WIDGET)
 
+static GSettings *settings; /* or NULL */
+
 /* Those that wait for their source view; one at a time, when idle. */
 static GQueue waiting = G_QUEUE_INIT;
 static guint waiting_source;
@@ -314,6 +316,7 @@ static GtkWidget *make_header(HearthMarkdownCode *self)
     gtk_box_append(GTK_BOX(header), GTK_WIDGET(self->language));
     gtk_widget_add_css_class(self->wrap, "flat");
     gtk_widget_add_css_class(self->copy, "flat");
+    if (settings) g_settings_bind(settings, "wrap-code", self->wrap, "active", G_SETTINGS_BIND_GET);
     gtk_box_append(GTK_BOX(header), self->wrap);
     gtk_box_append(GTK_BOX(header), self->copy);
     return header;
@@ -345,6 +348,8 @@ static void hearth_markdown_code_init(HearthMarkdownCode *self)
     g_signal_connect_object(adw_style_manager_get_default(), "notify::dark",
                             G_CALLBACK(hearth_markdown_code_use_scheme), self, G_CONNECT_SWAPPED);
 }
+
+void hearth_markdown_code_set_settings(GSettings *chosen) { g_set_object(&settings, chosen); }
 
 GtkWidget *hearth_markdown_code_new(HearthMarkdownBlock *block)
 {

@@ -15,6 +15,10 @@
 #define HEARTH_TYPE_MARKDOWN_CODE (hearth_markdown_code_get_type())
 G_DECLARE_FINAL_TYPE(HearthMarkdownCode, hearth_markdown_code, HEARTH, MARKDOWN_CODE, GtkWidget)
 
+/* Of all blocks that are made from now on: whose "wrap-code" says whether lines are wrapped, until
+ * a block's own button says otherwise. NULL: they are not. */
+void hearth_markdown_code_set_settings(GSettings *settings);
+
 GtkWidget *hearth_markdown_code_new(HearthMarkdownBlock *block);
 /* Text that only grew is appended; buffer and selection stay. */
 void hearth_markdown_code_update(HearthMarkdownCode *self, HearthMarkdownBlock *block);
