@@ -24,10 +24,11 @@ static void add_style(const char *folder)
                                                GTK_STYLE_PROVIDER_PRIORITY_APPLICATION);
 }
 
-void chat_begin(int *argc, char ***argv)
+void chat_begin(void)
 {
     g_setenv("GTK_A11Y", "test", TRUE);
-    gtk_test_init(argc, argv, NULL);
+    gtk_init(); /* not gtk_test_init, which prints before the first line of TAP */
+    g_log_set_always_fatal(G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING);
     adw_init();
     /* Pictures and places do not wait for animations; the tests that want them turn them on. */
     g_object_set(gtk_settings_get_default(), "gtk-enable-animations", FALSE, NULL);

@@ -29,7 +29,7 @@ typedef struct {
 } ChatRoom;
 
 /* Once, at the beginning of main. */
-void chat_begin(int *argc, char ***argv);
+void chat_begin(void);
 
 /* An empty history, Ember loaded, a new conversation shown. */
 void chat_room_open(ChatRoom *room);

@@ -136,6 +136,6 @@ int main(int argc, char **argv)
         {"copies the last answer", copies_the_last_answer},
         {"moves the focus in order", moves_the_focus_in_order},
     };
-    chat_begin(&argc, &argv);
+    chat_begin();
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }

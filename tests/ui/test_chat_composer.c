@@ -202,6 +202,6 @@ int main(int argc, char **argv)
         {"takes what is dropped", takes_what_is_dropped},
         {"welcomes by the model", welcomes_by_the_model},
     };
-    chat_begin(&argc, &argv);
+    chat_begin();
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }

@@ -109,6 +109,6 @@ int main(int argc, char **argv)
         {"waits quietly", waits_quietly},
         {"streams without stalls", streams_without_stalls},
     };
-    chat_begin(&argc, &argv);
+    chat_begin();
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }

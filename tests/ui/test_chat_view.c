@@ -303,6 +303,6 @@ int main(int argc, char **argv)
         {"comes back to the place", comes_back_to_the_place},
         {"wraps code as the settings say", wraps_code_as_the_settings_say},
     };
-    chat_begin(&argc, &argv);
+    chat_begin();
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }

@@ -1,7 +1,7 @@
 /* The worker over Ember, the real model that comes with Hearth: what it says is what a session of
  * the engine says, news come at the pace they should, and a stop stops. */
 #include "worker/job_stream.h"
-#include "worker.h"
+#include "common.h"
 
 /* ---- what the engine says by itself ---------------------------------------------------------- */
 

@@ -3,7 +3,7 @@
 #include <engine.h>
 #include <unistd.h>
 
-#include "worker.h"
+#include "common.h"
 
 #define VECTORS TEST_VECTORS "/"
 #define MIB ((uint64_t)1 << 20)

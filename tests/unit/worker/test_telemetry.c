@@ -2,7 +2,7 @@
 #include <engine.h>
 
 #include "telemetry.h"
-#include "worker.h"
+#include "common.h"
 
 typedef struct {
     int sampled, rated, host;
