@@ -150,7 +150,7 @@ static GPtrArray *tasks_new(void) { return g_ptr_array_new_with_free_func(g_obje
 static void written(GObject *file, GAsyncResult *result, void *data)
 {
     g_autoptr(GSettings) owner = data;
-    Keeper *k = g_object_get_data(data, KEEPER);
+    Keeper *k = g_object_get_data(G_OBJECT(owner), KEEPER);
     g_autoptr(GPtrArray) done = g_steal_pointer(&k->in_write);
     g_file_replace_contents_finish(G_FILE(file), result, NULL, NULL);
     k->writing = false;

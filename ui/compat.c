@@ -64,6 +64,7 @@ static void on_file_response(GtkFileChooserNative *native, int response, gpointe
 {
     Ask *ask = data;
     g_autoptr(GtkFileChooserNative) hold = g_object_ref(native);
+    (void)hold;
     GtkWindow *parent = gtk_native_dialog_get_transient_for(GTK_NATIVE_DIALOG(native));
     g_autoptr(GFile) file = NULL;
     if (response == GTK_RESPONSE_ACCEPT) file = gtk_file_chooser_get_file(GTK_FILE_CHOOSER(native));

@@ -144,6 +144,7 @@ void hearth_asking_settle(HearthConversation *c)
 {
     if (!c->job || !c->history) return;
     g_autoptr(HearthConversation) alive = g_object_ref(c);
+    (void)alive; /* for its end alone */
     GString *content = hearth_message_edit_content(c->running);
     GString *thinking = hearth_message_edit_thinking(c->running);
     size_t had = content->len, had_thinking = thinking->len;

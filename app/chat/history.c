@@ -62,6 +62,7 @@ static void put_in(HearthHistory *h, HearthConversation *c)
 void hearth_history_placed(HearthHistory *h, HearthConversation *c)
 {
     g_autoptr(HearthConversation) alive = g_object_ref(c);
+    (void)alive; /* for its end alone */
     guint at;
     if (c == h->fresh) {
         g_clear_object(&h->fresh);
@@ -95,6 +96,7 @@ void hearth_history_delete(HearthHistory *h, HearthConversation *c)
     guint at;
     if (!g_ptr_array_find(h->list, c, &at)) return;
     g_autoptr(HearthConversation) alive = g_object_ref(c);
+    (void)alive; /* for its end alone */
     hearth_conversation_stop(c);
     hearth_store_delete(h->store, HEARTH_TABLE_CONVERSATION, hearth_conversation_get_id(c));
     take_out(h, at);

@@ -102,9 +102,11 @@ HearthPersona *hearth_named_persona_new(gint64 id, const char *name, const char 
 
 void hearth_named_persona_set(HearthPersona *persona, const char *name, const char *prompt)
 {
-    g_autofree char *old_name = persona->name, *old_prompt = persona->prompt;
+    char *old_name = persona->name, *old_prompt = persona->prompt; /* may be what is set */
     persona->name = g_strdup(name);
     persona->prompt = g_strdup(prompt);
+    g_free(old_name);
+    g_free(old_prompt);
     g_object_notify(G_OBJECT(persona), "name");
     g_object_notify(G_OBJECT(persona), "prompt");
 }
