@@ -230,6 +230,7 @@ typedef struct {
 static void free_count(void *data)
 {
     Count *count = data;
+    hearth_acquire(count);
     hearth_thread_unref(count->thread);
     g_free(count->text);
     g_free(count);
@@ -240,9 +241,10 @@ static void count_tokens(GTask *task, void *source, void *data, GCancellable *ca
     (void)source;
     (void)cancellable;
     Count *count = data;
-    hearth_acquire(task);
+    hearth_acquire(count);
     GError *error = NULL;
     int n = hearth_thread_count(count->thread, count->text, &error);
+    hearth_release(count);
     if (error)
         g_task_return_error(task, error);
     else
@@ -263,7 +265,7 @@ void hearth_worker_count_async(HearthWorker *worker, const char *text, GCancella
     Count *count = g_new(Count, 1);
     *count = (Count){hearth_thread_ref(worker->thread), g_strdup(text)};
     g_task_set_task_data(task, count, free_count);
-    hearth_release(task);
+    hearth_release(count);
     g_task_run_in_thread(task, count_tokens);
 }
 

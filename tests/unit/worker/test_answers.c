@@ -73,7 +73,7 @@ static double cpu_seconds(void)
 /* A fast model makes a thousand tokens a second; the main loop hears of them thirty times. */
 static void streams_at_its_pace(void)
 {
-    enum { TOKENS = 1500 };
+    enum { TOKENS = 400 };
     HearthWorker *worker = worker_new(endless());
     Answer answer;
     RUN_UNTIL(is_ready(worker));
