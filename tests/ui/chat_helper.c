@@ -32,6 +32,10 @@ void chat_begin(void)
     adw_init();
     /* Pictures and places do not wait for animations; the tests that want them turn them on. */
     g_object_set(gtk_settings_get_default(), "gtk-enable-animations", FALSE, NULL);
+    const char *mode = getenv("TEST_SHOTS_MODE");
+    if (!g_strcmp0(mode, "rtl")) gtk_widget_set_default_direction(GTK_TEXT_DIR_RTL);
+    if (!g_strcmp0(mode, "large"))
+        g_object_set(gtk_settings_get_default(), "gtk-xft-dpi", 96 * 1024 * 3 / 2, NULL);
     add_style("chat");
     add_style("markdown");
     gtk_icon_theme_add_resource_path(gtk_icon_theme_get_for_display(gdk_display_get_default()),

@@ -1,5 +1,6 @@
 /* A window with a HearthChatView over the real application, with the fake worker in it, and a way
- * to act and look like a person. With TEST_SHOTS=FOLDER each shot is written there as a picture. */
+ * to act and look like a person. With TEST_SHOTS=FOLDER each shot is written there as a picture
+ * (TEST_SHOTS_SIZE=WIDTHxHEIGHT, TEST_SHOTS_MODE=rtl or large). */
 #ifndef CHAT_HELPER_H
 #define CHAT_HELPER_H
 

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "chat_helper.h"
+#include "chat/message/view.h"
 #include "chat/transcript.h"
 
 #define LONG_ANSWER                                                                                \
@@ -196,6 +197,13 @@ static void opens_long_conversations_at_once(void)
     chat_room_close(&room);
 }
 
+static GtkWidget *first_in_view(void)
+{
+    GtkWidget *row = gtk_widget_get_first_child(chat_find(room.view, "HearthChatColumn", NULL));
+    while (row && chat_row_top(&room, row) < 0) row = gtk_widget_get_next_sibling(row);
+    return row;
+}
+
 /* Scrolling up through the messages: what was in view is where the scrolling put it, to the pixel,
  * however many rows come above and go below. */
 static void keeps_its_place_while_rows_come_and_go(void)
@@ -206,11 +214,7 @@ static void keeps_its_place_while_rows_come_and_go(void)
     GtkAdjustment *scroll = chat_scroll_of(&room);
     guint most = 0;
     for (int i = 0; i < 120; i++) {
-        GtkWidget *column = chat_find(room.view, "HearthChatColumn", NULL);
-        GtkWidget *seen = NULL;
-        for (GtkWidget *row = gtk_widget_get_first_child(column); row && !seen;
-             row = gtk_widget_get_next_sibling(row))
-            if (chat_row_top(&room, row) >= 0) seen = row;
+        GtkWidget *seen = first_in_view();
         double before = chat_row_top(&room, seen), value = gtk_adjustment_get_value(scroll);
         int by = test_range(40, 400);
         if (i > 80) by = -by;
@@ -263,15 +267,15 @@ static void comes_back_to_the_place(void)
     chat_room_show(&room);
     chat_spin(200);
     for (int i = 0; i < 4; i++) press(GDK_KEY_Page_Up);
-    GtkWidget *row = chat_row(&room, 181);
-    CHECK(row != NULL);
-    double top = row ? chat_row_top(&room, row) : 0;
+    GtkWidget *row = first_in_view();
+    gint64 id = hearth_message_get_id(hearth_message_view_get_message(HEARTH_MESSAGE_VIEW(row)));
+    double top = chat_row_top(&room, row);
     hearth_chat_view_set_conversation(HEARTH_CHAT_VIEW(room.view),
                                       hearth_history_new_conversation(room.history, 0));
     chat_spin(50);
     chat_room_show(&room);
     chat_spin(200);
-    CHAT_WAIT((row = chat_row(&room, 181)) && chat_row_top(&room, row) == top);
+    CHAT_WAIT((row = chat_row(&room, id)) && chat_row_top(&room, row) == top);
     CHECK_MSG(row && chat_row_top(&room, row) == top, "at %g, not %g",
               row ? chat_row_top(&room, row) : -1, top);
     chat_room_close(&room);

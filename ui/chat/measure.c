@@ -10,11 +10,13 @@ int hearth_chat_measure_column(GtkWidget *widget)
     return dpi > USUAL_DPI ? (int)((double)COLUMN * dpi / USUAL_DPI) : COLUMN;
 }
 
-int hearth_chat_measure_line(GtkWidget *widget)
+/* Of a text, since the font's metrics say other than its lines have. */
+int hearth_chat_measure_lines(GtkWidget *widget, int lines)
 {
-    PangoFontMetrics *metrics =
-        pango_context_get_metrics(gtk_widget_get_pango_context(widget), NULL, NULL);
-    int height = PANGO_PIXELS_CEIL(pango_font_metrics_get_height(metrics));
-    pango_font_metrics_unref(metrics);
+    g_autoptr(GString) text = g_string_new("X");
+    for (int i = 1; i < lines; i++) g_string_append(text, "\nX");
+    g_autoptr(PangoLayout) layout = gtk_widget_create_pango_layout(widget, text->str);
+    int height;
+    pango_layout_get_pixel_size(layout, NULL, &height);
     return height;
 }

@@ -8,7 +8,7 @@
  * for as many words. */
 int hearth_chat_measure_column(GtkWidget *widget);
 
-/* How high a line of the widget's text is, px. */
-int hearth_chat_measure_line(GtkWidget *widget);
+/* How high so many lines of the widget's text are, px. */
+int hearth_chat_measure_lines(GtkWidget *widget, int lines);
 
 #endif

@@ -45,7 +45,7 @@ static void laid_out(HearthChatField *self)
 static void fit(HearthChatField *self)
 {
     gtk_scrolled_window_set_max_content_height(GTK_SCROLLED_WINDOW(self->scroller),
-                                               self->lines * hearth_chat_measure_line(self->view) +
+                                               hearth_chat_measure_lines(self->view, self->lines) +
                                                    2 * MARGIN);
 }
 

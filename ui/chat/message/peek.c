@@ -3,7 +3,8 @@
 #include "../measure.h"
 
 #define LINES 3
-#define TAIL 700 /* bytes of text: more than three lines of it, even wide ones */
+#define DESCENDERS 2 /* px of the line above that would be seen */
+#define TAIL 700     /* bytes of text: more than three lines of it, even wide ones */
 
 struct _HearthMessagePeek {
     GtkWidget parent_instance;
@@ -20,7 +21,8 @@ static void measure(GtkWidget *widget, GtkOrientation orientation, int for_size,
     gtk_widget_measure(label, orientation, for_size, ret_min, ret_natural, NULL, NULL);
     *ret_min_baseline = *ret_natural_baseline = -1;
     if (orientation == GTK_ORIENTATION_VERTICAL)
-        *ret_min = *ret_natural = MIN(*ret_min, LINES * hearth_chat_measure_line(label));
+        *ret_min = *ret_natural =
+            MIN(*ret_min, hearth_chat_measure_lines(label, LINES) - DESCENDERS);
 }
 
 static void size_allocate(GtkWidget *widget, int width, int height, int baseline G_GNUC_UNUSED)

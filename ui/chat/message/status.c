@@ -192,6 +192,7 @@ static void hearth_message_status_init(HearthMessageStatus *self)
     self->text = gtk_label_new(NULL);
     gtk_label_set_wrap(GTK_LABEL(self->text), TRUE);
     gtk_label_set_wrap_mode(GTK_LABEL(self->text), PANGO_WRAP_WORD_CHAR);
+    gtk_label_set_natural_wrap_mode(GTK_LABEL(self->text), GTK_NATURAL_WRAP_NONE);
     gtk_label_set_xalign(GTK_LABEL(self->text), 0);
     gtk_widget_add_css_class(self->text, "numeric");
     self->button = gtk_button_new();
