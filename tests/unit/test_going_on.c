@@ -171,7 +171,7 @@ static void goes_on_with_its_own_template(void)
     EngError err = {0};
     EngModel *m = eng_model_open(EMBER, NULL, &err);
     CHECK_MSG(m, "%s", err.message);
-    for (int k = 1; m && k < 30; k += 4) {
+    for (int k = 1; m && k < 30; k += 7) {
         check_stopped(m, asked, k, true);
         check_stopped(m, asked, k, false);
     }
@@ -183,7 +183,7 @@ static void goes_on_inside_a_character(void)
 {
     EngMessage chinese = {.role = "user", .content = "什么是混合专家模型？"};
     EngModel *m = eng_model_open(EMBER, NULL, NULL);
-    for (int k = 1; m && k < 40; k++) check_stopped(m, chinese, k, true);
+    for (int k = 1; m && k < 40; k += 3) check_stopped(m, chinese, k, true);
     eng_model_free(m);
 }
 
