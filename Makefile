@@ -3,6 +3,7 @@
 #   make run [ARGS="…"]   installs what is missing, builds, and opens the window; with no display the
 #                         conversation is in the terminal (ARGS are then those of hearth-cli chat)
 #   make check            every test suite; ends with "N passed, N failed, N skipped"
+#   make check-window     drives the real window like a person; takes a quarter of an hour
 #   make check-newest     compiles with Debian 13's libraries, deprecations being errors (root)
 #   make fuzz [SECONDS=N] each libFuzzer program for N seconds (600), from the committed corpus
 #   make bench            speed beside llama.cpp's, and the share of this machine's limits
@@ -17,7 +18,7 @@ SECONDS := 600
 PROGRAMS := ui/hearth app/cli/hearth-cli data/gschemas.compiled hearth-gmo
 ARGS :=
 
-.PHONY: run build check check-newest fuzz bench clean
+.PHONY: run build check check-window check-newest fuzz bench clean
 
 run: build
 	@exec $(BUILD)/ui/hearth $(ARGS)
@@ -30,6 +31,10 @@ build:
 check:
 	@packaging/linux/install-deps build test
 	@tests/run
+
+check-window: build
+	@packaging/linux/install-deps build test
+	@meson test -C $(BUILD) --no-rebuild --suite drive
 
 check-newest:
 	@packaging/linux/install-deps newest

@@ -9,6 +9,7 @@
 
 #include "app.h"
 #include "attention.h"
+#include "trace.h"
 #include "window/shortcuts.h"
 #include "window/window.h"
 
@@ -83,6 +84,7 @@ static HearthWindow *present_window(HearthApplication *self)
     HearthWindow *window = get_window(self);
     if (!window) window = hearth_window_new(GTK_APPLICATION(self), self->app);
     gtk_window_present(GTK_WINDOW(window));
+    if (!self->started) hearth_trace_frame(GTK_WIDGET(window), "window");
     g_idle_add_full(G_PRIORITY_LOW, start_model, g_object_ref(self), g_object_unref);
     return window;
 }

@@ -291,9 +291,12 @@ void hearth_compat_preferences_present(GtkWidget *preferences, GtkWindow *parent
 
 #else
 
+/* Wide enough for four pages in a row: libadwaita 1.2 warns at the end of a window whose page was
+ * chosen in the narrow switcher. */
 GtkWidget *hearth_compat_preferences_new(void)
 {
-    return g_object_new(ADW_TYPE_PREFERENCES_WINDOW, "search-enabled", true, "modal", true, NULL);
+    return g_object_new(ADW_TYPE_PREFERENCES_WINDOW, "search-enabled", true, "modal", true,
+                        "default-width", 740, "default-height", 640, NULL);
 }
 
 void hearth_compat_preferences_add(GtkWidget *preferences, AdwPreferencesPage *page)

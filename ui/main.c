@@ -4,6 +4,7 @@
 
 #include "application.h"
 #include "cli/main.h"
+#include "trace.h"
 
 /* `hearth FILE` in a terminal is `hearth-cli chat -m FILE`; other arguments are that command's. */
 static int talk_in_terminal(int argc, char **argv)
@@ -39,6 +40,7 @@ int main(int argc, char **argv)
                         "here in the terminal.\n");
         return talk_in_terminal(argc, argv);
     }
+    hearth_trace_init();
     g_autoptr(HearthApplication) application = hearth_application_new();
     return g_application_run(G_APPLICATION(application), argc, argv);
 }

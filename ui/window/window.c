@@ -5,6 +5,7 @@
 #include "chat/chat_view.h"
 #include "compat.h"
 #include "models/model_button.h"
+#include "trace.h"
 #include "window/menus.h"
 #include "window/sidebar/row.h"
 #include "window/shortcuts.h"
@@ -61,6 +62,12 @@ void hearth_window_open(HearthWindow *self, HearthConversation *conversation, gi
         hearth_split_set_show_sidebar(HEARTH_SPLIT(self->split), false);
 }
 
+static void on_loaded(HearthWindow *self)
+{
+    if (hearth_conversation_is_loaded(self->conversation))
+        hearth_trace_frame(GTK_WIDGET(self), "conversation");
+}
+
 static void open_awaited(HearthWindow *self)
 {
     HearthHistory *history = hearth_app_get_history(self->app);
@@ -113,6 +120,22 @@ static void on_opened(HearthWindow *self, HearthConversation *conversation, gint
 /* To write to it. */
 static void on_activated(HearthWindow *self) { gtk_widget_grab_focus(GTK_WIDGET(self->view)); }
 
+/* The focus goes back to where it was; but a row may have left the list meanwhile, and then it would
+ * stay in the closed menu, where no key is heard. */
+static gboolean mend_focus(gpointer data)
+{
+    HearthWindow *self = data;
+    GtkWidget *focus = gtk_window_get_focus(GTK_WINDOW(self));
+    if ((!focus || !gtk_widget_get_mapped(focus)) && self->view)
+        gtk_widget_grab_focus(GTK_WIDGET(self->view));
+    return G_SOURCE_REMOVE;
+}
+
+static void on_menu_closed(HearthWindow *self)
+{
+    g_idle_add_full(G_PRIORITY_DEFAULT_IDLE, mend_focus, g_object_ref(self), g_object_unref);
+}
+
 static void on_menu_opens(GtkMenuButton *button, gpointer data)
 {
     HearthWindow *self = data;
@@ -120,6 +143,8 @@ static void on_menu_opens(GtkMenuButton *button, gpointer data)
     g_autoptr(GMenuModel) menu =
         hearth_menus_new_conversation(hearth_app_get_history(self->app), self->conversation, true);
     gtk_menu_button_set_menu_model(button, menu);
+    g_signal_connect_object(gtk_menu_button_get_popover(button), "closed",
+                            G_CALLBACK(on_menu_closed), self, G_CONNECT_SWAPPED);
 }
 
 void hearth_window_escape(HearthWindow *self)
@@ -310,6 +335,8 @@ static void hearth_window_init(HearthWindow *self)
     adw_bin_set_child(ADW_BIN(self->notices), self->notice);
     self->of_conversation = g_signal_group_new(HEARTH_TYPE_CONVERSATION);
     g_signal_group_connect_swapped(self->of_conversation, "notify::title", G_CALLBACK(show_title),
+                                   self);
+    g_signal_group_connect_swapped(self->of_conversation, "notify::loaded", G_CALLBACK(on_loaded),
                                    self);
     gtk_menu_button_set_create_popup_func(GTK_MENU_BUTTON(self->menu_button), on_menu_opens, self,
                                           NULL);
