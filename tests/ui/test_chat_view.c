@@ -171,7 +171,9 @@ static void opens_long_conversations_at_once(void)
     double begun = main_seconds(), ms = chat_room_show(&room);
     double computed = 1000 * (main_seconds() - begun);
     printf("# 10,000 messages: %.0f ms, of which the main thread computed %.0f\n", ms, computed);
+#if !defined(__SANITIZE_ADDRESS__)
     CHECK(computed < 500); /* the benches hold it to less */
+#endif
     CHECK(rows() <= 12);
     chat_spin(300);
     printf("# %u rows after a while\n", rows());

@@ -290,6 +290,13 @@ static bool is_idle(void *conversation) { return !hearth_conversation_is_busy(co
 
 static bool speed_is_zero(void *label) { return has_text(label, "0.0 tok/s"); }
 
+static bool is_filled(void *bar) { return gtk_level_bar_get_value(GTK_LEVEL_BAR(bar)) > 0; }
+
+static bool says_ready(void *strip)
+{
+    return world_find(strip, GTK_TYPE_LABEL, has_text, "Model ready") != NULL;
+}
+
 static void strip_shows(void)
 {
     World *w = world_new();
@@ -319,8 +326,8 @@ static void strip_shows(void)
     hearth_conversation_send(conversation, "What is Hearth?");
     CHECK(hearth_conversation_is_busy(conversation));
     CHECK(world_wait(is_idle, conversation));
-    CHECK(gtk_level_bar_get_value(GTK_LEVEL_BAR(context)) > 0);
-    CHECK(world_find(strip, GTK_TYPE_LABEL, has_text, "Model ready"));
+    CHECK(world_wait(says_ready, strip)); /* the worker tells a moment after the answer's end */
+    CHECK(world_wait(is_filled, context));
     double rates[16];
     CHECK(hearth_telemetry_get_rates(w->telemetry, rates, 16) > 0);
     GtkWidget *speed = world_find(strip, GTK_TYPE_LABEL, has_name, "Speed");
