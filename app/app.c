@@ -94,6 +94,7 @@ void hearth_app_open_model(HearthApp *app, const char *path)
      */
     if (*path) {
         app->noting++;
+        hearth_worker_expect(app->worker, path);
         hearth_settings_save_async(app->settings, loading_noted, g_object_ref(app));
     } else if (!app->noting) {
         load(app);

@@ -214,6 +214,9 @@ static void hearth_application_startup(GApplication *application)
     GSettings *settings = hearth_app_get_settings(self->app);
     g_signal_connect(settings, "changed::color-scheme", G_CALLBACK(on_color_scheme), NULL);
     on_color_scheme(settings, "color-scheme");
+    /* The window is there before the loading begins: what is asked in between waits for it. */
+    g_autofree char *last = g_settings_get_string(settings, "last-model");
+    hearth_worker_expect(hearth_app_get_worker(self->app), last);
     self->attention = hearth_attention_new(GTK_APPLICATION(self), self->app);
     end_by_signals(application);
 }

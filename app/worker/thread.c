@@ -34,8 +34,9 @@ struct HearthThread {
     GQueue tasks; /* of Task */
     HearthReport report;
     EngModel *model;
-    int users; /* threads that count tokens with it */
-    int flag;  /* atomic: the running step is to be left off */
+    int users;    /* threads that count tokens with it */
+    bool expects; /* a wish for a model is about to come: answers wait for it */
+    int flag;     /* atomic: the running step is to be left off */
 
     /* The thread's own. */
     guint serial; /* of the wish that was fulfilled */
@@ -277,7 +278,7 @@ static bool next(HearthThread *t, Wish *ret_wish, Task **ret_task)
     *ret_task = NULL;
     *ret_wish = (Wish){0};
     hearth_lock(&t->lock);
-    while (!t->quit && t->wish.serial == t->serial && g_queue_is_empty(&t->tasks))
+    while (!t->quit && t->wish.serial == t->serial && (t->expects || g_queue_is_empty(&t->tasks)))
         hearth_wait(&t->changed, &t->lock);
     bool quit = t->quit;
     if (!quit && t->wish.serial != t->serial) {
@@ -361,10 +362,18 @@ static guint wish_for(HearthThread *t, bool load, const char *path, int threads)
     g_free(t->wish.path);
     t->wish = (Wish){t->wish.serial + 1, load, g_strdup(path), threads};
     guint serial = t->wish.serial;
+    t->expects = false;
     g_atomic_int_set(&t->flag, 1);
     g_cond_broadcast(&t->changed);
     hearth_unlock(&t->lock);
     return serial;
+}
+
+void hearth_thread_expect(HearthThread *thread)
+{
+    hearth_lock(&thread->lock);
+    thread->expects = true;
+    hearth_unlock(&thread->lock);
 }
 
 guint hearth_thread_load(HearthThread *thread, const char *path, int threads)

@@ -177,6 +177,15 @@ static void show_wish(HearthWorker *worker, HearthModelState state, const char *
     g_object_thaw_notify(G_OBJECT(worker));
 }
 
+void hearth_worker_expect(HearthWorker *worker, const char *path)
+{
+    if (!worker->thread) return;
+    g_autofree char *copy = g_strdup(path ? path : "");
+    hearth_thread_expect(worker->thread);
+    worker->serial++; /* of the wish to come: what is said of the model before is no news */
+    show_wish(worker, HEARTH_MODEL_LOADING, copy);
+}
+
 void hearth_worker_load(HearthWorker *worker, const char *path, int threads)
 {
     if (!worker->thread) return;

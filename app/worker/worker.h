@@ -39,6 +39,10 @@ HearthWorker *hearth_worker_new(void);
  * for at most one token or prefill chunk. Idempotent. */
 void hearth_worker_close(HearthWorker *worker);
 
+/* A model will be loaded in a moment: until hearth_worker_load() or _unload(), which must follow,
+ * the state is LOADING and answers wait. */
+void hearth_worker_expect(HearthWorker *worker, const char *path);
+
 /* `path` NULL or "": the built-in model. threads 0 = one per physical core. */
 void hearth_worker_load(HearthWorker *worker, const char *path, int threads);
 void hearth_worker_unload(HearthWorker *worker); /* also cancels a load */

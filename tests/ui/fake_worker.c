@@ -87,6 +87,12 @@ static void hearth_worker_init(HearthWorker *self) { (void)self; }
 HearthWorker *hearth_worker_new(void) { return g_object_new(HEARTH_TYPE_WORKER, NULL); }
 void hearth_worker_close(HearthWorker *worker) { (void)worker; }
 
+void hearth_worker_expect(HearthWorker *worker, const char *path)
+{
+    (void)worker;
+    (void)path;
+}
+
 void hearth_worker_load(HearthWorker *worker, const char *path, int threads)
 {
     (void)threads;

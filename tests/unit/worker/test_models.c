@@ -132,6 +132,41 @@ static void cancels_a_load(void)
 }
 
 /* A stop while the model loads ends the answer; the loading goes on. */
+/* As at the start of the program, whose window is there before the loading begins. */
+static void waits_for_a_model_to_come(void)
+{
+    HearthWorker *worker = hearth_worker_new();
+    Answer answer, stopped;
+    hearth_worker_expect(worker, NULL);
+    CHECK_INT(state_of(worker), HEARTH_MODEL_LOADING);
+    answer_begin(&answer, worker, request_new("What is Hearth?", 4));
+    answer_begin(&stopped, worker, request_new("What is Hearth?", 4));
+    CHECK_INT(hearth_job_get_state(answer.job), HEARTH_STATE_LOADING);
+    hearth_job_stop(stopped.job);
+    RUN_UNTIL(stopped.ended);
+    run_for(50);
+    CHECK(!answer.ended);
+    hearth_worker_load(worker, NULL, 0);
+    RUN_UNTIL(answer.ended);
+    CHECK_INT(hearth_job_get_state(answer.job), HEARTH_STATE_LENGTH);
+    answer_clear(&answer);
+    /* It need not come, and all may end before it does. */
+    hearth_worker_expect(worker, NULL);
+    answer_begin(&answer, worker, request_new("What is Hearth?", 4));
+    hearth_worker_unload(worker);
+    RUN_UNTIL(answer.ended);
+    CHECK_INT(hearth_job_get_state(answer.job), HEARTH_STATE_FAILED);
+    answer_clear(&answer);
+    hearth_worker_expect(worker, NULL);
+    answer_begin(&answer, worker, request_new("What is Hearth?", 4));
+    hearth_worker_close(worker);
+    CHECK(answer.ended);
+    CHECK_INT(hearth_job_get_state(answer.job), HEARTH_STATE_STOPPED);
+    answer_clear(&answer);
+    answer_clear(&stopped);
+    worker_free(worker);
+}
+
 static void stops_an_answer_that_waits(void)
 {
     char *path = large_file(600);
@@ -322,6 +357,7 @@ int main(int argc, char **argv)
     static const Test tests[] = {
         {"gives memory back", gives_memory_back},
         {"cancels a load", cancels_a_load},
+        {"waits for a model to come", waits_for_a_model_to_come},
         {"stops an answer that waits", stops_an_answer_that_waits},
         {"refuses what is no model", refuses_what_is_no_model},
         {"refuses a projector", refuses_a_projector},
