@@ -74,10 +74,11 @@ static void open_awaited(HearthWindow *self)
     HearthConversation *conversation = NULL;
     if (!hearth_history_is_ready(history)) return;
     if (!self->awaits_new) conversation = hearth_history_find(history, self->awaited);
-    bool fresh = !conversation;
+    bool fresh = !conversation, first = !self->conversation;
     if (fresh) conversation = hearth_history_new_conversation(history, self->awaited_folder);
     hearth_window_open(self, conversation, 0);
-    if (fresh || !gtk_window_get_focus(GTK_WINDOW(self)))
+    /* At the start GTK has put the focus somewhere by now. */
+    if (fresh || first || !gtk_window_get_focus(GTK_WINDOW(self)))
         gtk_widget_grab_focus(GTK_WIDGET(self->view));
 }
 
@@ -120,8 +121,8 @@ static void on_opened(HearthWindow *self, HearthConversation *conversation, gint
 /* To write to it. */
 static void on_activated(HearthWindow *self) { gtk_widget_grab_focus(GTK_WIDGET(self->view)); }
 
-/* The focus goes back to where it was; but a row may have left the list meanwhile, and then it would
- * stay in the closed menu, where no key is heard. */
+/* The focus goes back to where it was; but a row may have left the list meanwhile, and then it
+ * would stay in the closed menu, where no key is heard. */
 static gboolean mend_focus(gpointer data)
 {
     HearthWindow *self = data;
