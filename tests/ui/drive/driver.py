@@ -54,8 +54,10 @@ def xdotool(*args):
 class Hearth(Node):
     """The running program; a Node whose children are its windows."""
 
-    def __init__(self, *args, data=None, env=None, size=None, settings=None, focus=True):
+    def __init__(self, *args, data=None, env=None, size=None, settings=None, focus=True,
+                 program=HEARTH):
         desktop.start()
+        self.program = program
         self.data = data or tempfile.mkdtemp(prefix="data-", dir=desktop.folder)
         self.args, self.env, self.process, self.owner = args, env or {}, None, None
         self.app, self.wait, self.xdotool = self, wait, xdotool
@@ -96,7 +98,7 @@ class Hearth(Node):
     def spawn(self, *args, stdin=subprocess.DEVNULL, **more):
         """Starts the program with the same data folder; the second one while this one runs."""
         return subprocess.Popen(
-            [HEARTH, *map(str, args)], stdin=stdin, cwd=desktop.folder,
+            [self.program, *map(str, args)], stdin=stdin, cwd=desktop.folder,
             env={**os.environ, "HEARTH_DATA_DIR": self.data, "G_ENABLE_DIAGNOSTIC": "1",
                  **self.env}, **more)
 
@@ -104,6 +106,9 @@ class Hearth(Node):
         self.log = tempfile.NamedTemporaryFile(prefix="log-", dir=desktop.folder, delete=False)
         self.started = time.monotonic()
         self.process = self.spawn(*(args or self.args), stdout=self.log, stderr=self.log)
+        if self.env.get("GTK_A11Y") == "none":
+            self.focus()
+            return
         wait("the program on the bus of assistive technology", self._appear)
         self.wait_for(role="frame")
         self.says_showing = any("showing" in child.states for frame in self.now().children
@@ -170,7 +175,8 @@ class Hearth(Node):
         if kind and self.alive():
             self.shot("failure-" + str(os.getpid()), always=True)
             try:
-                self.dump("# ")
+                if self.owner:
+                    self.dump("# ")
             except (Gone, AssertionError) as gone:
                 print("# gone", gone)
             self.process.kill()
@@ -230,9 +236,10 @@ class Hearth(Node):
         xdotool("type", "--delay", 8, text)
 
     def focused(self):
-        """What has the keyboard's focus, or None."""
-        return next((node for node in self.now().walk() if "focused" in node.states
-                     and node.role not in ("frame", "application")), None)
+        """What has the keyboard's focus, or None. Each window remembers one."""
+        windows = sorted(reversed(self.now().children), key=lambda w: "active" not in w.states)
+        return next((node for window in windows for node in window.walk()
+                     if "focused" in node.states and node.role != "frame"), None)
 
     def shot(self, name, size=None, always=False):
         """A picture of the screen in the folder HEARTH_SHOTS; without it nothing is made."""

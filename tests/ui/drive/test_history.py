@@ -60,6 +60,7 @@ class List(Case):
             app.restart()
             app.conversation("A better name")
             wait("the conversation that was open", lambda: len(app.rows()) == 2)
+            wait("the cursor in the message", lambda: app.focused().name == "Message")
 
     def test_pin(self):
         with self.open(lambda history: history.conversation("Mine", "a", "b")) as app:

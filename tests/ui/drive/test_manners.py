@@ -2,6 +2,7 @@
 import os
 import pty
 import re
+import shutil
 import subprocess
 
 import driver
@@ -37,7 +38,7 @@ def nameless(window):
             continue
         if node.name and not re.match(r"^(Gtk|Adw|Hearth)[A-Z]\w+$", node.name):
             continue
-        if not any(node.role == role and inside(node, name) for role, name in OF_THE_PLATFORM):
+        if node.showing and not any(node.role == role and inside(node, name) for role, name in OF_THE_PLATFORM):
             out.append((node.role, node.name, [n.name for n in iter_up(node)][:5]))
     return out
 
@@ -153,6 +154,21 @@ class Names(Case):
             close(app)
 
 
+def translated_to(language):
+    """The program in a folder of its own, with a translation that is empty: GLib keeps all texts and
+    the direction as they are where a program has no translation."""
+    folder = driver.file("moved-" + language)
+    messages = os.path.join(folder, "share/locale", language, "LC_MESSAGES")
+    schemas = os.path.join(folder, "share/glib-2.0/schemas")
+    for path in (messages, schemas, os.path.join(folder, "bin")):
+        os.makedirs(path)
+    shutil.copy(os.path.join(os.path.dirname(driver.HEARTH), "../data/gschemas.compiled"), schemas)
+    header = f'msgid ""\nmsgstr "Language: {language}\\nContent-Type: text/plain; charset=UTF-8\\n"\n'
+    subprocess.run(["msgfmt", "-o", os.path.join(messages, "hearth.mo"), "-"], check=True,
+                   input=header.encode())
+    return shutil.copy(driver.HEARTH, os.path.join(folder, "bin"))
+
+
 class Elsewhere(Case):
     def test_right_to_left(self):
         def x(app, name):
@@ -161,12 +177,14 @@ class Elsewhere(Case):
             app.send("Go")
             app.answered()
             self.assertLess(x(app, "New Conversation"), x(app, "Send"))
-        with Hearth(short(), env={"LANGUAGE": "ar"}) as app:
+        with Hearth(short(), env={"LANGUAGE": "ar"}, program=translated_to("ar")) as app:
             app.send("Go")
             app.answered()
             self.assertGreater(x(app, "New Conversation"), x(app, "Send"))
-            close_preferences = preferences(app)
-            self.assertTrue(close_preferences)
+            self.assertGreater(app.rows()[1].find("Fire", role="label", prefix=True).extents[0], 0)
+            app.shot("right-to-left")
+            app.key("ctrl+comma")
+            wait("the preferences", lambda: len(app.now().children) == 2)
             close(app)
 
     def test_chinese(self):
@@ -180,6 +198,7 @@ class Elsewhere(Case):
     def test_notification_without_a_server(self):
         with Hearth(endless(), settings={"chat/max-tokens": 60}) as app:
             app.send("Go")
+            driver.xdotool("mousemove", driver.desktop.WIDTH - 1, driver.desktop.HEIGHT - 1)
             driver.xdotool("windowfocus", driver.desktop.root_window)
             wait("not in front", lambda: "active" not in app.now().children[0].states)
             wait("the answer", lambda: seed.rows(
