@@ -116,6 +116,7 @@ class Preferences(Case):
             window.wait_for("Gauges", role=("check box", "switch")).click()
             wait("the room that the gauges had", lambda: app.find(
                 "No Conversations").extents[1] > before)
+            close(app)
 
 
 def brightness(app):
