@@ -2,7 +2,7 @@
 
 #include "worker/job_stream.h"
 
-#define CHANGES_PER_SECOND 30
+#define CHANGES_PER_SECOND 15
 
 struct _HearthJob {
     GObject parent;

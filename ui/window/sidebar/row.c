@@ -5,7 +5,7 @@
 struct _HearthRow {
     GtkBox parent_instance;
     HearthItem *item;
-    GtkWidget *arrow, *icon, *title, *snippet, *spinner, *dot, *count;
+    GtkWidget *arrow, *icon, *title, *snippet, *busy, *dot, *count;
     GSignalGroup *of_item, *of_thing; /* thing: the item's conversation or folder */
 };
 
@@ -38,8 +38,7 @@ static void show_conversation(HearthRow *self, HearthConversation *conversation)
         gtk_label_set_text(GTK_LABEL(self->title), title);
     gtk_widget_set_visible(self->icon, hearth_conversation_get_pinned(conversation));
     gtk_image_set_from_icon_name(GTK_IMAGE(self->icon), "view-pin-symbolic");
-    gtk_widget_set_visible(self->spinner, busy);
-    gtk_spinner_set_spinning(GTK_SPINNER(self->spinner), busy);
+    gtk_widget_set_visible(self->busy, busy);
     gtk_widget_set_visible(self->dot, unread);
     tell(self, title,
          busy                                           ? _("An answer is being written")
@@ -95,7 +94,7 @@ static void dress(HearthRow *self, HearthItemKind kind)
     gtk_widget_set_visible(self->count, folder);
     gtk_widget_set_visible(self->icon, false);
     gtk_widget_set_visible(self->dot, false);
-    gtk_widget_set_visible(self->spinner, false);
+    gtk_widget_set_visible(self->busy, false);
     gtk_widget_set_visible(self->snippet, snippet && *snippet);
     gtk_label_set_markup(GTK_LABEL(self->snippet), snippet ? snippet : "");
     if (!folder && gtk_widget_get_parent(GTK_WIDGET(self)))
@@ -109,10 +108,7 @@ void hearth_row_set_item(HearthRow *self, HearthItem *item)
     g_signal_group_set_target(self->of_item, NULL);
     g_signal_group_set_target(self->of_thing, NULL);
     g_set_object(&self->item, item);
-    if (!item) {
-        gtk_spinner_set_spinning(GTK_SPINNER(self->spinner), false);
-        return;
-    }
+    if (!item) return;
     HearthConversation *conversation = hearth_item_get_conversation(item);
     HearthFolder *folder = hearth_item_get_folder(item);
     dress(self, hearth_item_get_kind(item));
@@ -185,7 +181,9 @@ static void hearth_row_init(HearthRow *self)
     gtk_widget_add_css_class(GTK_WIDGET(self), "conversation-row");
     self->arrow = new_image();
     self->icon = new_image();
-    self->spinner = gtk_spinner_new();
+    /* Still: a spinner would draw the whole window 60 times a second for as long as it writes. */
+    self->busy = new_image();
+    gtk_image_set_from_icon_name(GTK_IMAGE(self->busy), "content-loading-symbolic");
     self->dot = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 0);
     self->count = gtk_label_new(NULL);
     gtk_widget_add_css_class(self->icon, "dim-label");
@@ -197,7 +195,7 @@ static void hearth_row_init(HearthRow *self)
     gtk_box_append(box, self->arrow);
     gtk_box_append(box, lines);
     gtk_box_append(box, self->icon);
-    gtk_box_append(box, self->spinner);
+    gtk_box_append(box, self->busy);
     gtk_box_append(box, self->dot);
     gtk_box_append(box, self->count);
     self->title = add_label(lines, NULL);
