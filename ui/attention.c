@@ -2,6 +2,8 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "markdown/model/plain.h"
+
 #define NOTIFICATIONS "org.freedesktop.Notifications"
 #define BODY 160 /* characters of the answer that a notification shows */
 
@@ -29,12 +31,11 @@ static char *beginning_of_answer(HearthConversation *conversation)
     guint n = g_list_model_get_n_items(messages);
     g_autoptr(HearthMessage) last = n ? g_list_model_get_item(messages, n - 1) : NULL;
     if (!last || hearth_message_get_role(last) != HEARTH_ROLE_ASSISTANT) return NULL;
-    const char *text = hearth_message_get_content(last, NULL);
     const char *error = hearth_message_get_error(last);
-    if (error && *error) text = error;
-    if (!text || !*text) return NULL;
-    g_autofree char *brief = g_utf8_substring(text, 0, MIN(g_utf8_strlen(text, -1), BODY));
-    return g_strdelimit(g_steal_pointer(&brief), "\n\t", ' ');
+    if (error && *error) return g_strdup(error);
+    size_t len;
+    const char *text = hearth_message_get_content(last, &len);
+    return len ? hearth_markdown_plain(text, len, BODY) : NULL;
 }
 
 /* A notification that waits for the news whether anybody shows notifications: GLib warns when it
