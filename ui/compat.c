@@ -115,42 +115,6 @@ void hearth_compat_save_file(GtkWindow *parent, const char *title, const char *n
     choose_file(parent, true, title, name, filters, ask_new(G_CALLBACK(done), data, free_data));
 }
 
-/* ---- questions ------------------------------------------------------------------------------- */
-
-static void on_confirm_response(GObject *dialog, const char *response, gpointer data)
-{
-    Ask *ask = data;
-    (void)dialog;
-    ((HearthConfirmFunc)ask->done)(g_str_equal(response, "do"), ask->data);
-}
-
-void hearth_compat_confirm(GtkWindow *parent, const char *heading, const char *body,
-                           const char *action, HearthConfirmFunc done, gpointer data,
-                           GDestroyNotify free_data)
-{
-    Ask *ask = ask_new(G_CALLBACK(done), data, free_data);
-#if ADW_CHECK_VERSION(1, 5, 0)
-    AdwAlertDialog *dialog = ADW_ALERT_DIALOG(adw_alert_dialog_new(heading, body));
-    adw_alert_dialog_add_responses(dialog, "cancel", _("_Cancel"), "do", action, NULL);
-    adw_alert_dialog_set_response_appearance(dialog, "do", ADW_RESPONSE_DESTRUCTIVE);
-    adw_alert_dialog_set_default_response(dialog, "cancel");
-    adw_alert_dialog_set_close_response(dialog, "cancel");
-#else
-    AdwMessageDialog *dialog = ADW_MESSAGE_DIALOG(adw_message_dialog_new(parent, heading, body));
-    adw_message_dialog_add_responses(dialog, "cancel", _("_Cancel"), "do", action, NULL);
-    adw_message_dialog_set_response_appearance(dialog, "do", ADW_RESPONSE_DESTRUCTIVE);
-    adw_message_dialog_set_default_response(dialog, "cancel");
-    adw_message_dialog_set_close_response(dialog, "cancel");
-#endif
-    g_signal_connect_data(dialog, "response", G_CALLBACK(on_confirm_response), ask,
-                          (GClosureNotify)(void (*)(void))ask_free, 0);
-#if ADW_CHECK_VERSION(1, 5, 0)
-    adw_dialog_present(ADW_DIALOG(dialog), GTK_WIDGET(parent));
-#else
-    gtk_window_present(GTK_WINDOW(dialog));
-#endif
-}
-
 /* ---- About ----------------------------------------------------------------------------------- */
 
 #define ABOUT                                                                                      \

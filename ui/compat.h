@@ -22,13 +22,6 @@ void hearth_compat_save_file(GtkWindow *parent, const char *title, const char *n
                              GListModel *filters, HearthFileFunc done, gpointer data,
                              GDestroyNotify free_data);
 
-typedef void (*HearthConfirmFunc)(bool confirmed, gpointer data);
-
-/* `action`: the label of the button that does it, with a mnemonic. Only for what has no undo. */
-void hearth_compat_confirm(GtkWindow *parent, const char *heading, const char *body,
-                           const char *action, HearthConfirmFunc done, gpointer data,
-                           GDestroyNotify free_data);
-
 void hearth_compat_show_about(GtkWindow *parent);
 
 /* A strip above the content; hidden until shown. `clicked` (or NULL): its button, with `data`. */

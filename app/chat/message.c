@@ -152,7 +152,6 @@ HearthRole hearth_message_get_role(HearthMessage *m) { return m->row.role; }
 HearthState hearth_message_get_state(HearthMessage *m) { return m->row.state; }
 const char *hearth_message_get_model(HearthMessage *m) { return m->row.model; }
 const char *hearth_message_get_error(HearthMessage *m) { return m->row.error; }
-gint64 hearth_message_get_created(HearthMessage *m) { return m->row.created; }
 HearthStats hearth_message_get_stats(HearthMessage *m) { return m->row.stats; }
 int hearth_message_get_version(HearthMessage *m) { return m->version; }
 int hearth_message_get_n_versions(HearthMessage *m) { return m->n_versions; }

@@ -24,7 +24,6 @@ const char *hearth_message_get_content(HearthMessage *message, size_t *ret_len);
 const char *hearth_message_get_thinking(HearthMessage *message, size_t *ret_len); /* "" = none */
 const char *hearth_message_get_model(HearthMessage *message);
 const char *hearth_message_get_error(HearthMessage *message); /* "" = none */
-gint64 hearth_message_get_created(HearthMessage *message);
 HearthStats hearth_message_get_stats(HearthMessage *message);
 void hearth_message_get_progress(HearthMessage *message, gint64 *ret_done, gint64 *ret_total,
                                  double *ret_seconds_left);

@@ -54,7 +54,6 @@ HearthSetting *hearth_setting_new(GSettings *own, GSettings *defaults, const cha
     return setting;
 }
 
-const char *hearth_setting_get_key(HearthSetting *setting) { return setting->key; }
 bool hearth_setting_follows(HearthSetting *setting) { return setting->defaults != NULL; }
 
 bool hearth_setting_is_touched(HearthSetting *setting)

@@ -14,7 +14,6 @@ G_DECLARE_FINAL_TYPE(HearthSetting, hearth_setting, HEARTH, SETTING, GObject)
 /* `defaults`: what `own` follows; NULL = the schema. */
 HearthSetting *hearth_setting_new(GSettings *own, GSettings *defaults, const char *key);
 
-const char *hearth_setting_get_key(HearthSetting *setting);
 bool hearth_setting_is_touched(HearthSetting *setting);
 bool hearth_setting_follows(HearthSetting *setting);          /* has `defaults` */
 GVariant *hearth_setting_get_value(HearthSetting *setting);   /* that counts; g_variant_unref() */

@@ -213,11 +213,6 @@ static void hearth_chat_field_init(HearthChatField *self)
 
 /* ---- public -----------------------------------------------------------------------------------*/
 
-GtkTextView *hearth_chat_field_get_view(HearthChatField *field)
-{
-    return GTK_TEXT_VIEW(field->view);
-}
-
 void hearth_chat_field_set_buffer(HearthChatField *field, GtkTextBuffer *buffer)
 {
     if (field->buffer) g_signal_handlers_disconnect_by_data(field->buffer, field);

@@ -17,7 +17,6 @@ G_DECLARE_FINAL_TYPE(HearthChatField, hearth_chat_field, HEARTH, CHAT_FIELD, Gtk
  *   "key" (uint key, GdkModifierType) → boolean   any other key, before the text view: was it used?
  */
 
-GtkTextView *hearth_chat_field_get_view(HearthChatField *field); /* borrowed */
 /* NULL: an empty one. */
 void hearth_chat_field_set_buffer(HearthChatField *field, GtkTextBuffer *buffer);
 char *hearth_chat_field_get_text(HearthChatField *field); /* g_free() */
