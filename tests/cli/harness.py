@@ -170,11 +170,6 @@ class Tap(unittest.TestResult):
             self.blame(test, err)
         super().addSubTest(test, subtest, err)
 
-    def addSubTest(self, test, subtest, err):
-        super().addSubTest(test, subtest, err)
-        if err:
-            self.blame(subtest, err)
-
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
         self.line(True, test, f" # SKIP {reason}")
