@@ -1,4 +1,4 @@
-#include "models/amount.h"
+#include "amount.h"
 
 #include <glib/gi18n-lib.h>
 #include <math.h>
@@ -34,12 +34,26 @@ char *hearth_amount_speed(double bytes_per_second)
 
 char *hearth_amount_rate(double tokens_per_second)
 {
+    g_autofree char *number = tokens_per_second < 99.95
+                                  ? hearth_amount_decimal(tokens_per_second)
+                                  : hearth_amount_count((gint64)(tokens_per_second + 0.5));
     /* Translators: tokens per second */
-    return g_strdup_printf(_("%.1f tok/s"), tokens_per_second);
+    return g_strdup_printf(_("%s tok/s"), number);
 }
 
-/* The C library's %'d knows no separator here: numbers stay in the C locale for the sake of chat
- * templates. */
+/* LC_NUMERIC is "C" for the sake of the engine (main.c): printf knows neither separator nor point,
+ * the translations do. */
+char *hearth_amount_decimal(double n)
+{
+    char digits[32];
+    g_ascii_formatd(digits, sizeof(digits), "%.1f", n);
+    char *point = strchr(digits, '.');
+    if (!point) return g_strdup(digits);
+    *point = '\0';
+    /* Translators: what stands before tenths, as in 9.8 */
+    return g_strconcat(digits, C_("decimal point", "."), point + 1, NULL);
+}
+
 char *hearth_amount_count(gint64 n)
 {
     g_autofree char *digits = g_strdup_printf("%" G_GUINT64_FORMAT, (guint64)(n < 0 ? -n : n));
@@ -72,7 +86,7 @@ char *hearth_amount_parameters(uint64_t n)
     if (n < 1000) return hearth_amount_count((gint64)n);
     double x = (double)n / (n >= 999950000 ? 1e9 : n >= 999950 ? 1e6 : 1e3);
     bool whole = x >= 99.95 || fabs(x - round(x)) < 0.05;
-    g_autofree char *text = g_strdup_printf("%.*f", whole ? 0 : 1, x);
+    g_autofree char *text = whole ? g_strdup_printf("%.0f", x) : hearth_amount_decimal(x);
     /* Translators: thousands, millions and billions of a model's parameters, as in its name */
     return g_strdup_printf(n >= 999950000 ? _("%sB") : n >= 999950 ? _("%sM") : _("%sK"), text);
 }

@@ -10,7 +10,7 @@
 #include "hardware/host_lines.h"
 #include "hardware/report.h"
 #include "hardware/stacked_bar.h"
-#include "models/amount.h"
+#include "amount.h"
 #include "models/ember.h"
 #include "models/model_button.h"
 #include "models/model_menu.h"

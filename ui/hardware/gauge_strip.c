@@ -5,7 +5,7 @@
 #include "hardware/graph.h"
 #include "hardware/host_lines.h"
 #include "hardware/watch.h"
-#include "models/amount.h"
+#include "amount.h"
 #include "models/model_name.h"
 
 #define RATES 100 /* of the sparkline: 20 seconds of answering */

@@ -8,7 +8,7 @@
 #include "hardware/report.h"
 #include "hardware/residency.h"
 #include "hardware/watch.h"
-#include "models/amount.h"
+#include "amount.h"
 
 struct _HearthHardwareWindow {
     AdwWindow parent;

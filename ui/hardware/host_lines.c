@@ -3,7 +3,7 @@
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
-#include "models/amount.h"
+#include "amount.h"
 
 static void line_free(gpointer data)
 {

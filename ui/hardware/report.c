@@ -5,7 +5,7 @@
 
 #include "hardware/host_lines.h"
 #include "hardware/residency.h"
-#include "models/amount.h"
+#include "amount.h"
 #include "models/model_name.h"
 
 static void add(GString *text, const char *name, const char *value)

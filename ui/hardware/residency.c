@@ -3,7 +3,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "hardware/stacked_bar.h"
-#include "models/amount.h"
+#include "amount.h"
 
 struct _HearthResidency {
     AdwBin parent;

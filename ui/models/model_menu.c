@@ -2,7 +2,7 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "models/amount.h"
+#include "amount.h"
 #include "models/model_name.h"
 #include "models/model_row.h"
 

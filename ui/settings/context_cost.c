@@ -3,7 +3,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "hardware/watch.h"
-#include "models/amount.h"
+#include "amount.h"
 #include "settings/setting.h"
 
 #define AUTOMATIC_CONTEXT 4096 /* the engine's choice, when the model was trained with more */

@@ -2,7 +2,7 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "../number.h"
+#include "amount.h"
 
 #define DELAY 250 /* ms */
 
@@ -22,10 +22,9 @@ static void show(HearthChatCounter *c)
     if (c->n < 0) return;
     int used = 0, size = 0;
     g_object_get(c->worker, "context-used", &used, "context-size", &size, NULL);
-    g_autofree char *n = hearth_number(c->n);
-    g_autofree char *text = g_strdup_printf(ngettext("%s token", "%s tokens", c->n), n);
+    g_autofree char *text = hearth_amount_tokens(c->n);
     gtk_label_set_text(c->label, text);
-    g_autofree char *used_text = hearth_number(used), *size_text = hearth_number(size);
+    g_autofree char *used_text = hearth_amount_count(used), *size_text = hearth_amount_count(size);
     g_autofree char *tip =
         size > 0 ? g_strdup_printf(_("Context: %s of %s tokens used"), used_text, size_text) : NULL;
     gtk_widget_set_tooltip_text(GTK_WIDGET(c->label), tip);

@@ -3,7 +3,7 @@
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
-#include "../number.h"
+#include "amount.h"
 
 #define FIRST_LINE 200 /* characters */
 
@@ -12,7 +12,7 @@ char *hearth_message_words_duration(double seconds)
     /* Translators: milliseconds */
     if (seconds < 0.0995) return g_strdup_printf(_("%d ms"), MAX(1, (int)(seconds * 1000 + 0.5)));
     if (seconds < 9.95) {
-        g_autofree char *decimal = hearth_number_decimal(seconds);
+        g_autofree char *decimal = hearth_amount_decimal(seconds);
         return g_strdup_printf(_("%s s"), decimal);
     }
     /* Translators: seconds; minutes and seconds; hours and minutes */
@@ -59,14 +59,8 @@ char *hearth_message_words_footer(const HearthStats *stats, HearthState state)
     GString *footer = g_string_new(NULL);
     if (stats->tokens <= 0) return g_string_free(footer, FALSE);
     double rate = stats->decode_s > 0 ? stats->tokens / stats->decode_s : 0;
-    if (rate > 0) {
-        g_autofree char *number =
-            rate < 99.95 ? hearth_number_decimal(rate) : hearth_number((gint64)(rate + 0.5));
-        /* Translators: tokens per second */
-        add_part(footer, g_strdup_printf(_("%s tok/s"), number));
-    }
-    g_autofree char *tokens = hearth_number(stats->tokens);
-    add_part(footer, g_strdup_printf(ngettext("%s token", "%s tokens", stats->tokens), tokens));
+    if (rate > 0) add_part(footer, hearth_amount_rate(rate));
+    add_part(footer, hearth_amount_tokens(stats->tokens));
     if (stats->first_token_s > 0) {
         g_autofree char *time = hearth_message_words_duration(stats->first_token_s);
         add_part(footer, g_strdup_printf(_("first token %s"), time));
@@ -89,7 +83,7 @@ static char *reading(gint64 done, gint64 total, double seconds_left)
 {
     if (total <= 0) return g_strdup(_("Reading the prompt…"));
     int percent = (int)(100.0 * done / total);
-    g_autofree char *n = hearth_number(done), *of = hearth_number(total);
+    g_autofree char *n = hearth_amount_count(done), *of = hearth_amount_count(total);
     g_autofree char *text =
         g_strdup_printf(_("Reading the prompt: %s of %s tokens · %d %%"), n, of, percent);
     if (seconds_left < 0.95) return g_steal_pointer(&text);
@@ -102,7 +96,7 @@ static char *reading(gint64 done, gint64 total, double seconds_left)
 static char *at_length(int tokens)
 {
     if (tokens <= 0) return g_strdup(_("Reached the largest length asked for"));
-    g_autofree char *n = hearth_number(tokens);
+    g_autofree char *n = hearth_amount_count(tokens);
     return g_strdup_printf(
         ngettext("Reached the limit of %s token", "Reached the limit of %s tokens", tokens), n);
 }
