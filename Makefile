@@ -7,6 +7,7 @@
 #   make check-newest     compiles with Debian 13's libraries, deprecations being errors (root)
 #   make fuzz [SECONDS=N] each libFuzzer program for N seconds (600), from the committed corpus
 #   make bench            speed beside llama.cpp's, and the share of this machine's limits
+#   make bench-window     first frame, long conversations, streaming, memory of the window; history
 #   make clean            removes the build folders
 #
 # HEARTH_SHARED names a folder with vocab/ and chat-templates/; when it is unset, ../shared is
@@ -18,7 +19,7 @@ SECONDS := 600
 PROGRAMS := ui/hearth app/cli/hearth-cli data/gschemas.compiled hearth-gmo
 ARGS :=
 
-.PHONY: run build check check-window check-newest fuzz bench clean
+.PHONY: run build check check-window check-newest fuzz bench bench-window clean
 
 run: build
 	@exec $(BUILD)/ui/hearth $(ARGS)
@@ -47,6 +48,12 @@ fuzz:
 bench: build
 	@packaging/linux/install-deps bench
 	@tests/bench/run $(BUILD)/app/cli/hearth-cli
+
+bench-window: build
+	@packaging/linux/install-deps build test
+	@ninja -C $(BUILD) tests/bench/bench-store >&2
+	@/usr/bin/env python3 tests/bench/ui.py $(BUILD)/ui/hearth
+	@$(BUILD)/tests/bench/bench-store
 
 clean:
 	rm -rf $(BUILD) build-*
