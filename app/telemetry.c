@@ -78,8 +78,8 @@ static void probe(GTask *task, void *source, void *data, GCancellable *cancellab
 
 static void on_probed(GObject *source, GAsyncResult *result, void *data)
 {
-    HearthTelemetry *telemetry = HEARTH_TELEMETRY(source);
-    (void)data;
+    g_autoptr(HearthTelemetry) telemetry = data;
+    (void)source;
     telemetry->host = g_task_propagate_pointer(G_TASK(result), NULL);
     hearth_acquire(telemetry->host);
     g_signal_emit(telemetry, host_signal, 0);
@@ -87,7 +87,8 @@ static void on_probed(GObject *source, GAsyncResult *result, void *data)
 
 /* ---- once a second --------------------------------------------------------------------------- */
 
-/* Memory is asked for on a thread: /proc may be slow on a machine that is short of it. */
+/* Memory is asked for on a thread: /proc may be slow on a machine that is short of it. The pool may
+ * be the last to let go of a task: the object, the main thread's, goes with the callback instead. */
 static void ask_usage(GTask *task, void *source, void *data, GCancellable *cancellable)
 {
     (void)source;
@@ -112,8 +113,8 @@ static double mean_rate(HearthTelemetry *telemetry)
 
 static void on_usage(GObject *source, GAsyncResult *result, void *data)
 {
-    HearthTelemetry *telemetry = HEARTH_TELEMETRY(source);
-    (void)data;
+    g_autoptr(HearthTelemetry) telemetry = data;
+    (void)source;
     g_autofree EngUsage *usage = g_task_propagate_pointer(G_TASK(result), NULL);
     hearth_acquire(usage);
     telemetry->sampling = false;
@@ -143,7 +144,7 @@ static gboolean sample(void *data)
     HearthTelemetry *telemetry = data;
     if (telemetry->sampling) return G_SOURCE_CONTINUE;
     telemetry->sampling = true;
-    g_autoptr(GTask) task = g_task_new(telemetry, NULL, on_usage, NULL);
+    g_autoptr(GTask) task = g_task_new(NULL, NULL, on_usage, g_object_ref(telemetry));
     g_task_set_source_tag(task, sample);
     g_task_run_in_thread(task, ask_usage);
     return G_SOURCE_CONTINUE;
@@ -223,7 +224,7 @@ HearthTelemetry *hearth_telemetry_new(HearthWorker *worker)
     telemetry->worker = g_object_ref(worker);
     g_signal_connect_object(worker, "notify::busy", G_CALLBACK(watch_rate), telemetry,
                             G_CONNECT_SWAPPED);
-    g_autoptr(GTask) task = g_task_new(telemetry, NULL, on_probed, NULL);
+    g_autoptr(GTask) task = g_task_new(NULL, NULL, on_probed, g_object_ref(telemetry));
     g_task_set_source_tag(task, hearth_telemetry_new);
     g_task_run_in_thread(task, probe);
     return telemetry;

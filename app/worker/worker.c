@@ -260,6 +260,20 @@ static void count_tokens(GTask *task, void *source, void *data, GCancellable *ca
         g_task_return_int(task, n);
 }
 
+static void on_counted(GObject *source, GAsyncResult *counted, void *data)
+{
+    g_autoptr(GTask) task = data;
+    GError *error = NULL;
+    (void)source;
+    int n = (int)g_task_propagate_int(G_TASK(counted), &error);
+    if (error)
+        g_task_return_error(task, error);
+    else
+        g_task_return_int(task, n);
+}
+
+/* The pool may be the last to let go of a task: the worker, which belongs to the main thread, is
+ * never in one that goes there. */
 void hearth_worker_count_async(HearthWorker *worker, const char *text, GCancellable *cancellable,
                                GAsyncReadyCallback done, void *data)
 {
@@ -273,9 +287,10 @@ void hearth_worker_count_async(HearthWorker *worker, const char *text, GCancella
     }
     Count *count = g_new(Count, 1);
     *count = (Count){hearth_thread_ref(worker->thread), g_strdup(text)};
-    g_task_set_task_data(task, count, free_count);
+    g_autoptr(GTask) counting = g_task_new(NULL, cancellable, on_counted, g_object_ref(task));
+    g_task_set_task_data(counting, count, free_count);
     hearth_release(count);
-    g_task_run_in_thread(task, count_tokens);
+    g_task_run_in_thread(counting, count_tokens);
 }
 
 int hearth_worker_count_finish(HearthWorker *worker, GAsyncResult *result, GError **error)

@@ -75,6 +75,7 @@ static void gives_memory_back(void)
     answer_begin(&answer, worker, babble_new());
     RUN_UNTIL(answer.text->len > 0);
     CHECK(answer.seen & 1u << HEARTH_STATE_LOADING);
+    RUN_UNTIL(is_ready(worker)); /* the model's news and the answer's come each on their own */
     CHECK(progress.total == MIBS * MIB && progress.loaded == progress.total && progress.speed > 0);
     HearthModelInfo *info = hearth_worker_get_info(worker);
     CHECK_STR(info->path, path);
@@ -125,6 +126,7 @@ static void cancels_a_load(void)
     CHECK_INT(state_of(worker), HEARTH_MODEL_LOADING);
     RUN_UNTIL(waiting.ended);
     CHECK_INT(hearth_job_get_state(waiting.job), HEARTH_STATE_LENGTH);
+    RUN_UNTIL(is_ready(worker));
     CHECK(hearth_worker_get_info(worker)->path == NULL);
     answer_clear(&waiting);
     worker_free(worker);
