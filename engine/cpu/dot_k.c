@@ -1,8 +1,8 @@
-/* Matrix products with the 256-number blocks, Q2_K … Q6_K: per block
+/* Matrix products with the 256-number blocks, Q2_K … Q6_K and IQ1 … IQ4_XS: per block
  * dx * (d * sum over groups of s * sum(q * qx) - dmin * sum over groups of m * sum(qx)).
- * All sums are integers: |s| <= 128, |q| <= 32, |qx| <= 127 keep 256 products below 2^27. */
+ * All sums are integers: |s q| <= 32 * 128, |qx| <= 127 keep 256 products below 2^27. */
 #include "cpu/families.h"
-#include "load/unpack.h"
+#include "load/unpack_iq.h"
 
 static void quantize_q8_k(const float *x, void *y, int64_t n)
 {
@@ -57,6 +57,14 @@ MATMUL(q3_k, EngBlockQ3_K)
 MATMUL(q4_k, EngBlockQ4_K)
 MATMUL(q5_k, EngBlockQ5_K)
 MATMUL(q6_k, EngBlockQ6_K)
+MATMUL(iq1_s, EngBlockIQ1_S)
+MATMUL(iq1_m, EngBlockIQ1_M)
+MATMUL(iq2_xxs, EngBlockIQ2_XXS)
+MATMUL(iq2_xs, EngBlockIQ2_XS)
+MATMUL(iq2_s, EngBlockIQ2_S)
+MATMUL(iq3_xxs, EngBlockIQ3_XXS)
+MATMUL(iq3_s, EngBlockIQ3_S)
+MATMUL(iq4_xs, EngBlockIQ4_XS)
 #undef MATMUL
 
 void eng_kernels_dot_k_c(EngKernels *k)
@@ -67,4 +75,12 @@ void eng_kernels_dot_k_c(EngKernels *k)
     k->matmul[ENG_TYPE_Q4_K] = matmul_q4_k;
     k->matmul[ENG_TYPE_Q5_K] = matmul_q5_k;
     k->matmul[ENG_TYPE_Q6_K] = matmul_q6_k;
+    k->matmul[ENG_TYPE_IQ1_S] = matmul_iq1_s;
+    k->matmul[ENG_TYPE_IQ1_M] = matmul_iq1_m;
+    k->matmul[ENG_TYPE_IQ2_XXS] = matmul_iq2_xxs;
+    k->matmul[ENG_TYPE_IQ2_XS] = matmul_iq2_xs;
+    k->matmul[ENG_TYPE_IQ2_S] = matmul_iq2_s;
+    k->matmul[ENG_TYPE_IQ3_XXS] = matmul_iq3_xxs;
+    k->matmul[ENG_TYPE_IQ3_S] = matmul_iq3_s;
+    k->matmul[ENG_TYPE_IQ4_XS] = matmul_iq4_xs;
 }

@@ -1,7 +1,7 @@
-/* Matrix products with the 32-number blocks, Q4_0 Q4_1 Q5_0 Q5_1 Q8_0:
+/* Matrix products with the 32-number blocks, Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 IQ4_NL MXFP4:
  * per block dx * (d * sum(q * qx) + m * sum(qx)), the sums in integers. */
 #include "cpu/families.h"
-#include "load/unpack.h"
+#include "load/unpack_iq.h"
 
 static void quantize_q8_0(const float *x, void *y, int64_t n)
 {
@@ -45,6 +45,8 @@ MATMUL(q4_1, EngBlockQ4_1, 1)
 MATMUL(q5_0, EngBlockQ5_0, 0)
 MATMUL(q5_1, EngBlockQ5_1, 1)
 MATMUL(q8_0, EngBlockQ8_0, 0)
+MATMUL(iq4_nl, EngBlockIQ4_NL, 0)
+MATMUL(mxfp4, EngBlockMXFP4, 0)
 #undef MATMUL
 
 void eng_kernels_dot_legacy_c(EngKernels *k)
@@ -55,4 +57,6 @@ void eng_kernels_dot_legacy_c(EngKernels *k)
     k->matmul[ENG_TYPE_Q5_0] = matmul_q5_0;
     k->matmul[ENG_TYPE_Q5_1] = matmul_q5_1;
     k->matmul[ENG_TYPE_Q8_0] = matmul_q8_0;
+    k->matmul[ENG_TYPE_IQ4_NL] = matmul_iq4_nl;
+    k->matmul[ENG_TYPE_MXFP4] = matmul_mxfp4;
 }

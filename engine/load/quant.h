@@ -22,7 +22,17 @@ typedef enum { /* values are ggml's type numbers in the file */
                ENG_TYPE_Q4_K = 12,
                ENG_TYPE_Q5_K = 13,
                ENG_TYPE_Q6_K = 14,
+               ENG_TYPE_IQ2_XXS = 16,
+               ENG_TYPE_IQ2_XS = 17,
+               ENG_TYPE_IQ3_XXS = 18,
+               ENG_TYPE_IQ1_S = 19,
+               ENG_TYPE_IQ4_NL = 20,
+               ENG_TYPE_IQ3_S = 21,
+               ENG_TYPE_IQ2_S = 22,
+               ENG_TYPE_IQ4_XS = 23,
+               ENG_TYPE_IQ1_M = 29,
                ENG_TYPE_BF16 = 30,
+               ENG_TYPE_MXFP4 = 39,
                ENG_TYPE_COUNT = 42 /* one past the largest number any known file uses */
 } EngType;
 
@@ -107,6 +117,56 @@ typedef struct {
     int8_t scales[16];
     uint16_t d;
 } EngBlockQ6_K;
+
+/* Codebook formats. qs are indices into a grid (iq_grids.h) or nibbles into sixteen values; where
+ * a scale s is stored, the group's scale is d * (2 s + 1), times a power of two of the format. */
+typedef struct {
+    uint16_t d;
+    uint8_t qs[64]; /* by 32 numbers: 4 indices, then 4 x 7 bits of signs and 4 of scale */
+} EngBlockIQ2_XXS;
+typedef struct {
+    uint16_t d;
+    uint16_t qs[32]; /* 9 bits of index, 7 of signs */
+    uint8_t scales[8];
+} EngBlockIQ2_XS;
+typedef struct {
+    uint16_t d;
+    uint8_t qs[32], signs[32];
+    uint8_t qh[8];
+    uint8_t scales[8];
+} EngBlockIQ2_S;
+typedef struct {
+    uint16_t d;
+    uint8_t qs[64];
+    uint8_t signs[32]; /* by 32 numbers: 4 x 7 bits of signs and 4 of scale */
+} EngBlockIQ3_XXS;
+typedef struct {
+    uint16_t d;
+    uint8_t qs[64], qh[8], signs[32], scales[4];
+} EngBlockIQ3_S;
+typedef struct {
+    uint16_t d;
+    uint8_t qs[32];
+    uint16_t qh[8]; /* by 32 numbers: 4 x 3 bits of index, 3 of scale, the side of delta */
+} EngBlockIQ1_S;
+typedef struct {
+    uint8_t qs[32];
+    uint8_t qh[16];     /* by 8 numbers: 3 bits of index, the side of delta */
+    uint16_t scales[4]; /* 4 x 3 bits of scale; the top four bits together are d */
+} EngBlockIQ1_M;
+typedef struct {
+    uint16_t d;
+    uint8_t qs[16];
+} EngBlockIQ4_NL;
+typedef struct {
+    uint16_t d, scales_h;
+    uint8_t scales_l[4];
+    uint8_t qs[128];
+} EngBlockIQ4_XS;
+typedef struct {
+    uint8_t e; /* a power of two */
+    uint8_t qs[16];
+} EngBlockMXFP4;
 
 /* Activation blocks, ours alone (never in a file). value = d * q. */
 typedef struct {

@@ -1,7 +1,7 @@
 /* Matrix products of every weight type, and the activations' quantizers. */
 #define TEST_PART
 #include "check.h"
-#include "load/unpack.h"
+#include "load/unpack_iq.h"
 
 /* One random problem: weights and activations of a type. */
 typedef struct {
@@ -19,7 +19,7 @@ static Problem problem_new(const EngKernels *c, EngType type, int max_rows, int 
         .type = type, .n_rows = test_range(1, max_rows), .n_tokens = test_range(1, max_tokens)};
     p.n = info->block == 256 ? 256 * test_range(1, 5) : info->block * test_range(1, 30);
     if (info->block == 1) p.n = test_range(1, 700);
-    size_t w_unit = type == ENG_TYPE_F32 ? 4 : 2;
+    size_t w_unit = type == ENG_TYPE_F32 ? 4 : type == ENG_TYPE_MXFP4 ? 1 : 2;
     p.w = rows_new(p.n_rows, eng_row_bytes(type, (uint64_t)p.n), w_unit * (size_t)test_range(0, 9));
     p.x = rows_new(p.n_tokens, eng_act_row_bytes(info->act, p.n), 4 * (size_t)test_range(0, 9));
     p.y_stride = (size_t)(p.n_rows + test_range(0, 5));
@@ -83,6 +83,16 @@ static void weight_sizes(EngType type, const uint8_t *row, double *ret, int64_t 
         case ENG_TYPE_Q4_K: eng_unpack_q4_k(block, &k); break;
         case ENG_TYPE_Q5_K: eng_unpack_q5_k(block, &k); break;
         case ENG_TYPE_Q6_K: eng_unpack_q6_k(block, &k); break;
+        case ENG_TYPE_IQ4_NL: eng_unpack_iq4_nl(block, &u); break;
+        case ENG_TYPE_MXFP4: eng_unpack_mxfp4(block, &u); break;
+        case ENG_TYPE_IQ1_S: eng_unpack_iq1_s(block, &k); break;
+        case ENG_TYPE_IQ1_M: eng_unpack_iq1_m(block, &k); break;
+        case ENG_TYPE_IQ2_XXS: eng_unpack_iq2_xxs(block, &k); break;
+        case ENG_TYPE_IQ2_XS: eng_unpack_iq2_xs(block, &k); break;
+        case ENG_TYPE_IQ2_S: eng_unpack_iq2_s(block, &k); break;
+        case ENG_TYPE_IQ3_XXS: eng_unpack_iq3_xxs(block, &k); break;
+        case ENG_TYPE_IQ3_S: eng_unpack_iq3_s(block, &k); break;
+        case ENG_TYPE_IQ4_XS: eng_unpack_iq4_xs(block, &k); break;
         default: break;
         }
         if (info->block == 32)

@@ -14,7 +14,10 @@ static const int halves[ENG_TYPE_COUNT][3] = {
     [ENG_TYPE_Q4_0] = {0, -1},    [ENG_TYPE_Q4_1] = {0, 2, -1}, [ENG_TYPE_Q5_0] = {0, -1},
     [ENG_TYPE_Q5_1] = {0, 2, -1}, [ENG_TYPE_Q8_0] = {0, -1},    [ENG_TYPE_Q2_K] = {80, 82, -1},
     [ENG_TYPE_Q3_K] = {108, -1},  [ENG_TYPE_Q4_K] = {0, 2, -1}, [ENG_TYPE_Q5_K] = {0, 2, -1},
-    [ENG_TYPE_Q6_K] = {208, -1},
+    [ENG_TYPE_Q6_K] = {208, -1},  [ENG_TYPE_IQ4_NL] = {0, -1},  [ENG_TYPE_IQ4_XS] = {0, -1},
+    [ENG_TYPE_IQ2_XXS] = {0, -1}, [ENG_TYPE_IQ2_XS] = {0, -1},  [ENG_TYPE_IQ2_S] = {0, -1},
+    [ENG_TYPE_IQ3_XXS] = {0, -1}, [ENG_TYPE_IQ3_S] = {0, -1},   [ENG_TYPE_IQ1_S] = {0, -1},
+    [ENG_TYPE_IQ1_M] = {-1},      [ENG_TYPE_MXFP4] = {-1},
 };
 
 static uint16_t random_half(WeightKind kind)
@@ -24,6 +27,21 @@ static uint16_t random_half(WeightKind kind)
     case WEIGHTS_SUBNORMAL: return (uint16_t)(sign | test_range(0, 0x3ff));
     case WEIGHTS_EXTREME: return (uint16_t)(sign | (test_range(0, 1) ? 0x7bff : 0x0400));
     default: return eng_f32_to_f16(test_float() * 0.01f);
+    }
+}
+
+/* The two formats that keep their scale elsewhere: IQ1_M in the top bits of four words, MXFP4 as an
+ * exponent. */
+static void fill_odd_scale(EngType type, WeightKind kind, uint8_t *block)
+{
+    if (type == ENG_TYPE_IQ1_M) {
+        uint16_t h = random_half(kind);
+        for (int i = 0; i < 4; i++)
+            block[49 + 2 * i] = (uint8_t)((block[49 + 2 * i] & 15) | (h >> 4 * i & 15) << 4);
+    } else if (type == ENG_TYPE_MXFP4) {
+        block[0] = (uint8_t)(kind == WEIGHTS_SUBNORMAL ? test_range(0, 2)
+                             : kind == WEIGHTS_EXTREME ? (test_range(0, 1) ? 170 : 80)
+                                                       : test_range(110, 130));
     }
 }
 
@@ -61,6 +79,7 @@ void fill_weights(EngType type, WeightKind kind, Rows w, int n_rows, int64_t n)
                 uint16_t h = random_half(kind);
                 memcpy(row + halves[type][j], &h, 2);
             }
+            fill_odd_scale(type, kind, row);
         }
     }
 }

@@ -2,15 +2,16 @@
 
     python tests/oracle/make_dequant.py        (needs only numpy and gguf)
 
-Blocks are random bytes, so every pattern of quants and scales occurs; only the half floats are
-made finite, because weights of a valid file are. Signs and subnormal halves stay. BF16 and F16
-blocks keep infinity out, subnormals in. The expected values come from gguf.quants.dequantize
+Blocks are random bytes, so every pattern of quants and scales occurs; the half floats are made
+finite, because weights of a valid file are, and then the last two blocks have an infinity and a
+NaN. Signs and subnormal halves stay. BF16 and F16 blocks keep infinity out, subnormals in. The expected values come from gguf.quants.dequantize
 (gguf 0.19.0) in float32 and the test asks for equal bits: decoding is one to three float32
 operations per weight, whose order is part of the format:
     Q8_0 Q4_0 Q5_0   d * q
     Q4_1 Q5_1        d * q + m
     Q2_K Q4_K Q5_K   (d * s) * q - (dmin * m)     three roundings: no fused multiply-add
     Q3_K Q6_K        (d * s) * q
+    IQ… MXFP4        few enough bits that every order gives the same
 File: "block_count block_bytes block_weights\\n" in ASCII, then the raw blocks, then
 block_count*block_weights float32, all little endian.
 """
@@ -27,8 +28,16 @@ TYPES = {
     QT.F16: (1024, [0]), QT.BF16: (1024, []), QT.Q8_0: (64, [0]), QT.Q4_0: (64, [0]),
     QT.Q4_1: (64, [0, 2]), QT.Q5_0: (64, [0]), QT.Q5_1: (64, [0, 2]),
     QT.Q2_K: (24, [80, 82]), QT.Q3_K: (24, [108]), QT.Q4_K: (24, [0, 2]), QT.Q5_K: (24, [0, 2]),
-    QT.Q6_K: (24, [208]),
+    QT.Q6_K: (24, [208]), QT.IQ4_NL: (64, [0]), QT.MXFP4: (512, []), QT.IQ4_XS: (24, [0]),
+    QT.IQ2_XXS: (24, [0]), QT.IQ2_XS: (48, [0]), QT.IQ2_S: (64, [0]), QT.IQ3_XXS: (24, [0]),
+    QT.IQ3_S: (32, [0]), QT.IQ1_S: (96, [0]), QT.IQ1_M: (96, []),
 }
+NIBBLES_IQ1_M = (48, 50, 52, 54)  # of its half float, lowest first: the top bits of four words
+
+
+def half_of_iq1_m(raw, halves):
+    for i, at in enumerate(NIBBLES_IQ1_M):
+        raw[:, at + 1] = raw[:, at + 1] & 0x0F | (halves >> 4 * i & 15) << 4
 
 
 def make(qtype, count, halves, folder):
@@ -40,6 +49,17 @@ def make(qtype, count, halves, folder):
                                   raw[:, at + 1])
         raw[::8, at + 1] &= 0x83  # every eighth block: a subnormal half, either sign
         raw[1::16, at:at + 2] = [0, 0x80]  # negative zero
+    if halves and qtype != QT.F16:
+        raw[-2:, halves[0]:halves[0] + 2] = [[0, 0xFC], [0x01, 0x7E]]
+    if qtype == QT.IQ1_M:
+        bits = rng.integers(0, 0x7C00, count, dtype=np.uint16) | np.uint16(0x8000) * (
+            rng.integers(0, 2, count, dtype=np.uint16))
+        bits[::8] &= 0x83FF
+        bits[1::16] = 0x8000
+        bits[-2:] = [0xFC00, 0x7E01]
+        half_of_iq1_m(raw, bits)
+    if qtype == QT.MXFP4:
+        raw[:256, 0] = np.arange(256)
     if qtype == QT.BF16:
         infinite = (raw[:, 1] & 0x7F == 0x7F) & (raw[:, 0] & 0x80 == 0x80)
         raw[infinite, 1] ^= 0x40
@@ -48,7 +68,7 @@ def make(qtype, count, halves, folder):
     decoded = gguf.quants.dequantize(raw.reshape(-1) if qtype != QT.F16
                                      else raw.reshape(-1).view(np.float16), qtype)
     decoded = np.ascontiguousarray(decoded, dtype="<f4").reshape(count, weights)
-    assert np.isfinite(decoded).all(), qtype.name
+    assert qtype == QT.MXFP4 or np.isfinite(decoded[:-2]).all(), qtype.name
     path = folder / f"dequant_{qtype.name.lower()}.bin"
     path.write_bytes(f"{count} {size} {weights}\n".encode() + raw.tobytes() + decoded.tobytes())
     print(f"{path.name}: {path.stat().st_size} bytes")
