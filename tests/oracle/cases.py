@@ -181,6 +181,16 @@ QWEN_MIX = mix({"token_embd": QT.Q6_K, "output.weight": QT.Q5_K, "attn_q": QT.Q3
                 "attn_k": QT.Q2_K, "attn_v": QT.Q6_K, "attn_output": QT.Q4_K,
                 "gate_exps": QT.Q5_K, "up_exps": QT.Q3_K}, QT.Q2_K)
 
+# every codebook format once, and every 32-number format that has no case of its own
+QWEN_IQ = mix({"token_embd": QT.IQ3_S, "attn_q": QT.IQ4_XS, "attn_k": QT.IQ2_XXS,
+               "attn_v": QT.IQ3_XXS, "attn_output": QT.IQ2_XS, "gate": QT.IQ1_S, "up": QT.IQ2_S},
+              QT.IQ1_M)
+QWEN_32 = mix({"token_embd": QT.Q5_1, "attn": QT.Q4_1, "gate": QT.MXFP4, "up": QT.IQ4_NL}, QT.Q5_0)
+# what dynamic mixes look like: codebooks for the experts, K-quants around them
+DEEPSEEK_UD = mix({"token_embd": QT.Q4_K, "output.weight": QT.Q6_K, "attn_k_b": QT.Q8_0,
+                   "gate_exps": QT.IQ1_S, "up_exps": QT.IQ1_M, "down_exps": QT.IQ2_XXS,
+                   "attn_output": QT.IQ4_XS, "shexp": QT.Q5_K}, QT.Q4_K)
+
 # one MoE layer of three experts: routing stays put under rounded activations (margin), and the
 # rows of 256 that a superblock needs make every matrix large
 K_DEEPSEEK = {"hidden_size": 256, "intermediate_size": 256, "moe_intermediate_size": 256,
@@ -221,6 +231,12 @@ QUANT_GROUPS = {
             {"name": "v3_q2_k", "types": DEEPSEEK_Q2_K, "activations": "256"},
         ],
     },
+    "v3_ud": {
+        "model": "DeepseekV3", "arch": "deepseek2", "seed": 27, "margin": 0.04, "gain": CALM,
+        "config": deepseek(V3_ROPE, **{**V3, **K_DEEPSEEK}),
+        "variants": [{"name": "v3_ud_iq1", "types": DEEPSEEK_UD, "split_kv": True,
+                      "activations": "256"}],
+    },
     "qwen3moe_k": {
         "model": "Qwen3Moe", "arch": "qwen3moe", "seed": 23, "margin": 0.3,
         "gain": CALM,
@@ -233,6 +249,17 @@ QUANT_GROUPS = {
         "config": dense(**K_QWEN, tie_word_embeddings=True),
         "variants": [{"name": f"qwen3_{q.name.lower()}", "types": uniform(q), "activations": "256"}
                      for q in (QT.Q2_K, QT.Q3_K, QT.Q4_K, QT.Q5_K, QT.Q6_K)],
+    },
+    "qwen3_iq": {
+        "model": "Qwen3", "arch": "qwen3", "seed": 25, "gain": CALM,
+        "config": dense(**K_QWEN, tie_word_embeddings=True),
+        "variants": [{"name": "qwen3_iq", "types": QWEN_IQ, "activations": "256"}],
+    },
+    "qwen3moe_32": {
+        "model": "Qwen3Moe", "arch": "qwen3moe", "seed": 26, "margin": 0.3, "gain": CALM,
+        "config": dense(**{**QWEN_MOE, "hidden_size": 64, "moe_intermediate_size": 64,
+                           "num_experts": 6, "num_experts_per_tok": 2, "num_hidden_layers": 1}),
+        "variants": [{"name": "qwen3moe_32", "types": QWEN_32, "activations": "32"}],
     },
 }
 

@@ -30,7 +30,10 @@ from gguf import GGMLQuantizationType as QT
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "data" / "models"))
 from kquants import quantize  # noqa: E402
+from make_dequant import half_of_iq1_m  # noqa: E402
 
+NO_ENCODER = (QT.IQ1_S, QT.IQ1_M, QT.IQ2_XXS, QT.IQ2_XS, QT.IQ2_S, QT.IQ3_XXS, QT.IQ3_S,
+              QT.IQ4_NL, QT.IQ4_XS)
 F32_ONLY = ("norm", "ffn_gate_inp", "exp_probs_b", "rope_freqs")
 
 
@@ -139,6 +142,25 @@ def tensors(model, arch, split_kv=False, per_expert_names=False):
         yield from _feed_forward(prefix, layer.mlp, per_expert_names)
 
 
+def random_blocks(values, qtype):
+    """Blocks of a type that nothing here encodes: random bytes, which are as good a weight as any
+    in a random model, with the scales of all blocks such that the size of the numbers stays."""
+    weights, size = gguf.GGML_QUANT_SIZES[qtype]
+    rng = np.random.default_rng([int(qtype), values.size])
+    raw = rng.integers(0, 256, (values.size // weights, size), dtype=np.uint8)
+
+    def scaled(factor):
+        half = np.full(len(raw), factor, dtype=np.float16).view(np.uint16)
+        if qtype == QT.IQ1_M:
+            half_of_iq1_m(raw, half)
+        else:
+            raw[:, :2] = half.view(np.uint8).reshape(-1, 2)
+        return gguf.quants.dequantize(raw, qtype)
+
+    scaled(np.sqrt(np.square(values).mean() / np.square(scaled(1.0)).mean()))
+    return raw.reshape(*values.shape[:-1], -1)
+
+
 def encode(model, arch, type_of, **layout):
     """Quantizes every tensor as `type_of(name)` says (norms, router and biases stay F32), writes
     the decoded values back into the model, returns [(name, array for the writer, type)]."""
@@ -146,7 +168,7 @@ def encode(model, arch, type_of, **layout):
     for name, view, shape in tensors(model, arch, **layout):
         qtype = QT.F32 if any(part in name for part in F32_ONLY) else type_of(name)
         values = np.ascontiguousarray(view.numpy())
-        data = quantize(values, qtype)
+        data = (random_blocks if qtype in NO_ENCODER else quantize)(values, qtype)
         decoded = gguf.quants.dequantize(data, qtype).reshape(values.shape)
         view.copy_(torch.from_numpy(np.ascontiguousarray(decoded)))
         out.append((name, data.reshape(*shape[:-1], -1), qtype))
