@@ -7,7 +7,7 @@
 
 #include "store/schema.h"
 #include "store/search/index.h"
-#include "store/tables.h"
+#include "store/table/table.h"
 
 /* Larger ones are not copied into memory. */
 #define LARGEST_COPY ((gint64)256 << 20)

@@ -6,7 +6,7 @@
 #include "store/purge.h"
 #include "store/search/search.h"
 #include "store/store_thread.h"
-#include "store/tables.h"
+#include "store/table/table.h"
 
 #define KEEP_DELETED (30 * G_TIME_SPAN_DAY)
 #define LARGEST_ID (G_MAXINT64 / 2) /* another program's; there must be room behind it */

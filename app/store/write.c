@@ -1,6 +1,6 @@
 #include "store/write.h"
 
-#include "store/tables.h"
+#include "store/table/table.h"
 
 HearthWrite *hearth_write_new_row(HearthWriteKind kind, gint64 id, void *row)
 {

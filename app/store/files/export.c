@@ -2,7 +2,7 @@
 
 #include <glib/gi18n.h>
 
-#include "store/tables.h"
+#include "store/table/table.h"
 
 #define SLICE ((gsize)256 << 10) /* bytes of text */
 #define SLICE_TIME (20 * G_TIME_SPAN_MILLISECOND)

@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "store/files/export.h"
-#include "store/tables.h"
+#include "store/table/table.h"
 
 /* {"format": "hearth-history", "version": 1,
  *  "folders": [{"id", "name"}], "personas": [{"id", "name", "prompt"}],

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "store/files/export.h"
-#include "store/tables.h"
+#include "store/table/table.h"
 
 #define MESSAGES_AT_ONCE 50
 

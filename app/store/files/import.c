@@ -1,6 +1,6 @@
 #include "store/files/import.h"
 
-#include "store/tables.h"
+#include "store/table/table.h"
 
 #define SLICE_TIME (20 * G_TIME_SPAN_MILLISECOND)
 

@@ -1,4 +1,4 @@
-#include "store/tables.h"
+#include "store/table/table.h"
 
 int hearth_table_folder_put(HearthDb *db, const HearthFolderRow *row)
 {

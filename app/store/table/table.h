@@ -1,8 +1,8 @@
 /* The four tables: one file each, which holds all SQL about it. Rows in, rows out; who calls has a
  * transaction open where it matters. Functions that write return rc; those that read return NULL
  * on failure and set *ret_rc. */
-#ifndef HEARTH_TABLES_H
-#define HEARTH_TABLES_H
+#ifndef HEARTH_TABLE_H
+#define HEARTH_TABLE_H
 
 #include "store/db.h"
 #include "store/rows.h"

@@ -1,4 +1,4 @@
-#include "store/tables.h"
+#include "store/table/table.h"
 
 static int put(HearthDb *db, const HearthMessageRow *row)
 {

@@ -1,4 +1,4 @@
-#include "store/tables.h"
+#include "store/table/table.h"
 
 /* A folder or persona that is gone for good reads as none instead of failing the write. */
 int hearth_table_conversation_put(HearthDb *db, const HearthConversationRow *row)
