@@ -112,9 +112,25 @@ static int prepare(HearthDb *db)
 }
 
 /* The database with its log; the log must keep the database's name to be found. */
+static const char *const suffixes[] = {"-wal", "-shm", ""};
+
+/* What is said here is nobody else's business. SQLite gives the log the mode of the database, so
+ * this one is made before SQLite makes it; what an older Hearth or a copy has left open is closed.
+ * A right that is refused shows when the file is opened. */
+static void make_private(const char *path)
+{
+    g_autoptr(GFile) file = g_file_new_for_path(path);
+    g_autoptr(GFileOutputStream) made = g_file_create(file, G_FILE_CREATE_PRIVATE, NULL, NULL);
+    for (size_t i = 0; !made && i < G_N_ELEMENTS(suffixes); i++) {
+        g_autofree char *one = g_strconcat(path, suffixes[i], NULL);
+        GStatBuf status;
+        if (g_stat(one, &status) == 0 && (status.st_mode & 077))
+            g_chmod(one, status.st_mode & 0700);
+    }
+}
+
 static bool set_aside(const char *path, char **ret_to)
 {
-    static const char *const suffixes[] = {"-wal", "-shm", ""};
     g_autoptr(GDateTime) now = g_date_time_new_now_local();
     g_autofree char *date = g_date_time_format(now, "%Y%m%d-%H%M%S");
     g_autofree char *to = g_strdup_printf("%s.damaged-%s", path, date);
@@ -162,6 +178,7 @@ static Found try_open(const char *path, HearthDb **ret_db, int *ret_rc)
 {
     *ret_db = NULL;
     g_autofree char *wal = g_strconcat(path, "-wal", NULL);
+    make_private(path);
     /* SQLite would delete the log of an empty file: all that is left of it. */
     if (file_size(path) == 0 && file_size(wal) > 0) return FOUND_DAMAGED;
     if (is_garbage(path)) return FOUND_DAMAGED;
@@ -256,5 +273,5 @@ void hearth_opening_mark(const char *path)
 {
     if (!path) return;
     g_autofree char *mark = mark_path(path);
-    g_file_set_contents(mark, "", 0, NULL);
+    g_file_set_contents_full(mark, "", 0, G_FILE_SET_CONTENTS_NONE, 0600, NULL);
 }

@@ -1,4 +1,5 @@
 #include <glib/gstdio.h>
+#include <sys/stat.h>
 
 #include "store/files/import.h"
 #include "fixture.h"
@@ -112,6 +113,24 @@ static void exports_deep_and_round(void)
     for (const char *turn = text; (turn = strstr(turn, "\n## ")); turn++) n++;
     CHECK_INT(n, 10000);
     CHECK(fixture_export(&f, circle, HEARTH_EXPORT_MARKDOWN, path, NULL));
+    fixture_clear(&f);
+}
+
+/* The file is the temporary one under another name: what this one allows, that one did. */
+static void exports_for_its_owner(void)
+{
+    Fixture f;
+    mode_t before = umask(0);
+    fixture_init(&f);
+    fill(&f);
+    g_autofree char *path = in_folder(&f, "all.json"), *part = in_folder(&f, ".all.json.part");
+    CHECK(g_file_set_contents(path, "", 0, NULL) && g_file_set_contents(part, "", 0, NULL));
+    CHECK(g_chmod(path, 0666) == 0 && g_chmod(part, 0666) == 0); /* of a run that was killed */
+    CHECK(fixture_export(&f, 0, HEARTH_EXPORT_JSON, path, NULL));
+    GStatBuf status;
+    CHECK_INT(g_stat(path, &status), 0);
+    CHECK_INT(status.st_mode & 0777, 0600);
+    umask(before);
     fixture_clear(&f);
 }
 
@@ -417,6 +436,7 @@ int main(int argc, char **argv)
     static const Test tests[] = {
         {"exports Markdown", exports_markdown},
         {"exports deep and round", exports_deep_and_round},
+        {"exports for its owner", exports_for_its_owner},
         {"refuses to export", refuses_to_export},
         {"round trips", round_trips},
         {"exports one", exports_one},

@@ -3,6 +3,7 @@
 
 #include <engine.h>
 #include <glib/gstdio.h>
+#include <sys/stat.h>
 
 #include "chat/options.h"
 #include "test.h"
@@ -26,6 +27,42 @@ static void open_both(GSettings **settings, GSettings **chat)
     g_autofree char *path = file();
     g_autoptr(GError) error = NULL;
     CHECK_MSG(hearth_settings_open(path, settings, chat, &error), "%s", error->message);
+}
+
+static void check_private(void)
+{
+    g_autofree char *path = file();
+    GStatBuf status;
+    CHECK_INT(g_stat(path, &status), 0);
+    CHECK_INT(status.st_mode & 077, 0);
+}
+
+static void noted(GObject *settings, GAsyncResult *result, void *data)
+{
+    (void)settings;
+    (void)result;
+    *(bool *)data = true;
+}
+
+/* A system prompt may say anything. */
+static void is_private(void)
+{
+    begin();
+    mode_t before = umask(0);
+    GSettings *settings, *chat;
+    open_both(&settings, &chat);
+    bool done = false;
+    hearth_settings_save_async(settings, noted, &done);
+    while (!done) g_main_context_iteration(NULL, TRUE);
+    check_private();
+    g_autofree char *path = file();
+    CHECK_INT(g_chmod(path, 0644), 0); /* as something else left it */
+    hearth_settings_flush(settings);
+    check_private();
+    umask(before);
+    g_object_unref(chat);
+    g_object_unref(settings);
+    end();
 }
 
 static void kept(void)
@@ -189,6 +226,7 @@ static void defaults_agree(void)
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
+        {"is private", is_private},
         {"kept in the file", kept},
         {"saved when it was asked for", saved_in_time},
         {"a file that does not fit", odd_file},

@@ -50,7 +50,8 @@ static bool open_file(HearthExport *self, GCancellable *cancellable, GError **er
     if (!folder)
         return hearth_error(error, HEARTH_ERROR_USAGE, _("“%s” is no file to export to."), name);
     self->part = g_file_get_child(folder, part_name);
-    self->stream = g_file_replace(self->part, NULL, FALSE, G_FILE_CREATE_REPLACE_DESTINATION,
+    self->stream = g_file_replace(self->part, NULL, FALSE,
+                                  G_FILE_CREATE_REPLACE_DESTINATION | G_FILE_CREATE_PRIVATE,
                                   cancellable, error);
     return self->stream != NULL;
 }

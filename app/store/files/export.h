@@ -1,5 +1,6 @@
 /* Writing conversations to a file, a slice at a time, so that answers that are being written do not
- * wait for it. What stands in the file is each conversation as it is when its turn comes.
+ * wait for it. What stands in the file is each conversation as it is when its turn comes. The file
+ * is its owner's alone, like the history: giving it to others is a decision of its own.
  *
  * export.c walks and writes; a format is a table of functions that append text. */
 #ifndef HEARTH_EXPORT_H
