@@ -1,6 +1,9 @@
 #include "app.h"
 
+#include <glib/gi18n.h>
+
 #include "chat/history_private.h"
+#include "claim.h"
 #include "paths.h"
 #include "settings.h"
 #include "store/store.h"
@@ -10,6 +13,7 @@
 
 struct _HearthApp {
     GObject parent_instance;
+    HearthClaim *claim; /* until all is written; NULL: there can be none */
     GSettings *settings, *chat;
     HearthStore *store;
     HearthWorker *worker;
@@ -110,11 +114,10 @@ void hearth_app_start_model(HearthApp *app, const char *path)
         hearth_app_open_model(app, path);
     } else if (*broken) {
         g_autofree char *name = g_path_get_basename(broken);
-        g_autofree char *said = g_strdup_printf(
-            g_dgettext("hearth",
-                       "Hearth ended while it was loading %s, so that model is not loaded "
-                       "again by itself. Choose it from the model menu to try again."),
-            name);
+        g_autofree char *said =
+            g_strdup_printf(_("Hearth ended while it was loading %s, so that model is not loaded "
+                              "again by itself. Choose it from the model menu to try again."),
+                            name);
         notice(app, said);
         hearth_app_open_model(app, NULL);
     } else {
@@ -140,9 +143,16 @@ HearthApp *hearth_app_new(GError **error)
 {
     g_autofree char *settings_path = hearth_paths_data_file("settings.ini");
     g_autofree char *history_path = hearth_paths_data_file("history.db");
+    g_autofree char *claim_path = hearth_paths_data_file("in-use");
     GSettings *settings, *chat;
-    if (!hearth_settings_open(settings_path, &settings, &chat, error)) return NULL;
+    HearthClaim *claim;
+    if (!hearth_claim_take(claim_path, &claim, error)) return NULL;
+    if (!hearth_settings_open(settings_path, &settings, &chat, error)) {
+        hearth_claim_free(claim);
+        return NULL;
+    }
     HearthApp *app = g_object_new(HEARTH_TYPE_APP, NULL);
+    app->claim = claim;
     app->settings = settings;
     app->chat = chat;
     app->store = hearth_store_new(history_path);
@@ -164,6 +174,7 @@ void hearth_app_close(HearthApp *app)
     set_loading(app, "");
     hearth_settings_flush(app->settings);
     hearth_store_close(app->store, CLOSE_SECONDS);
+    g_clear_pointer(&app->claim, hearth_claim_free);
 }
 
 static void dispose(GObject *object)

@@ -21,7 +21,7 @@ G_DECLARE_FINAL_TYPE(HearthApp, hearth_app, HEARTH, APP, GObject)
  */
 
 /* Reads the settings, opens the store, starts the worker; the history fills in a moment. NULL: the
- * settings schema is not installed. */
+ * settings schema is not installed, or another process works in the data folder. */
 HearthApp *hearth_app_new(GError **error);
 
 /* Loads the model that was used last, unless the program ended uncleanly while loading it: then the

@@ -110,12 +110,68 @@ static void opens_a_file_whose_name_is_no_text(void)
     end(app);
 }
 
+/* Its parent kills it when it says that it runs. */
+static int hold(void)
+{
+    g_autoptr(GError) error = NULL;
+    HearthApp *app = hearth_app_new(&error);
+    printf("%s\n", app ? "runs" : error->message);
+    fflush(stdout);
+    if (app) g_usleep(120 * G_USEC_PER_SEC);
+    return 0;
+}
+
+/* What another process says that would work in the same folder; g_free(). */
+static char *other_process(GSubprocess **ret_process)
+{
+    g_autoptr(GSubprocess) process =
+        g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE, NULL, "/proc/self/exe", "hold", NULL);
+    CHECK(process);
+    if (!process) return g_strdup("");
+    g_autoptr(GDataInputStream) lines =
+        g_data_input_stream_new(g_subprocess_get_stdout_pipe(process));
+    char *line = g_data_input_stream_read_line(lines, NULL, NULL, NULL);
+    *ret_process = g_steal_pointer(&process);
+    return line;
+}
+
+static void kill_process(GSubprocess *process)
+{
+    g_subprocess_force_exit(process);
+    g_subprocess_wait(process, NULL, NULL);
+    g_object_unref(process);
+}
+
+static void has_the_folder_to_itself(void)
+{
+    GSubprocess *other = NULL, *third = NULL;
+    HearthApp *app = begin();
+    g_autofree char *refused = other_process(&other);
+    CHECK_MSG(strstr(refused, "running already") && strstr(refused, folder), "it says: %s",
+              refused);
+    kill_process(other);
+    hearth_app_close(app);
+    g_object_unref(app);
+
+    g_autofree char *runs = other_process(&third);
+    CHECK_STR(runs, "runs");
+    g_autoptr(GError) error = NULL;
+    CHECK(!hearth_app_new(&error) && error);
+    kill_process(third); /* leaves no lock behind */
+    g_clear_error(&error);
+    app = hearth_app_new(&error);
+    CHECK_MSG(app, "%s", error ? error->message : "?");
+    if (app) end(app);
+}
+
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
         {"opens one while another ends loading", opens_one_while_another_ends_loading},
         {"opens the last one asked for", opens_the_last_one_asked_for},
+        {"has the folder to itself", has_the_folder_to_itself},
         {"opens a file whose name is no text", opens_a_file_whose_name_is_no_text},
     };
+    if (argc == 2 && strcmp(argv[1], "hold") == 0) return hold();
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }
