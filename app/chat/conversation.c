@@ -22,6 +22,7 @@ enum {
     PROP_UNREAD,
     PROP_LOADED,
     PROP_STORED,
+    PROP_N_ATTACHMENTS,
     N_PROPS
 };
 static GParamSpec *props[N_PROPS];
@@ -87,6 +88,7 @@ static void write_row(HearthConversation *c)
 
 void hearth_conversation_put(HearthConversation *c)
 {
+    bool waited = c->row_timer != 0;
     g_clear_handle_id(&c->row_timer, g_source_remove);
     if (!c->history) return;
     if (c->settings) {
@@ -98,9 +100,10 @@ void hearth_conversation_put(HearthConversation *c)
         write_row(c);
         hearth_history_placed(c->history, c);
         notify(c, PROP_STORED);
-        return;
+    } else {
+        write_row(c);
     }
-    write_row(c);
+    if (waited) hearth_unsent_put(c);
 }
 
 void hearth_conversation_put_waiting(HearthConversation *c)
@@ -110,13 +113,11 @@ void hearth_conversation_put_waiting(HearthConversation *c)
 
 static gboolean put_later(void *data)
 {
-    HearthConversation *c = data;
-    c->row_timer = 0;
-    hearth_conversation_put(c);
-    return G_SOURCE_REMOVE;
+    hearth_conversation_put(data);
+    return G_SOURCE_CONTINUE; /* it is gone by now */
 }
 
-static void put_soon(HearthConversation *c)
+void hearth_conversation_put_soon(HearthConversation *c)
 {
     if (!c->row_timer) c->row_timer = g_timeout_add(ROW_DELAY_MS, put_later, c);
 }
@@ -184,12 +185,12 @@ void hearth_conversation_set_draft(HearthConversation *c, const char *draft)
     if (strcmp(c->row.draft, draft) == 0) return;
     g_free(c->row.draft);
     c->row.draft = g_strdup(draft);
-    if (c->stored || *draft) put_soon(c);
+    if (c->stored || *draft) hearth_conversation_put_soon(c);
 }
 
 static void settings_changed(HearthConversation *c)
 {
-    if (c->stored) put_soon(c);
+    if (c->stored) hearth_conversation_put_soon(c);
 }
 
 GSettings *hearth_conversation_get_settings(HearthConversation *c)
@@ -243,6 +244,7 @@ static void load(HearthConversation *c)
 {
     if (c->loaded || c->loading || !c->history) return;
     c->loading = g_cancellable_new();
+    hearth_unsent_load(c, c->loading);
     hearth_store_messages_async(hearth_history_get_store(c->history), c->row.id, c->loading,
                                 messages_came, g_object_ref(c));
 }
@@ -255,6 +257,7 @@ static void let_go(HearthConversation *c)
     if (!c->loaded) return;
     replace_branch(c, g_ptr_array_new_with_free_func(g_object_unref));
     hearth_tree_clear(c->tree);
+    hearth_unsent_let_go(c);
     set_loaded(c, false);
 }
 
@@ -286,6 +289,7 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *s
     case PROP_UNREAD: g_value_set_boolean(value, c->unread); break;
     case PROP_LOADED: g_value_set_boolean(value, c->loaded); break;
     case PROP_STORED: g_value_set_boolean(value, c->stored); break;
+    case PROP_N_ATTACHMENTS: g_value_set_uint(value, c->attachments->len); break;
     default: G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
     }
 }
@@ -324,6 +328,7 @@ static void finalize(GObject *object)
     HearthConversation *c = HEARTH_CONVERSATION(object);
     g_ptr_array_unref(c->branch);
     hearth_tree_free(c->tree);
+    hearth_unsent_clear(c);
     g_free(c->row.title);
     g_free(c->row.draft);
     g_free(c->row.options);
@@ -350,6 +355,7 @@ static void hearth_conversation_class_init(HearthConversationClass *class)
     props[PROP_UNREAD] = g_param_spec_boolean("unread", NULL, NULL, FALSE, ro);
     props[PROP_LOADED] = g_param_spec_boolean("loaded", NULL, NULL, FALSE, ro);
     props[PROP_STORED] = g_param_spec_boolean("stored", NULL, NULL, FALSE, ro);
+    props[PROP_N_ATTACHMENTS] = g_param_spec_uint("n-attachments", NULL, NULL, 0, G_MAXUINT, 0, ro);
     g_object_class_install_properties(object, N_PROPS, props);
     failed_signal = g_signal_new("failed", HEARTH_TYPE_CONVERSATION, G_SIGNAL_RUN_LAST, 0, NULL,
                                  NULL, NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
@@ -359,6 +365,7 @@ static void hearth_conversation_init(HearthConversation *c)
 {
     c->tree = hearth_tree_new();
     c->branch = g_ptr_array_new_with_free_func(g_object_unref);
+    hearth_unsent_init(c);
 }
 
 HearthConversation *hearth_conversation_new(HearthHistory *history,

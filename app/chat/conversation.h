@@ -18,7 +18,8 @@ G_DECLARE_FINAL_TYPE(HearthConversation, hearth_conversation, HEARTH, CONVERSATI
 /* Properties: "title" (string, rw), "pinned" (boolean, rw), "folder" (int64, rw, 0 = none),
  * "persona" (int64, rw, 0 = none), "draft" (string, rw; not notified while typing), read-only:
  * "updated" (int64, µs), "busy" (boolean: an answer is being written), "unread" (boolean: an answer
- * ended while it was not shown), "loaded" (boolean), "stored" (boolean: has messages or a draft).
+ * ended while it was not shown), "loaded" (boolean), "stored" (boolean: has messages or a draft),
+ * "n-attachments" (uint).
  * Signal "failed" (const char *sentence): loading failed; load again to retry. */
 
 gint64 hearth_conversation_get_id(HearthConversation *conversation);
@@ -38,6 +39,20 @@ void hearth_conversation_set_persona(HearthConversation *conversation, gint64 pe
 gint64 hearth_conversation_get_persona(HearthConversation *conversation);
 /* Cheap: written to the store a second later, or when the conversation is left. */
 void hearth_conversation_set_draft(HearthConversation *conversation, const char *draft);
+
+/* Beside the draft, and kept like it. Files that go with the next message: of HearthUnsentRow, in
+ * the order in which they came; those of before come when it is shown. Borrowed. detach: `id` 0 =
+ * all. */
+const GPtrArray *hearth_conversation_get_attachments(HearthConversation *conversation);
+void hearth_conversation_attach(HearthConversation *conversation, const char *name,
+                                const char *text);
+void hearth_conversation_detach(HearthConversation *conversation, gint64 id);
+
+/* What stands in the editor of a message; NULL = it is not being edited. Borrowed; known as soon as
+ * the messages are loaded. */
+const char *hearth_conversation_get_edit(HearthConversation *conversation, gint64 message);
+void hearth_conversation_set_edit(HearthConversation *conversation, gint64 message,
+                                  const char *text);
 
 /* Shown or not: loads the messages (again after a failure), clears "unread"; a conversation that is
  * no longer shown and not busy lets go of its messages. */

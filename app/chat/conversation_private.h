@@ -1,5 +1,6 @@
 /* A conversation's inside: what its parts (conversation.c the object and its list, asking.c asking
- * and the running answer, branch.c the acts on messages) share, and what the history does to it. */
+ * and the running answer, branch.c the acts on messages, unsent.c what is begun beside the draft)
+ * share, and what the history does to it. */
 #ifndef HEARTH_CHAT_CONVERSATION_PRIVATE_H
 #define HEARTH_CHAT_CONVERSATION_PRIVATE_H
 
@@ -15,8 +16,10 @@ struct _HearthConversation {
     GPtrArray *branch; /* of HearthMessage: what is shown */
     GCancellable *loading;
     bool stored, shown, loaded, unread;
-    guint row_timer; /* draft or settings wait to be written */
-    char *unsent;    /* asked before the messages were there; on the disk in the draft */
+    guint row_timer;        /* draft or settings wait to be written */
+    GPtrArray *attachments; /* of HearthUnsentRow */
+    GHashTable *edits;      /* message → HearthUnsentRow */
+    char *unsent;           /* asked before the messages were there; on the disk in the draft */
 
     HearthMessage *running; /* the answer that is being written, with its job; or NULL */
     HearthJob *job;
@@ -36,6 +39,7 @@ void hearth_conversation_orphan(HearthConversation *conversation); /* the histor
 /* Writes the row now; or only when a change waits for it. */
 void hearth_conversation_put(HearthConversation *conversation);
 void hearth_conversation_put_waiting(HearthConversation *conversation);
+void hearth_conversation_put_soon(HearthConversation *conversation);
 /* Shows the branch through the message `id` (0 = newest), tells the list's listeners what changed,
  * and keeps it as the head. */
 void hearth_conversation_show_branch(HearthConversation *conversation, gint64 id);
@@ -43,6 +47,16 @@ void hearth_conversation_show_branch(HearthConversation *conversation, gint64 id
 void hearth_conversation_updated(HearthConversation *conversation);
 void hearth_conversation_busy_changed(HearthConversation *conversation);
 void hearth_conversation_set_unread(HearthConversation *conversation, bool unread);
+
+/* ---- unsent.c -------------------------------------------------------------------------------- */
+
+void hearth_unsent_init(HearthConversation *conversation);
+void hearth_unsent_clear(HearthConversation *conversation);
+/* Before the messages: who shows them asks for the edits. */
+void hearth_unsent_load(HearthConversation *conversation, GCancellable *cancellable);
+void hearth_unsent_let_go(HearthConversation *conversation);
+/* Writes the edits. */
+void hearth_unsent_put(HearthConversation *conversation);
 
 /* ---- asking.c -------------------------------------------------------------------------------- */
 

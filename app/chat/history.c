@@ -114,7 +114,7 @@ void hearth_history_restore(HearthHistory *h, HearthConversation *c)
 /* A draft that was emptied again leaves a row with nothing in it. */
 static bool is_empty(const HearthConversationRow *row)
 {
-    return row->head == 0 && !row->titled && !(row->draft && *row->draft) &&
+    return row->head == 0 && !row->titled && !row->unsent && !(row->draft && *row->draft) &&
            !(row->title && *row->title);
 }
 

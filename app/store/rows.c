@@ -38,6 +38,22 @@ void hearth_message_row_free(HearthMessageRow *row)
     g_free(row);
 }
 
+HearthUnsentRow *hearth_unsent_row_copy(const HearthUnsentRow *row)
+{
+    HearthUnsentRow *copy = g_memdup2(row, sizeof *row);
+    copy->name = g_strdup(row->name);
+    copy->content = g_strdup(row->content);
+    return copy;
+}
+
+void hearth_unsent_row_free(HearthUnsentRow *row)
+{
+    if (!row) return;
+    g_free(row->name);
+    g_free(row->content);
+    g_free(row);
+}
+
 HearthFolderRow *hearth_folder_row_copy(const HearthFolderRow *row)
 {
     HearthFolderRow *copy = g_memdup2(row, sizeof *row);

@@ -23,6 +23,7 @@ typedef struct {
     char *draft;    /* typed and not sent */
     char *options;  /* JSON object of this conversation's own settings (key → value); "" = none */
     gint64 persona; /* 0 = none */
+    bool unsent;    /* read only: rows of HearthUnsentRow belong to it */
 } HearthConversationRow;
 
 /* Messages form a tree: `parent` is the message before (0 = the first one). Messages with the same
@@ -37,6 +38,15 @@ typedef struct {
     gint64 created;
     HearthStats stats;
 } HearthMessageRow;
+
+/* What waits to be sent beside the draft: a file that is attached to it, or the text of a message
+ * that is being edited. */
+typedef struct {
+    gint64 id, conversation;
+    gint64 message; /* the one that is edited; 0: a file */
+    char *name;     /* of the file */
+    char *content;
+} HearthUnsentRow;
 
 typedef struct {
     gint64 id;
@@ -60,6 +70,8 @@ HearthConversationRow *hearth_conversation_row_copy(const HearthConversationRow 
 void hearth_conversation_row_free(HearthConversationRow *row);
 HearthMessageRow *hearth_message_row_copy(const HearthMessageRow *row);
 void hearth_message_row_free(HearthMessageRow *row);
+HearthUnsentRow *hearth_unsent_row_copy(const HearthUnsentRow *row);
+void hearth_unsent_row_free(HearthUnsentRow *row);
 HearthFolderRow *hearth_folder_row_copy(const HearthFolderRow *row);
 void hearth_folder_row_free(HearthFolderRow *row);
 HearthPersonaRow *hearth_persona_row_copy(const HearthPersonaRow *row);
@@ -67,6 +79,7 @@ void hearth_persona_row_free(HearthPersonaRow *row);
 void hearth_hit_free(HearthHit *hit);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HearthConversationRow, hearth_conversation_row_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HearthMessageRow, hearth_message_row_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(HearthUnsentRow, hearth_unsent_row_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HearthFolderRow, hearth_folder_row_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HearthPersonaRow, hearth_persona_row_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HearthHit, hearth_hit_free)

@@ -63,11 +63,23 @@ static const char step_1[] =
     "CREATE INDEX message_deletion ON message(deletion) WHERE deletion <> 0;"
     "CREATE INDEX message_deleted ON message(deleted_at) WHERE deleted_at IS NOT NULL;";
 
+static const char step_3[] =
+    "CREATE TABLE unsent ("
+    "  id INTEGER PRIMARY KEY,"
+    "  conversation INTEGER NOT NULL REFERENCES conversation(id) ON DELETE CASCADE,"
+    "  message INTEGER REFERENCES message(id) ON DELETE CASCADE,"
+    "  name TEXT NOT NULL DEFAULT '',"
+    "  content TEXT NOT NULL DEFAULT ''"
+    ") STRICT;"
+    "CREATE INDEX unsent_conversation ON unsent(conversation);"
+    "CREATE INDEX unsent_message ON unsent(message) WHERE message IS NOT NULL;";
+
 static int take_step(HearthDb *db, gint64 version)
 {
     switch (version) {
     case 0: return hearth_db_exec(db, step_1);
     case 1: return hearth_index_create(db);
+    case 2: return hearth_db_exec(db, step_3);
     default: g_assert_not_reached();
     }
 }

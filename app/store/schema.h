@@ -9,7 +9,7 @@
 
 #include "store/db.h"
 
-#define HEARTH_SCHEMA_VERSION 2 /* kept in user_version */
+#define HEARTH_SCHEMA_VERSION 3 /* kept in user_version */
 
 /* From user_version to the newest, each step in one transaction. Returns rc. */
 int hearth_schema_migrate(HearthDb *db);

@@ -119,7 +119,7 @@ static HearthReadState run_open(HearthRead *read, HearthDb *none, GError **error
         db,
         "SELECT max((SELECT coalesce(max(id), 0) FROM conversation),"
         "  (SELECT coalesce(max(id), 0) FROM message), (SELECT coalesce(max(id), 0) FROM folder),"
-        "  (SELECT coalesce(max(id), 0) FROM persona))",
+        "  (SELECT coalesce(max(id), 0) FROM persona), (SELECT coalesce(max(id), 0) FROM unsent))",
         &rc);
     hearth_store_thread_set_db(read->thread, db, last < LARGEST_ID ? last : 0);
     if (!refused) return HEARTH_READ_DONE;
@@ -172,6 +172,11 @@ void hearth_store_put_folder(HearthStore *self, const HearthFolderRow *row)
 void hearth_store_put_persona(HearthStore *self, const HearthPersonaRow *row)
 {
     put(self, HEARTH_WRITE_PERSONA, row->id, hearth_persona_row_copy(row));
+}
+
+void hearth_store_put_unsent(HearthStore *self, const HearthUnsentRow *row)
+{
+    put(self, HEARTH_WRITE_UNSENT, row->id, hearth_unsent_row_copy(row));
 }
 
 void hearth_store_write_partial(HearthStore *self, gint64 message, HearthState state,
@@ -251,26 +256,57 @@ HearthOverview *hearth_store_overview_finish(HearthStore *self, GAsyncResult *re
     return g_task_propagate_pointer(G_TASK(result), error);
 }
 
-static HearthReadState run_messages(HearthRead *read, HearthDb *db, GError **error)
-{
-    int rc;
-    read->result = hearth_table_message_list(db, *(gint64 *)read->data, 0, -1, &rc);
-    if (!rc) return HEARTH_READ_DONE;
-    hearth_db_error(error, db, rc);
-    return HEARTH_READ_FAILED;
-}
-
-void hearth_store_messages_async(HearthStore *self, gint64 conversation, GCancellable *cancellable,
-                                 GAsyncReadyCallback done, void *data)
+/* What `run` reads of one conversation: an array of rows. */
+static void read_of(HearthStore *self, gint64 conversation, HearthReadRun run,
+                    GCancellable *cancellable, GAsyncReadyCallback done, void *data)
 {
     HearthRead *read =
-        new_read(self, run_messages, (GDestroyNotify)g_ptr_array_unref, cancellable, done, data);
+        new_read(self, run, (GDestroyNotify)g_ptr_array_unref, cancellable, done, data);
     read->data = g_memdup2(&conversation, sizeof conversation);
     read->free_data = g_free;
     hearth_store_thread_read(self->thread, read);
 }
 
+static HearthReadState end_read(HearthDb *db, int rc, GError **error)
+{
+    if (!rc) return HEARTH_READ_DONE;
+    hearth_db_error(error, db, rc);
+    return HEARTH_READ_FAILED;
+}
+
+static HearthReadState run_messages(HearthRead *read, HearthDb *db, GError **error)
+{
+    int rc;
+    read->result = hearth_table_message_list(db, *(gint64 *)read->data, 0, -1, &rc);
+    return end_read(db, rc, error);
+}
+
+void hearth_store_messages_async(HearthStore *self, gint64 conversation, GCancellable *cancellable,
+                                 GAsyncReadyCallback done, void *data)
+{
+    read_of(self, conversation, run_messages, cancellable, done, data);
+}
+
 GPtrArray *hearth_store_messages_finish(HearthStore *self, GAsyncResult *result, GError **error)
+{
+    g_return_val_if_fail(g_task_is_valid(result, self), NULL);
+    return g_task_propagate_pointer(G_TASK(result), error);
+}
+
+static HearthReadState run_unsent(HearthRead *read, HearthDb *db, GError **error)
+{
+    int rc;
+    read->result = hearth_table_unsent_list(db, *(gint64 *)read->data, &rc);
+    return end_read(db, rc, error);
+}
+
+void hearth_store_unsent_async(HearthStore *self, gint64 conversation, GCancellable *cancellable,
+                               GAsyncReadyCallback done, void *data)
+{
+    read_of(self, conversation, run_unsent, cancellable, done, data);
+}
+
+GPtrArray *hearth_store_unsent_finish(HearthStore *self, GAsyncResult *result, GError **error)
 {
     g_return_val_if_fail(g_task_is_valid(result, self), NULL);
     return g_task_propagate_pointer(G_TASK(result), error);
@@ -294,9 +330,7 @@ static HearthReadState run_search(HearthRead *read, HearthDb *db, GError **error
     Query *query = read->data;
     int rc;
     read->result = hearth_search_run(db, query->text, query->limit, &rc);
-    if (!rc) return HEARTH_READ_DONE;
-    hearth_db_error(error, db, rc);
-    return HEARTH_READ_FAILED;
+    return end_read(db, rc, error);
 }
 
 void hearth_store_search_async(HearthStore *self, const char *text, guint limit,

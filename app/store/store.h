@@ -46,6 +46,7 @@ void hearth_store_put_conversation(HearthStore *store, const HearthConversationR
 void hearth_store_put_message(HearthStore *store, const HearthMessageRow *row);
 void hearth_store_put_folder(HearthStore *store, const HearthFolderRow *row);
 void hearth_store_put_persona(HearthStore *store, const HearthPersonaRow *row);
+void hearth_store_put_unsent(HearthStore *store, const HearthUnsentRow *row);
 
 /* The answer so far: replaces content and thinking and sets the state. Two of them for the same
  * message in the queue become one. */
@@ -56,7 +57,8 @@ typedef enum {
     HEARTH_TABLE_CONVERSATION,
     HEARTH_TABLE_MESSAGE, /* with all messages below it in the tree */
     HEARTH_TABLE_FOLDER,  /* its conversations move out of it */
-    HEARTH_TABLE_PERSONA
+    HEARTH_TABLE_PERSONA,
+    HEARTH_TABLE_UNSENT /* at once for good */
 } HearthTable;
 
 /* Soft: hearth_store_restore brings back exactly what this call took away. */
@@ -83,6 +85,11 @@ HearthOverview *hearth_store_overview_finish(HearthStore *store, GAsyncResult *r
 void hearth_store_messages_async(HearthStore *store, gint64 conversation, GCancellable *cancellable,
                                  GAsyncReadyCallback done, void *data);
 GPtrArray *hearth_store_messages_finish(HearthStore *store, GAsyncResult *result, GError **error);
+
+/* What of a conversation waits to be sent, by id: GPtrArray of HearthUnsentRow. */
+void hearth_store_unsent_async(HearthStore *store, gint64 conversation, GCancellable *cancellable,
+                               GAsyncReadyCallback done, void *data);
+GPtrArray *hearth_store_unsent_finish(HearthStore *store, GAsyncResult *result, GError **error);
 
 /* Over titles and text; words in any order, the last one may be unfinished. Newest first, at most
  * `limit`, one HearthHit per conversation. A cancelled search stops in mid-query. */

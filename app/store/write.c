@@ -50,6 +50,7 @@ void hearth_write_free(HearthWrite *write)
     case HEARTH_WRITE_MESSAGE: hearth_message_row_free(write->row); break;
     case HEARTH_WRITE_FOLDER: hearth_folder_row_free(write->row); break;
     case HEARTH_WRITE_PERSONA: hearth_persona_row_free(write->row); break;
+    case HEARTH_WRITE_UNSENT: hearth_unsent_row_free(write->row); break;
     case HEARTH_WRITE_PARTIAL:
     case HEARTH_WRITE_DELETE:
     case HEARTH_WRITE_RESTORE: break;
@@ -77,6 +78,7 @@ static int apply_delete(const HearthWrite *write, HearthDb *db)
     case HEARTH_TABLE_MESSAGE: return hearth_table_message_delete(db, write->id, write->time);
     case HEARTH_TABLE_FOLDER: return hearth_table_folder_delete(db, write->id, write->time);
     case HEARTH_TABLE_PERSONA: return hearth_table_persona_delete(db, write->id, write->time);
+    case HEARTH_TABLE_UNSENT: return hearth_table_unsent_delete(db, write->id);
     }
     g_assert_not_reached();
 }
@@ -88,6 +90,7 @@ static int apply_restore(const HearthWrite *write, HearthDb *db)
     case HEARTH_TABLE_MESSAGE: return hearth_table_message_restore(db, write->id);
     case HEARTH_TABLE_FOLDER: return hearth_table_folder_restore(db, write->id);
     case HEARTH_TABLE_PERSONA: return hearth_table_persona_restore(db, write->id);
+    case HEARTH_TABLE_UNSENT: return SQLITE_OK;
     }
     g_assert_not_reached();
 }
@@ -99,6 +102,7 @@ int hearth_write_apply(const HearthWrite *write, HearthDb *db)
     case HEARTH_WRITE_MESSAGE: return hearth_table_message_put(db, write->row);
     case HEARTH_WRITE_FOLDER: return hearth_table_folder_put(db, write->row);
     case HEARTH_WRITE_PERSONA: return hearth_table_persona_put(db, write->row);
+    case HEARTH_WRITE_UNSENT: return hearth_table_unsent_put(db, write->row);
     case HEARTH_WRITE_PARTIAL:
         return hearth_table_message_partial(db, write->id, write->state, write->content,
                                             write->thinking);

@@ -11,6 +11,7 @@ typedef enum {
     HEARTH_WRITE_MESSAGE,
     HEARTH_WRITE_FOLDER,
     HEARTH_WRITE_PERSONA,
+    HEARTH_WRITE_UNSENT,
     HEARTH_WRITE_PARTIAL,
     HEARTH_WRITE_DELETE,
     HEARTH_WRITE_RESTORE
@@ -19,7 +20,7 @@ typedef enum {
 typedef struct {
     HearthWriteKind kind;
     gint64 id;         /* of the row */
-    void *row;         /* the first four */
+    void *row;         /* the first five */
     HearthState state; /* partial */
     char *content;     /* partial */
     char *thinking;    /* partial */

@@ -132,6 +132,30 @@ GPtrArray *fixture_messages(Fixture *fixture, gint64 conversation)
     return messages;
 }
 
+GPtrArray *fixture_unsent(Fixture *fixture, gint64 conversation)
+{
+    Wait wait = {0};
+    hearth_store_unsent_async(fixture->store, conversation, NULL, on_done, &wait);
+    wait_for(&wait);
+    g_autoptr(GError) error = NULL;
+    GPtrArray *rows = hearth_store_unsent_finish(fixture->store, wait.result, &error);
+    CHECK_MSG(rows, "nothing unsent: %s", error ? error->message : "?");
+    g_object_unref(wait.result);
+    return rows;
+}
+
+gint64 fixture_put_unsent(Fixture *fixture, gint64 conversation, gint64 message, const char *name,
+                          const char *content)
+{
+    HearthUnsentRow row = {.id = hearth_store_new_id(fixture->store),
+                           .conversation = conversation,
+                           .message = message,
+                           .name = (char *)name,
+                           .content = (char *)content};
+    hearth_store_put_unsent(fixture->store, &row);
+    return row.id;
+}
+
 void fixture_wait(Fixture *fixture) { hearth_overview_free(fixture_overview(fixture)); }
 
 gint64 fixture_conversation(Fixture *fixture, const char *title)

@@ -24,6 +24,7 @@ void fixture_clear(Fixture *fixture); /* with the folder */
 /* Each waits for its answer; a minute without one ends the program. */
 HearthOverview *fixture_overview(Fixture *fixture);
 GPtrArray *fixture_messages(Fixture *fixture, gint64 conversation);
+GPtrArray *fixture_unsent(Fixture *fixture, gint64 conversation);
 GPtrArray *fixture_search(Fixture *fixture, const char *text, guint limit);
 bool fixture_export(Fixture *fixture, gint64 conversation, HearthExportFormat format,
                     const char *path, GError **error);
@@ -37,6 +38,9 @@ gint64 fixture_message(Fixture *fixture, gint64 conversation, gint64 parent, Hea
                        const char *content);
 gint64 fixture_folder(Fixture *fixture, const char *name);
 gint64 fixture_persona(Fixture *fixture, const char *name, const char *prompt);
+
+gint64 fixture_put_unsent(Fixture *fixture, gint64 conversation, gint64 message, const char *name,
+                          const char *content);
 
 HearthConversationRow *find_conversation(HearthOverview *overview, gint64 id); /* borrowed, NULL */
 HearthMessageRow *find_message(GPtrArray *messages, gint64 id);                /* borrowed, NULL */

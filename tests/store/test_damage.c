@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "store/schema.h"
 #include "test.h"
 
 /* ---- helpers --------------------------------------------------------------------------------- */
@@ -286,12 +287,13 @@ static void migrates_from_the_first_version(void)
     fixture_close(&f);
     /* what the first version lacked */
     g_free(outside(
-        f.path, "DROP TRIGGER message_index_insert; DROP TRIGGER message_index_before;"
-                "DROP TRIGGER message_index_after; DROP TRIGGER message_index_delete;"
-                "DROP TRIGGER title_index_insert; DROP TRIGGER title_index_before;"
-                "DROP TRIGGER title_index_after; DROP TRIGGER title_index_delete;"
-                "DROP TABLE message_index; DROP TABLE title_index; DROP VIEW message_index_words;"
-                "DROP VIEW title_index_words; PRAGMA user_version = 1"));
+        f.path,
+        "DROP TABLE unsent; DROP TRIGGER message_index_insert; DROP TRIGGER message_index_before;"
+        "DROP TRIGGER message_index_after; DROP TRIGGER message_index_delete;"
+        "DROP TRIGGER title_index_insert; DROP TRIGGER title_index_before;"
+        "DROP TRIGGER title_index_after; DROP TRIGGER title_index_delete;"
+        "DROP TABLE message_index; DROP TABLE title_index; DROP VIEW message_index_words;"
+        "DROP VIEW title_index_words; PRAGMA user_version = 1"));
     fixture_open(&f);
     CHECK(!f.notice && !f.refusal);
     g_autoptr(GPtrArray) hits = fixture_search(&f, "文字 pages", 100);
@@ -299,8 +301,78 @@ static void migrates_from_the_first_version(void)
     g_autoptr(GPtrArray) titles = fixture_search(&f, "conversat", 100);
     CHECK_INT(titles->len, 5);
     g_autofree char *version = outside(f.path, "PRAGMA user_version");
-    CHECK_STR(version, "2");
+    CHECK_STR(version, G_STRINGIFY(HEARTH_SCHEMA_VERSION));
     fixture_clear(&f);
+}
+
+/* history-2.db.gz: what the second version wrote. */
+static void migrates_from_the_second_version(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    fixture_close(&f);
+    g_autoptr(GFile) packed = g_file_new_for_path(TEST_DIR "/history-2.db.gz");
+    g_autoptr(GFile) file = g_file_new_for_path(f.path);
+    g_autoptr(GFileInputStream) in = g_file_read(packed, NULL, NULL);
+    g_autoptr(GFileOutputStream) out = g_file_replace(file, NULL, FALSE, 0, NULL, NULL);
+    g_autoptr(GZlibDecompressor) gunzip = g_zlib_decompressor_new(G_ZLIB_COMPRESSOR_FORMAT_GZIP);
+    g_autoptr(GInputStream) bytes =
+        g_converter_input_stream_new(G_INPUT_STREAM(in), G_CONVERTER(gunzip));
+    CHECK(g_output_stream_splice(G_OUTPUT_STREAM(out), bytes, G_OUTPUT_STREAM_SPLICE_CLOSE_TARGET,
+                                 NULL, NULL) > 0);
+    g_autofree char *before = outside(f.path, "PRAGMA user_version");
+    CHECK_STR(before, "2");
+    fixture_open(&f);
+    CHECK_MSG(!f.notice && !f.refusal, "%s%s", f.notice, f.refusal);
+    g_autoptr(HearthOverview) overview = fixture_overview(&f);
+    CHECK_INT(overview->conversations->len, 1);
+    CHECK(overview->folders->len == 1 && overview->personas->len == 1);
+    HearthConversationRow *row = find_conversation(overview, 10);
+    CHECK(row && row->folder == 1 && row->persona == 2 && row->head == 12 && !row->unsent);
+    if (row) CHECK_STR(row->draft, "a draft of then");
+    g_autoptr(GPtrArray) hits = fixture_search(&f, "回答", 10);
+    CHECK_INT(hits->len, 1);
+    fixture_put_unsent(&f, 10, 11, "", "edited since");
+    g_autoptr(GPtrArray) unsent = fixture_unsent(&f, 10);
+    CHECK_INT(unsent->len, 1);
+    fixture_clear(&f);
+}
+
+/* ---- nobody else's business ------------------------------------------------------------------ */
+
+/* The rights of others on a file; -1: it is not there. */
+static int rights_of_others(const char *path, const char *suffix)
+{
+    g_autofree char *file = g_strconcat(path, suffix, NULL);
+    struct stat status;
+    return stat(file, &status) == 0 ? (int)(status.st_mode & 077) : -1;
+}
+
+static void is_private(void)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    mode_t before = umask(0);
+    Fixture f;
+    fixture_init(&f);
+    fill(&f);
+    for (int i = 0; i < 3; i++) CHECK_INT(rights_of_others(f.path, suffixes[i]), 0);
+    fixture_close(&f);
+    outside_with_log(f.path, "PRAGMA user_version = 99; CREATE TABLE more (x)");
+    for (int i = 0; i < 2; i++) { /* as an older Hearth left it */
+        g_autofree char *file = g_strconcat(f.path, suffixes[i], NULL);
+        CHECK_INT(chmod(file, 0644), 0);
+    }
+    fixture_open(&f); /* sets it aside */
+    g_autofree char *aside = aside_path(&f);
+    CHECK(aside);
+    for (int i = 0; aside && i < 2; i++) CHECK_INT(rights_of_others(aside, suffixes[i]), 0);
+    for (int i = 0; i < 3; i++) CHECK_INT(rights_of_others(f.path, suffixes[i]), 0);
+    fixture_close(&f);
+    CHECK_INT(chmod(f.path, 0664), 0);
+    fixture_open(&f);
+    CHECK_INT(rights_of_others(f.path, ""), 0);
+    fixture_clear(&f);
+    umask(before);
 }
 
 /* ---- where nothing may be written ------------------------------------------------------------ */
@@ -393,6 +465,8 @@ int main(int argc, char **argv)
         {"notices damage that a read met", notices_damage_that_a_read_met},
         {"makes the index again", makes_the_index_again},
         {"migrates from the first version", migrates_from_the_first_version},
+        {"migrates from the second version", migrates_from_the_second_version},
+        {"is private", is_private},
         {"works where the folder is missing", works_where_the_folder_is_missing},
         {"works where the file is a folder", works_where_the_file_is_a_folder},
         {"works in a read-only folder", works_in_a_read_only_folder},

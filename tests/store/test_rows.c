@@ -399,6 +399,48 @@ static void wait_until(Fixture *f, const char *sql, const char *want)
     CHECK_MSG(false, "%s is %s, not %s", sql, got, want);
 }
 
+static void keeps_what_is_not_sent(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    gint64 c = fixture_conversation(&f, "c"), other = fixture_conversation(&f, "other");
+    gint64 message = fixture_message(&f, c, 0, HEARTH_ROLE_USER, "question");
+    gint64 file = fixture_put_unsent(&f, c, 0, "a.txt", "text of a\n");
+    gint64 removed = fixture_put_unsent(&f, c, 0, "b.txt", "text of b");
+    gint64 edit = fixture_put_unsent(&f, c, message, NULL, "first");
+    HearthUnsentRow again = {edit, c, message, NULL, "question, but better"};
+    hearth_store_put_unsent(f.store, &again);
+    hearth_store_delete(f.store, HEARTH_TABLE_UNSENT, removed);
+    fixture_put_unsent(&f, 123, 0, "x", "of no conversation");
+    fixture_put_unsent(&f, c, 123, "", "of no message");
+    for (int round = 0; round < 2; round++) {
+        g_autoptr(GPtrArray) rows = fixture_unsent(&f, c);
+        CHECK_INT(rows->len, 2);
+        HearthUnsentRow *one = rows->pdata[0], *two = rows->pdata[1];
+        CHECK(one->id == file && one->conversation == c && one->message == 0);
+        CHECK_STR(one->name, "a.txt");
+        CHECK_STR(one->content, "text of a\n");
+        CHECK(two->id == edit && two->message == message);
+        CHECK_STR(two->content, "question, but better");
+        g_autoptr(HearthOverview) overview = fixture_overview(&f);
+        CHECK(find_conversation(overview, c)->unsent);
+        CHECK(!find_conversation(overview, other)->unsent);
+        CHECK_INT(f.n_trouble, 0);
+        fixture_close(&f);
+        fixture_open(&f);
+        CHECK(hearth_store_new_id(f.store) > edit);
+    }
+    hearth_store_delete(f.store, HEARTH_TABLE_MESSAGE, message);
+    hearth_store_delete(f.store, HEARTH_TABLE_CONVERSATION, other);
+    fixture_put_unsent(&f, other, 0, "gone.txt", "");
+    fixture_close(&f);
+    g_free(outside(f.path, "UPDATE message SET deleted_at = 5 WHERE deleted_at > 0;"
+                           "UPDATE conversation SET deleted_at = 5 WHERE deleted_at > 0"));
+    fixture_open(&f);
+    wait_until(&f, "SELECT group_concat(name) FROM unsent", "a.txt");
+    fixture_clear(&f);
+}
+
 static void purges_after_thirty_days(void)
 {
     Fixture f;
@@ -541,6 +583,7 @@ int main(int argc, char **argv)
         {"keeps conversations", keeps_conversations},
         {"hands out ids that are free", hands_out_ids_that_are_free},
         {"understands any time", understands_any_time},
+        {"keeps what is not sent", keeps_what_is_not_sent},
         {"keeps messages", keeps_messages},
         {"writes partial answers", writes_partial_answers},
         {"keeps the order of partials", keeps_the_order_of_partials},

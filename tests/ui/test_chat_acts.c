@@ -57,6 +57,33 @@ static void edits_in_place(void)
     chat_room_close(&room);
 }
 
+/* What is begun is there again when its conversation is, in a window made anew too. */
+static void keeps_what_is_begun(void)
+{
+    chat_room_open(&room);
+    chat_ask_and_answer(&room, "What is Heart?", "A muscle.");
+    HearthConversation *begun = room.conversation;
+    chat_click(chat_row_at(&room, 0), "Edit");
+    GtkWidget *field = chat_find(chat_row_at(&room, 0), "GtkTextView", NULL);
+    gtk_text_buffer_set_text(gtk_text_view_get_buffer(GTK_TEXT_VIEW(field)), "What is Hea", -1);
+    hearth_conversation_attach(begun, "notes.txt", "notes");
+    CHECK_SOON(chat_count(room.view, "HearthChatChip") == 1);
+    chat_shot(&room, "begun");
+    HearthConversation *other = hearth_history_new_conversation(room.history, 0);
+    hearth_chat_view_set_conversation(HEARTH_CHAT_VIEW(room.view), other);
+    CHECK_SOON(chat_count(room.view, "HearthChatChip") == 0);
+    CHECK_SOON(!hearth_conversation_is_loaded(begun));
+    hearth_chat_view_set_conversation(HEARTH_CHAT_VIEW(room.view), begun);
+    CHECK_SOON(chat_n_messages(&room) == 2);
+    CHECK_SOON(chat_row_at(&room, 0) &&
+               chat_find(chat_row_at(&room, 0), "HearthMessageEditor", NULL));
+    CHECK_SOON(chat_count(room.view, "HearthChatChip") == 1);
+    field = chat_find(chat_row_at(&room, 0), "GtkTextView", NULL);
+    g_autofree char *text = field ? chat_text_of(GTK_TEXT_VIEW(field)) : NULL;
+    CHECK_STR(text, "What is Hea");
+    chat_room_close(&room);
+}
+
 static void deletes_with_undo(void)
 {
     chat_room_open(&room);
@@ -131,6 +158,7 @@ int main(int argc, char **argv)
     static const Test tests[] = {
         {"switches versions", switches_versions},
         {"edits in place", edits_in_place},
+        {"keeps what is begun", keeps_what_is_begun},
         {"deletes with undo", deletes_with_undo},
         {"cuts long questions", cuts_long_questions},
         {"copies the last answer", copies_the_last_answer},

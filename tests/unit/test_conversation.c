@@ -168,6 +168,59 @@ static void ask_and_restart(void)
     end(w);
 }
 
+static const char *attached(HearthConversation *c, guint at)
+{
+    const GPtrArray *all = hearth_conversation_get_attachments(c);
+    return at < all->len ? ((HearthUnsentRow *)all->pdata[at])->content : NULL;
+}
+
+/* Files and an edit stay with the draft: over showing another conversation and over a restart. */
+static void keeps_what_is_begun(void)
+{
+    World *w = begin();
+    HearthConversation *c = fresh(w);
+    hearth_conversation_attach(c, "a.txt", "text of a"); /* of a conversation with nothing in it */
+    hearth_conversation_attach(c, "b.txt", "text of b");
+    gint64 id = hearth_conversation_get_id(c);
+    stop(w);
+
+    start(w);
+    c = reopen(w, id);
+    CHECK(c);
+    CHECK_INT(hearth_conversation_get_attachments(c)->len, 2);
+    CHECK_STR(attached(c, 0), "text of a");
+    hearth_conversation_detach(
+        c, ((HearthUnsentRow *)hearth_conversation_get_attachments(c)->pdata[0])->id);
+    ask(c, "What is Hearth?");
+    gint64 message = hearth_message_get_id(nth(c, 0));
+    hearth_conversation_set_edit(c, message, "What is");
+    hearth_conversation_set_edit(c, message, "What is a hearth?");
+    hearth_conversation_set_shown(c, false);
+    CHECK(!hearth_conversation_is_loaded(c));
+    hearth_conversation_attach(c, "c.txt", "text of c"); /* read while another one was shown */
+    c = reopen(w, id);
+    CHECK_INT(hearth_conversation_get_attachments(c)->len, 2);
+    CHECK_STR(attached(c, 0), "text of b");
+    CHECK_STR(attached(c, 1), "text of c");
+    CHECK_STR(hearth_conversation_get_edit(c, message), "What is a hearth?");
+    hearth_conversation_set_edit(c, message, "at the very end");
+    stop(w);
+
+    start(w);
+    c = reopen(w, id);
+    CHECK_STR(hearth_conversation_get_edit(c, message), "at the very end");
+    hearth_conversation_set_edit(c, message, NULL);
+    hearth_conversation_detach(c, 0);
+    CHECK_INT(hearth_conversation_get_attachments(c)->len, 0);
+    stop(w);
+
+    start(w);
+    c = reopen(w, id);
+    CHECK(!hearth_conversation_get_edit(c, message));
+    CHECK_INT(hearth_conversation_get_attachments(c)->len, 0);
+    end(w);
+}
+
 static void versions(void)
 {
     World *w = begin();
@@ -517,6 +570,7 @@ int main(int argc, char **argv)
 {
     static const Test tests[] = {
         {"ask, restart, read", ask_and_restart},
+        {"keeps what is begun", keeps_what_is_begun},
         {"versions", versions},
         {"stop and go on", stop_and_go_on},
         {"delete messages", delete_messages},

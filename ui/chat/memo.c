@@ -1,21 +1,11 @@
 #include "memo.h"
 
-#include "composer/attachment.h"
-
 #define KEY "hearth-chat-memo"
-
-static void message_memo_free(void *data)
-{
-    HearthMessageMemo *memo = data;
-    g_free(memo->edit);
-    g_free(memo);
-}
 
 static void memo_free(void *data)
 {
     HearthChatMemo *memo = data;
     g_object_unref(memo->buffer);
-    g_ptr_array_unref(memo->attachments);
     g_hash_table_unref(memo->messages);
     g_free(memo);
 }
@@ -26,8 +16,7 @@ HearthChatMemo *hearth_chat_memo_of(HearthConversation *conversation)
     if (memo) return memo;
     memo = g_new0(HearthChatMemo, 1);
     memo->buffer = gtk_text_buffer_new(NULL);
-    memo->attachments = g_ptr_array_new_with_free_func((GDestroyNotify)hearth_attachment_free);
-    memo->messages = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, message_memo_free);
+    memo->messages = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     /* Undo must not take the restored draft away. */
     gtk_text_buffer_begin_irreversible_action(memo->buffer);
     gtk_text_buffer_set_text(memo->buffer, hearth_conversation_get_draft(conversation), -1);

@@ -1,6 +1,6 @@
 /* What the window remembers of a conversation for as long as the program runs, and nobody stores:
- * the composer's buffer with its undo history, attached files, what was folded and unfolded, an
- * edit that is not finished, and the place that was read. Lives and dies with the conversation. */
+ * the composer's buffer with its undo history, what was folded and unfolded, and the place that was
+ * read. Lives and dies with the conversation. */
 #ifndef HEARTH_CHAT_MEMO_H
 #define HEARTH_CHAT_MEMO_H
 
@@ -12,13 +12,11 @@
 typedef struct {
     bool thinking_set, thinking_open; /* set: by the person, and stays so */
     bool whole;                       /* a long message is shown whole */
-    char *edit;                       /* what its editor holds; NULL = is not edited */
 } HearthMessageMemo;
 
 typedef struct {
     GtkTextBuffer *buffer;
-    GPtrArray *attachments; /* of HearthAttachment */
-    gint64 place;           /* message at the top of the view; 0 = the end is shown */
+    gint64 place; /* message at the top of the view; 0 = the end is shown */
     double place_y;
     GHashTable *messages; /* id → HearthMessageMemo */
 } HearthChatMemo;

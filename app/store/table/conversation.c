@@ -44,6 +44,7 @@ static HearthConversationRow *read_row(sqlite3_stmt *statement)
     row->head = sqlite3_column_int64(statement, 8);
     row->options = hearth_db_text(statement, 9);
     row->draft = hearth_db_text(statement, 10);
+    row->unsent = sqlite3_column_int(statement, 11);
     return row;
 }
 
@@ -52,7 +53,8 @@ GPtrArray *hearth_table_conversation_list(HearthDb *db, gint64 id, int *ret_rc)
     sqlite3_stmt *statement =
         hearth_db_bind(db,
                        "SELECT c.id, title, titled, pinned, folder.id, persona, created, updated,"
-                       "  head, options, draft"
+                       "  head, options, draft,"
+                       "  EXISTS (SELECT 1 FROM unsent WHERE unsent.conversation = c.id)"
                        " FROM conversation c"
                        " LEFT JOIN folder ON folder.id = c.folder AND folder.deleted_at IS NULL"
                        " WHERE c.deleted_at IS NULL AND (?1 = 0 OR c.id = ?1)"

@@ -1,4 +1,4 @@
-/* The four tables: one file each, which holds all SQL about it. Rows in, rows out; who calls has a
+/* The tables: one file each, which holds all SQL about it. Rows in, rows out; who calls has a
  * transaction open where it matters. Functions that write return rc; those that read return NULL
  * on failure and set *ret_rc. */
 #ifndef HEARTH_TABLE_H
@@ -36,5 +36,9 @@ int hearth_table_persona_put(HearthDb *db, const HearthPersonaRow *row);
 int hearth_table_persona_delete(HearthDb *db, gint64 id, gint64 now);
 int hearth_table_persona_restore(HearthDb *db, gint64 id);
 GPtrArray *hearth_table_persona_list(HearthDb *db, int *ret_rc); /* by id */
+
+int hearth_table_unsent_put(HearthDb *db, const HearthUnsentRow *row);
+int hearth_table_unsent_delete(HearthDb *db, gint64 id);                             /* for good */
+GPtrArray *hearth_table_unsent_list(HearthDb *db, gint64 conversation, int *ret_rc); /* by id */
 
 #endif

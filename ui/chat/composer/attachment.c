@@ -119,15 +119,14 @@ static int fence_length(const char *text)
     return longest + 1;
 }
 
-void hearth_attachment_append(const HearthAttachment *attachment, GString *prompt)
+void hearth_attachment_append(const char *name, const char *text, GString *prompt)
 {
-    g_autofree char *fence = g_strnfill(fence_length(attachment->text), '`');
-    const char *dot = strrchr(attachment->name, '.');
+    g_autofree char *fence = g_strnfill(fence_length(text), '`');
+    const char *dot = strrchr(name, '.');
     const char *language = dot && dot[1] && !strchr(dot, ' ') ? dot + 1 : "";
     if (prompt->len) g_string_append(prompt, "\n\n");
-    g_string_append_printf(prompt, "`%s`:\n%s%s\n", attachment->name, fence, language);
-    g_string_append_len(prompt, attachment->text, attachment->len);
-    if (attachment->len && attachment->text[attachment->len - 1] != '\n')
-        g_string_append_c(prompt, '\n');
+    g_string_append_printf(prompt, "`%s`:\n%s%s\n", name, fence, language);
+    g_string_append(prompt, text);
+    if (*text && !g_str_has_suffix(prompt->str, "\n")) g_string_append_c(prompt, '\n');
     g_string_append(prompt, fence);
 }

@@ -21,6 +21,6 @@ void hearth_attachment_read_async(GFile *file, GCancellable *cancellable, GAsync
 HearthAttachment *hearth_attachment_read_finish(GAsyncResult *result, GError **error);
 
 /* Behind what is in `prompt` already. */
-void hearth_attachment_append(const HearthAttachment *attachment, GString *prompt);
+void hearth_attachment_append(const char *name, const char *text, GString *prompt);
 
 #endif

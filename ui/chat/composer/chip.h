@@ -4,13 +4,13 @@
 
 #include <gtk/gtk.h>
 
-#include "attachment.h"
+#include "store/rows.h"
 
 #define HEARTH_TYPE_CHAT_CHIP (hearth_chat_chip_get_type())
 G_DECLARE_FINAL_TYPE(HearthChatChip, hearth_chat_chip, HEARTH, CHAT_CHIP, GtkWidget)
 
-/* Signal "removed" (pointer HearthAttachment). The attachment is borrowed, for the signal. */
+/* Signal "removed" (int64: the row's id). */
 
-GtkWidget *hearth_chat_chip_new(HearthAttachment *attachment);
+GtkWidget *hearth_chat_chip_new(const HearthUnsentRow *attachment);
 
 #endif

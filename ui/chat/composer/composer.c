@@ -48,8 +48,11 @@ static char *get_prompt(HearthChatComposer *self)
 {
     g_autofree char *text = hearth_chat_field_get_text(HEARTH_CHAT_FIELD(self->field));
     GString *prompt = g_string_new(without_blank_lines(text));
-    for (guint i = 0; i < self->memo->attachments->len; i++)
-        hearth_attachment_append(self->memo->attachments->pdata[i], prompt);
+    const GPtrArray *attachments = hearth_conversation_get_attachments(self->conversation);
+    for (guint i = 0; i < attachments->len; i++) {
+        const HearthUnsentRow *row = attachments->pdata[i];
+        hearth_attachment_append(row->name, row->content, prompt);
+    }
     return g_string_free(prompt, FALSE);
 }
 
@@ -62,7 +65,7 @@ static bool is_empty(HearthChatComposer *self)
 static bool has_message(HearthChatComposer *self)
 {
     if (!self->memo) return false;
-    if (self->memo->attachments->len) return true;
+    if (hearth_conversation_get_attachments(self->conversation)->len) return true;
     GtkTextIter at;
     gtk_text_buffer_get_start_iter(self->memo->buffer, &at);
     while (!gtk_text_iter_is_end(&at)) {
@@ -107,13 +110,9 @@ static void typed(HearthChatComposer *self)
 
 /* ---- attachments ------------------------------------------------------------------------------*/
 
-static void show_chips(HearthChatComposer *self);
-
-static void remove_attachment(HearthChatComposer *self, HearthAttachment *attachment)
+static void remove_attachment(HearthChatComposer *self, gint64 id)
 {
-    g_ptr_array_remove(self->memo->attachments, attachment);
-    show_chips(self);
-    changed(self);
+    hearth_conversation_detach(self->conversation, id);
     gtk_widget_grab_focus(self->field);
 }
 
@@ -121,12 +120,16 @@ static void show_chips(HearthChatComposer *self)
 {
     for (GtkWidget *chip; (chip = gtk_widget_get_first_child(self->chips));)
         gtk_box_remove(GTK_BOX(self->chips), chip);
-    for (guint i = 0; self->memo && i < self->memo->attachments->len; i++) {
-        GtkWidget *chip = hearth_chat_chip_new(self->memo->attachments->pdata[i]);
+    const GPtrArray *attachments =
+        self->conversation ? hearth_conversation_get_attachments(self->conversation) : NULL;
+    guint n = attachments ? attachments->len : 0;
+    for (guint i = 0; i < n; i++) {
+        GtkWidget *chip = hearth_chat_chip_new(attachments->pdata[i]);
         g_signal_connect_swapped(chip, "removed", G_CALLBACK(remove_attachment), self);
         gtk_box_append(GTK_BOX(self->chips), chip);
     }
-    gtk_widget_set_visible(self->chips, self->memo && self->memo->attachments->len);
+    gtk_widget_set_visible(self->chips, n > 0);
+    changed(self);
 }
 
 typedef struct {
@@ -141,15 +144,11 @@ static void attached(GObject *source G_GNUC_UNUSED, GAsyncResult *result, void *
     g_autoptr(HearthConversation) conversation = to->conversation;
     g_free(to);
     g_autoptr(GError) error = NULL;
-    HearthAttachment *attachment = hearth_attachment_read_finish(result, &error);
-    if (!attachment) {
+    g_autoptr(HearthAttachment) attachment = hearth_attachment_read_finish(result, &error);
+    if (attachment)
+        hearth_conversation_attach(conversation, attachment->name, attachment->text);
+    else
         g_signal_emit(self, signals[SAID], 0, error->message);
-        return;
-    }
-    g_ptr_array_add(hearth_chat_memo_of(conversation)->attachments, attachment);
-    if (conversation != self->conversation) return;
-    show_chips(self);
-    changed(self);
 }
 
 static void file_chosen(GFile *file, gpointer data)
@@ -168,8 +167,7 @@ static void choose_files(HearthChatComposer *self)
 
 static void clear(HearthChatComposer *self)
 {
-    g_ptr_array_set_size(self->memo->attachments, 0);
-    show_chips(self);
+    hearth_conversation_detach(self->conversation, 0);
     /* Undoable: what was sent by mistake comes back with Ctrl+Z. */
     GtkTextIter begin, end;
     gtk_text_buffer_get_bounds(self->memo->buffer, &begin, &end);
@@ -343,10 +341,11 @@ void hearth_chat_composer_set_conversation(HearthChatComposer *composer,
         g_signal_connect_swapped(self->memo->buffer, "changed", G_CALLBACK(typed), self);
         g_signal_connect_swapped(conversation, "notify::busy", G_CALLBACK(update_button), self);
         g_signal_connect_swapped(conversation, "notify::draft", G_CALLBACK(draft_changed), self);
+        g_signal_connect_swapped(conversation, "notify::n-attachments", G_CALLBACK(show_chips),
+                                 self);
     }
     show_chips(self);
     update_button(self);
-    changed(self);
 }
 
 void hearth_chat_composer_attach(HearthChatComposer *composer, GFile *file)

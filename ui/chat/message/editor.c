@@ -13,7 +13,7 @@ struct _HearthMessageEditor {
     gboolean busy;
 };
 
-enum { SENT, CANCELLED, N_SIGNALS };
+enum { SENT, CANCELLED, CHANGED, N_SIGNALS };
 static guint signals[N_SIGNALS];
 
 G_DEFINE_TYPE(HearthMessageEditor, hearth_message_editor, GTK_TYPE_WIDGET)
@@ -23,6 +23,12 @@ static void update(HearthMessageEditor *self)
     g_autofree char *text = hearth_message_editor_get_text(self);
     gtk_widget_set_sensitive(self->send, !self->busy && *g_strstrip(text));
     gtk_widget_set_tooltip_text(self->send, self->busy ? _("An answer is being written") : NULL);
+}
+
+static void changed(HearthMessageEditor *self)
+{
+    update(self);
+    g_signal_emit(self, signals[CHANGED], 0);
 }
 
 static void send(HearthMessageEditor *self)
@@ -60,6 +66,8 @@ static void hearth_message_editor_class_init(HearthMessageEditorClass *klass)
                                  NULL, G_TYPE_NONE, 0);
     signals[CANCELLED] = g_signal_new("cancelled", G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0,
                                       NULL, NULL, NULL, G_TYPE_NONE, 0);
+    signals[CHANGED] = g_signal_new("changed", G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0, NULL,
+                                    NULL, NULL, G_TYPE_NONE, 0);
     gtk_widget_class_set_layout_manager_type(GTK_WIDGET_CLASS(klass), GTK_TYPE_BIN_LAYOUT);
     gtk_widget_class_set_css_name(GTK_WIDGET_CLASS(klass), "editor");
 }
@@ -93,7 +101,7 @@ GtkWidget *hearth_message_editor_new(const char *text)
     gtk_text_buffer_set_text(buffer, text, -1);
     gtk_text_buffer_end_irreversible_action(buffer);
     hearth_chat_field_set_buffer(HEARTH_CHAT_FIELD(self->field), buffer);
-    g_signal_connect_object(buffer, "changed", G_CALLBACK(update), self, G_CONNECT_SWAPPED);
+    g_signal_connect_object(buffer, "changed", G_CALLBACK(changed), self, G_CONNECT_SWAPPED);
     update(self);
     return GTK_WIDGET(self);
 }

@@ -7,7 +7,7 @@
 #define HEARTH_TYPE_MESSAGE_EDITOR (hearth_message_editor_get_type())
 G_DECLARE_FINAL_TYPE(HearthMessageEditor, hearth_message_editor, HEARTH, MESSAGE_EDITOR, GtkWidget)
 
-/* Signals: "sent", "cancelled". */
+/* Signals: "sent", "cancelled", "changed" (the text). */
 
 GtkWidget *hearth_message_editor_new(const char *text);
 

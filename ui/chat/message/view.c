@@ -101,7 +101,7 @@ static void chosen(GtkWidget *actions G_GNUC_UNUSED, int action, HearthMessageVi
 static void end_edit(HearthMessageView *self)
 {
     if (!self->editor) return;
-    g_clear_pointer(&self->memo->edit, g_free);
+    hearth_conversation_set_edit(self->conversation, hearth_message_get_id(self->message), NULL);
     g_clear_pointer(&self->editor, gtk_widget_unparent);
     gtk_widget_set_visible(self->bubble, TRUE);
     gtk_widget_set_visible(self->actions, TRUE);
@@ -117,9 +117,18 @@ static void send_edit(HearthMessageView *view)
         hearth_conversation_edit(self->conversation, self->message, text);
 }
 
+/* A row that is dropped in mid-edit comes back so, at the next start too. */
+static void keep_edit(HearthMessageView *self)
+{
+    g_autofree char *text = hearth_message_editor_get_text(HEARTH_MESSAGE_EDITOR(self->editor));
+    hearth_conversation_set_edit(self->conversation, hearth_message_get_id(self->message), text);
+}
+
 static void begin_edit(HearthMessageView *self, const char *text)
 {
     self->editor = hearth_message_editor_new(text);
+    keep_edit(self);
+    g_signal_connect_swapped(self->editor, "changed", G_CALLBACK(keep_edit), self);
     g_signal_connect_swapped(self->editor, "sent", G_CALLBACK(send_edit), self);
     g_signal_connect_swapped(self->editor, "cancelled", G_CALLBACK(end_edit), self);
     hearth_message_editor_set_busy(HEARTH_MESSAGE_EDITOR(self->editor),
@@ -127,14 +136,6 @@ static void begin_edit(HearthMessageView *self, const char *text)
     put(self, self->editor, self->bubble);
     gtk_widget_set_visible(self->bubble, FALSE);
     gtk_widget_set_visible(self->actions, FALSE);
-}
-
-/* A row that is dropped in mid-edit comes back so. */
-static void keep_edit(HearthMessageView *self)
-{
-    if (!self->editor) return;
-    g_free(self->memo->edit);
-    self->memo->edit = hearth_message_editor_get_text(HEARTH_MESSAGE_EDITOR(self->editor));
 }
 
 /* ---- what it shows ----------------------------------------------------------------------------*/
@@ -246,8 +247,6 @@ static void map(GtkWidget *widget)
 static void dispose(GObject *object)
 {
     HearthMessageView *self = HEARTH_MESSAGE_VIEW(object);
-    if (self->memo) keep_edit(self);
-    self->memo = NULL;
     g_clear_handle_id(&self->flash, g_source_remove);
     for (GtkWidget *child; (child = gtk_widget_get_first_child(GTK_WIDGET(self)));)
         gtk_widget_unparent(child);
@@ -322,7 +321,8 @@ GtkWidget *hearth_message_view_new(HearthApp *app, HearthConversation *conversat
     g_signal_connect_object(hearth_app_get_settings(app), "changed::show-statistics",
                             G_CALLBACK(settings_changed), self, G_CONNECT_SWAPPED);
     update(self);
-    if (self->memo->edit) begin_edit(self, self->memo->edit);
+    const char *edit = hearth_conversation_get_edit(conversation, hearth_message_get_id(message));
+    if (edit) begin_edit(self, edit);
     return GTK_WIDGET(self);
 }
 
