@@ -8,7 +8,7 @@
 #include "worker/model_info_new.h"
 #include "worker/reply.h"
 
-#define REPORTS_PER_SECOND 30
+#define REPORTS_PER_SECOND 15
 
 typedef struct {
     HearthStream *stream;

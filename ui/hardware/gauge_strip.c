@@ -18,6 +18,8 @@ struct _HearthGaugeStrip {
     GtkWidget *dram, *dram_text, *dram_parts;
     GtkWidget *context, *context_text;
     GtkWidget *speed_box, *speed, *sparkline;
+    gint64 sampled;        /* time of the sample that the memory shows */
+    const HearthHost *host; /* as the memory shows it; only compared */
 };
 
 G_DEFINE_FINAL_TYPE(HearthGaugeStrip, hearth_gauge_strip, ADW_TYPE_BIN)
@@ -137,12 +139,16 @@ static void show_state(HearthGaugeStrip *strip)
     gtk_label_set_text(GTK_LABEL(strip->state), text);
 }
 
+/* Five times a second while an answer is written; memory is news once a second. */
 static void update(HearthGaugeStrip *strip)
 {
     HearthTelemetry *telemetry = hearth_app_get_telemetry(strip->app);
     HearthSample sample = hearth_telemetry_get_sample(telemetry);
-    show_state(strip);
-    show_memory(strip, &sample, hearth_telemetry_get_host(telemetry));
+    const HearthHost *host = hearth_telemetry_get_host(telemetry);
+    if (!sample.time || sample.time != strip->sampled || host != strip->host)
+        show_memory(strip, &sample, host);
+    strip->sampled = sample.time;
+    strip->host = host;
     show_context(strip);
     show_speed(strip);
 }
@@ -204,10 +210,7 @@ GtkWidget *hearth_gauge_strip_new(HearthApp *app)
     for (size_t i = 0; i < G_N_ELEMENTS(changes); i++)
         g_signal_connect_object(worker, changes[i], G_CALLBACK(show_state), strip,
                                 G_CONNECT_SWAPPED);
-    static const char *const contexts[] = {"notify::context-used", "notify::context-size"};
-    for (size_t i = 0; i < G_N_ELEMENTS(contexts); i++)
-        g_signal_connect_object(worker, contexts[i], G_CALLBACK(show_context), strip,
-                                G_CONNECT_SWAPPED);
+    show_state(strip);
     update(strip);
     hearth_watch_while_seen(GTK_WIDGET(strip), hearth_app_get_telemetry(app), G_CALLBACK(update));
     return GTK_WIDGET(strip);
