@@ -18,7 +18,7 @@ struct _HearthGaugeStrip {
     GtkWidget *dram, *dram_text, *dram_parts;
     GtkWidget *context, *context_text;
     GtkWidget *speed_box, *speed, *sparkline;
-    gint64 sampled;        /* time of the sample that the memory shows */
+    gint64 sampled;         /* time of the sample that the memory shows */
     const HearthHost *host; /* as the memory shows it; only compared */
 };
 

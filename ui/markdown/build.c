@@ -11,6 +11,7 @@
 /* As many blocks of one container are shown at once: a text of a hundred thousand paragraphs is no
  * reason to stand still. */
 #define MAX_CHILDREN 5000
+#define LEAST_CHARS 8 /* that a line of a paragraph has room for, however narrow the window */
 
 static GQuark quark_block(void) { return g_quark_from_static_string("hearth-markdown-block"); }
 
@@ -132,17 +133,28 @@ static GtkWidget *make_math(const HearthMarkdownBlock *block)
     return text;
 }
 
+/* A label that wraps is asked for the least width it could do with, and tries one with a line break
+ * after each letter: five times the cost of all the rest of its layout, with each token of an
+ * answer. One that says how narrow it may become is not asked. */
+static GtkWidget *make_text(const HearthMarkdownBlock *block, int level)
+{
+    GtkWidget *text = hearth_markdown_text_new(block->markup, level);
+    gtk_label_set_width_chars(hearth_markdown_text_get_label(HEARTH_MARKDOWN_TEXT(text)),
+                              LEAST_CHARS);
+    return text;
+}
+
 static GtkWidget *make_block(HearthMarkdownBlock *block)
 {
     GtkWidget *widget = NULL;
     char css[8];
     switch (block->kind) {
     case HEARTH_BLOCK_PARAGRAPH:
-        widget = hearth_markdown_text_new(block->markup, 0);
+        widget = make_text(block, 0);
         if (block->joined) gtk_widget_add_css_class(widget, "md-joined");
         break;
     case HEARTH_BLOCK_HEADING:
-        widget = hearth_markdown_text_new(block->markup, block->level);
+        widget = make_text(block, block->level);
         g_snprintf(css, sizeof css, "md-h%d", CLAMP(block->level, 1, 6));
         gtk_widget_add_css_class(widget, "md-heading");
         gtk_widget_add_css_class(widget, css);

@@ -16,6 +16,49 @@ struct _HearthMarkdownView {
 
 G_DEFINE_FINAL_TYPE(HearthMarkdownView, hearth_markdown_view, GTK_TYPE_WIDGET)
 
+/* ---- layout -----------------------------------------------------------------------------------
+ * One block below the other, each as wide as the view. GtkBoxLayout would do it, at several times
+ * the cost for each block that did not change: in a long answer that was most of a frame. */
+
+static GtkSizeRequestMode hearth_markdown_view_get_request_mode(GtkWidget *widget)
+{
+    (void)widget;
+    return GTK_SIZE_REQUEST_HEIGHT_FOR_WIDTH;
+}
+
+static void hearth_markdown_view_measure(GtkWidget *widget, GtkOrientation orientation,
+                                         int for_size, int *minimum, int *natural,
+                                         int *minimum_baseline, int *natural_baseline)
+{
+    bool across = orientation == GTK_ORIENTATION_HORIZONTAL;
+    *minimum = *natural = 0;
+    *minimum_baseline = *natural_baseline = -1;
+    for (GtkWidget *child = gtk_widget_get_first_child(widget); child;
+         child = gtk_widget_get_next_sibling(child)) {
+        int min, nat;
+        gtk_widget_measure(child, orientation, across ? -1 : for_size, &min, &nat, NULL, NULL);
+        *minimum = across ? MAX(*minimum, min) : *minimum + min;
+        *natural = across ? MAX(*natural, nat) : *natural + nat;
+    }
+}
+
+static void hearth_markdown_view_size_allocate(GtkWidget *widget, int width, int height,
+                                               int baseline)
+{
+    int y = 0;
+    (void)height;
+    (void)baseline;
+    for (GtkWidget *child = gtk_widget_get_first_child(widget); child;
+         child = gtk_widget_get_next_sibling(child)) {
+        int min, nat;
+        gtk_widget_measure(child, GTK_ORIENTATION_VERTICAL, width, &min, &nat, NULL, NULL);
+        gtk_widget_size_allocate(child, &(GtkAllocation){0, y, width, nat}, -1);
+        y += nat;
+    }
+}
+
+/* ---- drawing -------------------------------------------------------------------------------- */
+
 static void hearth_markdown_view_snapshot(GtkWidget *widget, GtkSnapshot *snapshot)
 {
     HearthMarkdownView *self = HEARTH_MARKDOWN_VIEW(widget);
@@ -49,7 +92,9 @@ static void hearth_markdown_view_class_init(HearthMarkdownViewClass *class)
     G_OBJECT_CLASS(class)->dispose = hearth_markdown_view_dispose;
     G_OBJECT_CLASS(class)->finalize = hearth_markdown_view_finalize;
     widget_class->snapshot = hearth_markdown_view_snapshot;
-    gtk_widget_class_set_layout_manager_type(widget_class, GTK_TYPE_BOX_LAYOUT);
+    widget_class->get_request_mode = hearth_markdown_view_get_request_mode;
+    widget_class->measure = hearth_markdown_view_measure;
+    widget_class->size_allocate = hearth_markdown_view_size_allocate;
     gtk_widget_class_set_css_name(widget_class, "markdown");
     gtk_widget_class_set_accessible_role(widget_class, GTK_ACCESSIBLE_ROLE_GROUP);
 }
@@ -57,8 +102,6 @@ static void hearth_markdown_view_class_init(HearthMarkdownViewClass *class)
 static void hearth_markdown_view_init(HearthMarkdownView *self)
 {
     hearth_markdown_doc_init(&self->doc);
-    gtk_orientable_set_orientation(GTK_ORIENTABLE(gtk_widget_get_layout_manager(GTK_WIDGET(self))),
-                                   GTK_ORIENTATION_VERTICAL);
 }
 
 GtkWidget *hearth_markdown_view_new(void) { return g_object_new(HEARTH_TYPE_MARKDOWN_VIEW, NULL); }
