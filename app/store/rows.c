@@ -89,5 +89,6 @@ void hearth_hit_free(HearthHit *hit)
     if (!hit) return;
     g_free(hit->title);
     g_free(hit->snippet);
+    g_free(hit->excerpt);
     g_free(hit);
 }

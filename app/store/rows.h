@@ -64,7 +64,10 @@ typedef struct {
     gint64 message; /* the newest message that matches; 0 = the title alone does */
     char *title;    /* Pango markup, hits in <b> */
     char *snippet;  /* Pango markup of the text around the hit, one line, or "" */
+    char *excerpt;  /* the same text as it was written, lines and all, hits between these: */
 } HearthHit;
+#define HEARTH_HIT_BEGIN "\xef\xa3\xb0" /* U+F8F0 and U+F8F1: letters to a reader of Markdown, */
+#define HEARTH_HIT_END "\xef\xa3\xb1"   /* and nowhere else in an excerpt */
 
 HearthConversationRow *hearth_conversation_row_copy(const HearthConversationRow *row);
 void hearth_conversation_row_free(HearthConversationRow *row);

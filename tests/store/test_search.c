@@ -261,9 +261,33 @@ static void makes_snippets(void)
               "%s", hit->snippet);
     CHECK(g_str_has_prefix(hit->snippet, "…") && g_str_has_suffix(hit->snippet, "…"));
     CHECK(g_utf8_strlen(hit->snippet, -1) < 260);
+    CHECK_MSG(strstr(hit->excerpt, "a " HEARTH_HIT_BEGIN "needle" HEARTH_HIT_END
+                                   " & <" HEARTH_HIT_BEGIN "thread" HEARTH_HIT_END ">\r\nin the"),
+              "%s", hit->excerpt);
     /* far apart: where the most of them are */
     g_autoptr(GPtrArray) far = fixture_search(&f, "word3 needle thread", 10);
     CHECK(far->len == 1 && strstr(((HearthHit *)far->pdata[0])->snippet, "<b>needle</b>"));
+    fixture_clear(&f);
+}
+
+/* From the beginning of the paragraph on, and with no marks but ours. */
+static void makes_excerpts(void)
+{
+    Fixture f;
+    fixture_init_memory(&f);
+    gint64 c = fixture_conversation(&f, "A");
+    fixture_message(&f, c, 0, HEARTH_ROLE_USER,
+                    "before\n\n- **one**\n- two " HEARTH_HIT_END " needle\nafter");
+    g_autoptr(GPtrArray) hits = fixture_search(&f, "needle", 10);
+    CHECK_STR(((HearthHit *)hits->pdata[0])->excerpt,
+              "- **one**\n- two  " HEARTH_HIT_BEGIN "needle" HEARTH_HIT_END "\nafter");
+    g_autofree char *word = g_strnfill(3000, 'a');
+    g_autofree char *text = g_strdup_printf("%s 好 pin %s", word, word);
+    fixture_message(&f, c, 0, HEARTH_ROLE_USER, text);
+    g_autoptr(GPtrArray) pins = fixture_search(&f, "pin", 10);
+    const char *excerpt = ((HearthHit *)pins->pdata[0])->excerpt;
+    CHECK_MSG(strstr(excerpt, "好 " HEARTH_HIT_BEGIN "pin" HEARTH_HIT_END " aaa"), "%s", excerpt);
+    CHECK(strlen(excerpt) < 2000 && g_utf8_validate(excerpt, -1, NULL));
     fixture_clear(&f);
 }
 
@@ -402,6 +426,7 @@ int main(int argc, char **argv)
         {"finds answers at their end", finds_answers_at_their_end},
         {"finds what others write", finds_what_others_write},
         {"makes snippets", makes_snippets},
+        {"makes excerpts", makes_excerpts},
         {"bears any query", bears_any_query},
         {"segments alike", segments_alike},
     };

@@ -23,7 +23,7 @@ static void found_free(Found *found)
 }
 
 static void add(Search *search, gint64 conversation, gint64 message, gint64 time, const char *title,
-                const char *snippet)
+                const char *snippet, const char *excerpt)
 {
     Found *found = g_new0(Found, 1);
     found->time = time;
@@ -32,6 +32,7 @@ static void add(Search *search, gint64 conversation, gint64 message, gint64 time
     found->hit->message = message;
     found->hit->title = hearth_snippet_title(search->words, title);
     found->hit->snippet = g_strdup(snippet);
+    found->hit->excerpt = g_strdup(excerpt);
     g_ptr_array_add(search->hits, found);
 }
 
@@ -48,9 +49,11 @@ static int take_message(Search *search, gint64 id, gint64 conversation)
     if (sqlite3_step(statement) == SQLITE_ROW) {
         g_autofree char *content = hearth_db_text(statement, 1);
         g_autofree char *title = hearth_db_text(statement, 2);
-        g_autofree char *snippet = hearth_snippet_line(search->words, content);
+        g_autofree char *excerpt = NULL;
+        g_autofree char *snippet = hearth_snippet_line(search->words, content, &excerpt);
         if (snippet)
-            add(search, conversation, id, sqlite3_column_int64(statement, 0), title, snippet);
+            add(search, conversation, id, sqlite3_column_int64(statement, 0), title, snippet,
+                excerpt);
         else
             decided = false; /* the index promised too much of this message */
     }
@@ -94,7 +97,7 @@ static int search_titles(Search *search)
         if (g_hash_table_contains(search->seen, &conversation)) continue;
         g_autofree char *title = hearth_db_text(statement, 2);
         if (!hearth_words_find(search->words, title, NULL)) continue;
-        add(search, conversation, 0, sqlite3_column_int64(statement, 1), title, "");
+        add(search, conversation, 0, sqlite3_column_int64(statement, 1), title, "", "");
         n++;
     }
     return sqlite3_reset(statement);

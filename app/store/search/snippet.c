@@ -2,8 +2,15 @@
 
 #include <string.h>
 
+#include "store/rows.h"
+
 #define BEFORE 30  /* characters of text before the first word in bold */
 #define LENGTH 160 /* of a snippet, in characters */
+
+/* Of an excerpt, bytes: what is shown of it is the same as of the snippet, without what is markup.
+ */
+#define EXCERPT_BEFORE 400
+#define EXCERPT_AFTER 1200
 
 /* Escaped, white space and control characters as single spaces. */
 static void append_plain(GString *markup, const char *text, const char *end)
@@ -83,7 +90,47 @@ static const char *back(const char *text, const char *at, int n)
     return at == text || !word ? at : word;
 }
 
-char *hearth_snippet_line(HearthWords *words, const char *text)
+/* Where to begin reading so that `at` is understood: its paragraph, else its line, else a word. */
+static const char *paragraph(const char *text, const char *at)
+{
+    const char *first = at - MIN(at - text, EXCERPT_BEFORE), *line = NULL;
+    for (const char *p = at; p > first; p--) {
+        if (p[-1] != '\n') continue;
+        if (!line) line = p;
+        if (p - 1 > text && p[-2] == '\n') return p;
+    }
+    if (first == text) return text;
+    return line ? line : back(text, at, BEFORE);
+}
+
+/* Without what would be taken for the end of a hit. */
+static void append_as_it_is(GString *out, const char *text, const char *end)
+{
+    for (; text < end; text = g_utf8_next_char(text))
+        if (!g_str_has_prefix(text, HEARTH_HIT_BEGIN) && !g_str_has_prefix(text, HEARTH_HIT_END))
+            g_string_append_len(out, text, g_utf8_next_char(text) - text);
+}
+
+static char *excerpt(const char *text, guint first, GArray *spans)
+{
+    const char *at = paragraph(text, text + first), *end = text + first;
+    while (*end && end < text + first + EXCERPT_AFTER) end = g_utf8_next_char(end);
+    g_autoptr(GString) out = g_string_new(NULL);
+    for (guint i = 0; i < spans->len; i++) {
+        const HearthSpan *span = &g_array_index(spans, HearthSpan, i);
+        if (text + span->start < at) continue;
+        if (text + span->end > end) break;
+        append_as_it_is(out, at, text + span->start);
+        g_string_append(out, HEARTH_HIT_BEGIN);
+        append_as_it_is(out, text + span->start, text + span->end);
+        g_string_append(out, HEARTH_HIT_END);
+        at = text + span->end;
+    }
+    append_as_it_is(out, at, end);
+    return g_string_free(g_steal_pointer(&out), FALSE);
+}
+
+char *hearth_snippet_line(HearthWords *words, const char *text, char **ret_excerpt)
 {
     g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(HearthSpan));
     if (!hearth_words_find(words, text, spans) || !spans->len) return NULL;
@@ -96,5 +143,6 @@ char *hearth_snippet_line(HearthWords *words, const char *text)
     g_autoptr(GString) markup = g_string_new(start > text ? "…" : "");
     append_marked(markup, text, (guint)(start - text), (guint)(end - text), spans);
     if (*end) g_string_append(markup, "…");
+    *ret_excerpt = excerpt(text, first->start, spans);
     return g_string_free(g_steal_pointer(&markup), FALSE);
 }

@@ -3,7 +3,7 @@
 struct _HearthItem {
     GObject parent_instance;
     HearthItemKind kind;
-    char *text, *snippet;
+    char *text, *snippet, *excerpt;
     HearthFolder *folder;
     HearthConversation *conversation;
     gint64 message;
@@ -31,6 +31,7 @@ static void hearth_item_finalize(GObject *object)
     HearthItem *self = HEARTH_ITEM(object);
     g_free(self->text);
     g_free(self->snippet);
+    g_free(self->excerpt);
     g_clear_object(&self->folder);
     g_clear_object(&self->conversation);
     G_OBJECT_CLASS(hearth_item_parent_class)->finalize(object);
@@ -85,6 +86,7 @@ HearthItem *hearth_item_new_hit(HearthConversation *conversation, const HearthHi
     self->conversation = g_object_ref(conversation);
     self->text = g_strdup(hit->title);
     self->snippet = g_strdup(hit->snippet);
+    self->excerpt = g_strdup(hit->excerpt);
     self->message = hit->message;
     return self;
 }
@@ -106,6 +108,7 @@ void hearth_item_set_expanded(HearthItem *self, bool expanded)
 HearthItemKind hearth_item_get_kind(HearthItem *self) { return self->kind; }
 const char *hearth_item_get_text(HearthItem *self) { return self->text; }
 const char *hearth_item_get_snippet(HearthItem *self) { return self->snippet; }
+const char *hearth_item_get_excerpt(HearthItem *self) { return self->excerpt; }
 gint64 hearth_item_get_message(HearthItem *self) { return self->message; }
 HearthFolder *hearth_item_get_folder(HearthItem *self) { return self->folder; }
 HearthConversation *hearth_item_get_conversation(HearthItem *self) { return self->conversation; }

@@ -30,6 +30,7 @@ void hearth_item_set_expanded(HearthItem *item, bool expanded);
 HearthItemKind hearth_item_get_kind(HearthItem *item);
 const char *hearth_item_get_text(HearthItem *item);    /* heading; hit: title with hits in <b> */
 const char *hearth_item_get_snippet(HearthItem *item); /* hit: markup, or "" */
+const char *hearth_item_get_excerpt(HearthItem *item); /* hit: as HearthHit has it */
 gint64 hearth_item_get_message(HearthItem *item);      /* hit */
 HearthFolder *hearth_item_get_folder(HearthItem *item);
 HearthConversation *hearth_item_get_conversation(HearthItem *item);

@@ -2,6 +2,8 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "excerpt.h"
+
 struct _HearthRow {
     GtkBox parent_instance;
     HearthItem *item;
@@ -84,7 +86,9 @@ static void set_class(GtkWidget *widget, const char *name, bool on)
 static void dress(HearthRow *self, HearthItemKind kind)
 {
     bool heading = kind == HEARTH_ITEM_HEADING, folder = kind == HEARTH_ITEM_FOLDER;
-    const char *snippet = hearth_item_get_snippet(self->item);
+    const char *excerpt = hearth_item_get_excerpt(self->item);
+    g_autofree char *snippet =
+        excerpt ? hearth_excerpt_markup(excerpt, hearth_item_get_snippet(self->item)) : NULL;
     set_class(GTK_WIDGET(self), "heading-row", heading);
     set_class(GTK_WIDGET(self), "folder-row", folder);
     set_class(GTK_WIDGET(self), "inside-row", hearth_item_is_inside(self->item));
