@@ -135,15 +135,22 @@ static int hearth_application_command_line(GApplication *application, GApplicati
 
 /* ---- actions --------------------------------------------------------------------------------- */
 
+static gboolean quit(gpointer application)
+{
+    HearthWindow *window = get_window(application);
+    if (window)
+        gtk_window_close(GTK_WINDOW(window));
+    else
+        g_application_quit(application);
+    return G_SOURCE_REMOVE;
+}
+
+/* Not at once: the dialog whose key it was must be gone before its parent is. */
 static void on_quit(GSimpleAction *action, GVariant *target, gpointer data)
 {
     (void)action;
     (void)target;
-    HearthWindow *window = get_window(data);
-    if (window)
-        gtk_window_close(GTK_WINDOW(window));
-    else
-        g_application_quit(data);
+    g_idle_add_full(G_PRIORITY_DEFAULT, quit, g_object_ref(data), g_object_unref);
 }
 
 static void on_show_conversation(GSimpleAction *action, GVariant *target, gpointer data)

@@ -135,6 +135,7 @@ void hearth_compat_show_about(GtkWindow *parent)
     GtkWindow *about = g_object_new(ADW_TYPE_ABOUT_WINDOW, ABOUT);
     gtk_window_set_transient_for(about, parent);
     gtk_window_set_modal(about, true);
+    gtk_window_set_destroy_with_parent(about, true);
     gtk_window_present(about);
 #endif
 }
@@ -276,6 +277,7 @@ void hearth_compat_preferences_add_toast(GtkWidget *preferences, AdwToast *toast
 void hearth_compat_preferences_present(GtkWidget *preferences, GtkWindow *parent)
 {
     gtk_window_set_transient_for(GTK_WINDOW(preferences), parent);
+    gtk_window_set_destroy_with_parent(GTK_WINDOW(preferences), true);
     gtk_window_present(GTK_WINDOW(preferences));
 }
 

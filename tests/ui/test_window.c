@@ -5,6 +5,7 @@
 
 #include "window/menus.h"
 #include "window/shortcuts.h"
+#include "window/sidebar/excerpt.h"
 #include "window/sidebar/row.h"
 #include "window/sidebar/sections.h"
 #include "window/split.h"
@@ -271,6 +272,54 @@ static void searches(void)
     end();
 }
 
+static bool has_row(void *data) { return world_find(list, GTK_TYPE_LABEL, has_text, data) != NULL; }
+
+/* What was found is shown as it reads: its Markdown is gone, the hits are not. */
+static void shows_what_was_found(void)
+{
+    begin();
+    HearthConversation *c = hearth_window_get_conversation(window);
+    hearth_conversation_send(c,
+                             "Heading\n---\n\n1. a **bold `needle`** & [thread](https://x.org/y)");
+    hearth_conversation_stop(c);
+    GtkWidget *entry = world_find(GTK_WIDGET(window), GTK_TYPE_SEARCH_ENTRY, NULL, NULL);
+    gtk_editable_set_text(GTK_EDITABLE(entry), "needle thre");
+    CHECK(world_wait(has_row, (void *)"a bold needle & thread"));
+    GtkWidget *label = world_find(list, GTK_TYPE_LABEL, has_text, "a bold needle & thread");
+    if (label)
+        CHECK_STR(gtk_label_get_label(GTK_LABEL(label)),
+                  "a bold <b>needle</b> &amp; <b>thread</b>");
+    end();
+}
+
+/* One hit a line: what the store says of it, what is shown. */
+static void reads_excerpts(void)
+{
+#define HIT(text) HEARTH_HIT_BEGIN text HEARTH_HIT_END
+    static const struct {
+        const char *excerpt, *markup;
+    } cases[] = {
+        {"**" HIT("bold") "**", "<b>bold</b>"},
+        {"# " HIT("Title") "\ntext", "<b>Title</b> text"},
+        {HIT("snake") "_" HIT("case"), "<b>snake</b>_<b>case</b>"},
+        {"a < " HIT("b") " & c", "a &lt; <b>b</b> &amp; c"},
+        {"- [x] " HIT("done") "\n- open", "<b>done</b> open"},
+        {"```c\nint " HIT("x") ";\n```", "int <b>x</b>;"},
+        {"[here](https://x.org/" HIT("path") ")", "raw"},
+        {"数据" HIT("库") "很好", "数据<b>库</b>很好"},
+        {"one two three four five six seven eight " HIT("nine"),
+         "…four five six seven eight <b>nine</b>"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *markup = hearth_excerpt_markup(cases[i].excerpt, "raw");
+        CHECK_STR(markup, cases[i].markup);
+    }
+    g_autofree char *word = g_strnfill(400, 'a');
+    g_autofree char *text = g_strconcat(HEARTH_HIT_BEGIN, word, HEARTH_HIT_END, NULL);
+    g_autofree char *markup = hearth_excerpt_markup(text, "raw");
+    CHECK(g_str_has_suffix(markup, "a</b>…") && strlen(markup) < 200);
+}
+
 static void fits(void)
 {
     begin_sized(1000, 700);
@@ -341,6 +390,19 @@ static void close_others(void)
     world_run(0.3);
 }
 
+/* Or Ctrl+Q is not heard in it, and it stays when the window goes. */
+static void check_belongs(const char *action)
+{
+    GListModel *all = gtk_window_get_toplevels();
+    for (guint i = 0; i < g_list_model_get_n_items(all); i++) {
+        g_autoptr(GtkWindow) one = g_list_model_get_item(all, i);
+        CHECK_MSG(gtk_window_get_application(one) == GTK_APPLICATION(application),
+                  "a window of %s is not the application's", action);
+        CHECK_MSG(one == GTK_WINDOW(window) || gtk_window_get_destroy_with_parent(one),
+                  "a window of %s outlives the main one", action);
+    }
+}
+
 /* Each opens, and closes without a complaint. */
 static void windows_open(void)
 {
@@ -353,6 +415,7 @@ static void windows_open(void)
         gtk_widget_activate_action(list, actions[i], NULL);
         world_run(0.3);
         CHECK_MSG(n_open() == 1, "%s opened %u windows", actions[i], n_open());
+        check_belongs(actions[i]);
         close_others();
     }
     end();
@@ -377,6 +440,8 @@ int main(int argc, char **argv)
                                  {"deletes and undoes", deletes_and_undoes},
                                  {"folders come back", folders_come_back},
                                  {"searches", searches},
+                                 {"shows what was found", shows_what_was_found},
+                                 {"reads excerpts", reads_excerpts},
                                  {"fits", fits},
                                  {"comes back to the last conversation", comes_back},
                                  {"windows open", windows_open}};

@@ -126,5 +126,6 @@ void hearth_persona_editor_present(HearthHistory *history, HearthPersona *person
         gtk_text_buffer_set_text(editor->prompt, hearth_persona_get_prompt(persona), -1);
     }
     if (parent) gtk_window_set_transient_for(GTK_WINDOW(editor), parent);
+    gtk_window_set_destroy_with_parent(GTK_WINDOW(editor), TRUE);
     gtk_window_present(GTK_WINDOW(editor));
 }

@@ -54,6 +54,18 @@ static const Shortcut message[] = {{N_("Send"), NULL, "Return", ELSEWHERE},
 static const Group groups[] = {
     {N_("General"), general}, {N_("Conversations"), conversations}, {N_("Message"), message}};
 
+/* The accelerators of an application are heard in the windows that are its own: each dialog becomes
+ * one. All of them go with their parent, so that none keeps the program running. */
+static void on_windows_changed(GListModel *windows, guint at, guint n_removed, guint n_added,
+                               gpointer data)
+{
+    (void)n_removed;
+    for (guint i = 0; i < n_added; i++) {
+        g_autoptr(GtkWindow) window = g_list_model_get_item(windows, at + i);
+        if (!gtk_window_get_application(window)) gtk_window_set_application(window, data);
+    }
+}
+
 void hearth_shortcuts_install(GtkApplication *application)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(groups); i++)
@@ -61,6 +73,8 @@ void hearth_shortcuts_install(GtkApplication *application)
             if (s->way == EVERYWHERE)
                 gtk_application_set_accels_for_action(application, s->action,
                                                       (const char *[]){s->key, NULL});
+    g_signal_connect_object(gtk_window_get_toplevels(), "items-changed",
+                            G_CALLBACK(on_windows_changed), application, 0);
 }
 
 GtkEventController *hearth_shortcuts_new_controller(void)
