@@ -1,5 +1,7 @@
 #include "store/store.h"
 
+#include <glib/gi18n.h>
+
 #include "store/files/export.h"
 #include "store/files/import.h"
 #include "store/opening.h"
@@ -114,6 +116,11 @@ static HearthReadState run_open(HearthRead *read, HearthDb *none, GError **error
     HearthDb *db =
         hearth_opening_run(hearth_store_thread_get_path(read->thread), &notice, &refused);
     read->result = notice;
+    if (refused && hearth_store_thread_is_open(read->thread)) { /* tried again, in vain */
+        hearth_db_free(db);
+        g_propagate_error(error, g_steal_pointer(&refused));
+        return HEARTH_READ_FAILED;
+    }
     int rc;
     gint64 last = hearth_db_number(
         db,
@@ -121,7 +128,7 @@ static HearthReadState run_open(HearthRead *read, HearthDb *none, GError **error
         "  (SELECT coalesce(max(id), 0) FROM message), (SELECT coalesce(max(id), 0) FROM folder),"
         "  (SELECT coalesce(max(id), 0) FROM persona), (SELECT coalesce(max(id), 0) FROM unsent))",
         &rc);
-    hearth_store_thread_set_db(read->thread, db, last < LARGEST_ID ? last : 0);
+    hearth_store_thread_set_db(read->thread, db, refused != NULL, last < LARGEST_ID ? last : 0);
     if (!refused) return HEARTH_READ_DONE;
     g_propagate_error(error, g_steal_pointer(&refused));
     return HEARTH_READ_FAILED;
@@ -402,6 +409,11 @@ static HearthReadState run_import(HearthRead *read, HearthDb *db, GError **error
 {
     HearthImport *import = ((Importing *)read->data)->import;
     bool more;
+    if (hearth_store_thread_stands_in(read->thread)) {
+        hearth_error(error, HEARTH_ERROR_FAILED,
+                     _("Nothing was imported: the chat history cannot be saved at the moment."));
+        return HEARTH_READ_FAILED;
+    }
     if (!hearth_import_step(import, db, new_ids, read->thread, &more, error))
         return HEARTH_READ_FAILED;
     if (more) return HEARTH_READ_MORE;

@@ -8,8 +8,8 @@
  * WAL, foreign keys, migrations by user_version. A database that is damaged or was written by a
  * newer Hearth is moved aside untouched (history.db.damaged-DATE, with its -wal), a new one begins,
  * and hearth_store_open_finish tells the sentence to show. Deleting is soft (deleted_at), final
- * after 30 days. What was running at the last end of the program is HEARTH_STATE_INTERRUPTED after
- * opening. */
+ * after 30 days. A file that cannot be opened now is left alone, and all goes on in memory. What
+ * was running at the last end of the program is HEARTH_STATE_INTERRUPTED after opening. */
 #ifndef HEARTH_STORE_H
 #define HEARTH_STORE_H
 
@@ -27,7 +27,8 @@ G_DECLARE_FINAL_TYPE(HearthStore, hearth_store, HEARTH, STORE, GObject)
 /* `path` of the database file, or NULL: in memory, for tests. Starts the thread. */
 HearthStore *hearth_store_new(const char *path);
 
-/* *ret_notice: NULL, or the sentence about a database that was set aside; g_free(). */
+/* Again after a failure: tries again, and what was written meanwhile goes to the file.
+ * *ret_notice: NULL, or the sentence about a database that was set aside; g_free(). */
 void hearth_store_open_async(HearthStore *store, GAsyncReadyCallback done, void *data);
 bool hearth_store_open_finish(HearthStore *store, GAsyncResult *result, char **ret_notice,
                               GError **error);

@@ -9,17 +9,10 @@
 #define RETRY_AT_END_AFTER (200 * G_TIME_SPAN_MILLISECOND)
 #define LOOK_EVERY 4000 /* steps of SQLite's machine between two looks at a cancellable */
 
-/* One of the two. */
-typedef struct {
-    HearthWrite *write;
-    HearthRead *read;
-} Job;
-
 struct HearthStoreThread {
     GMutex mutex; /* guards the next block */
     GCond cond;
-    GQueue queue;         /* of Job */
-    GHashTable *partials; /* message → Job in the queue that a newer partial may replace */
+    HearthQueue queue;
     HearthRead *opener;
     gint64 last_id;
     gboolean closing, ended;
@@ -33,20 +26,16 @@ struct HearthStoreThread {
 
     /* the thread's own */
     HearthDb *db;
-    GQueue batch; /* of Job: writes applied and not committed */
+    gboolean stands_in; /* db is in memory though there is a path */
+    HearthQueue unkept; /* what has been written to it since */
+    GQueue batch;       /* of HearthOrder: writes applied and not committed */
     gint64 batch_began;
-    GQueue background; /* of Job: reads that have more to do */
+    GQueue background; /* of HearthOrder: reads that have more to do */
     gboolean trouble;
     gint64 retry_at;
     gboolean marked;    /* the next opening looks closely */
     gboolean reindexed; /* once is enough */
 };
-
-static void job_free(Job *job)
-{
-    hearth_write_free(job->write);
-    g_free(job);
-}
 
 /* ---- results, on the main loop --------------------------------------------------------------- */
 
@@ -93,10 +82,10 @@ static void attach(HearthStoreThread *self, GSourceFunc call, void *data, GDestr
     hearth_unlock(&hand_over);
 }
 
-static void deliver(HearthStoreThread *self, Job *job)
+static void deliver(HearthStoreThread *self, HearthOrder *order)
 {
-    attach(self, on_deliver, job->read, (GDestroyNotify)read_free);
-    job_free(job);
+    attach(self, on_deliver, order->read, (GDestroyNotify)read_free);
+    hearth_order_free(order);
 }
 
 typedef struct {
@@ -126,54 +115,6 @@ static void tell_trouble(HearthStoreThread *self, const char *sentence)
     g_weak_ref_init(&trouble->store, self->store);
     trouble->sentence = g_strdup(sentence);
     attach(self, on_trouble, trouble, (GDestroyNotify)trouble_free);
-}
-
-/* ---- the queue, with the mutex held ---------------------------------------------------------- */
-
-/* Registers a write at its place in the queue, or merges it into the partial that it continues.
- * What puts a whole message ends the merging: later partials go on top of it. */
-static bool merge_or_note(HearthStoreThread *self, Job *job)
-{
-    HearthWrite *write = job->write;
-    if (!write) return false;
-    if (write->kind == HEARTH_WRITE_MESSAGE) {
-        g_hash_table_remove(self->partials, &write->id);
-        return false;
-    }
-    if (write->kind != HEARTH_WRITE_PARTIAL) return false;
-    Job *earlier = g_hash_table_lookup(self->partials, &write->id);
-    if (earlier) {
-        hearth_write_merge(earlier->write, g_steal_pointer(&job->write));
-        job_free(job);
-        return true;
-    }
-    g_hash_table_insert(self->partials, &write->id, job);
-    return false;
-}
-
-static void enqueue(HearthStoreThread *self, Job *job)
-{
-    if (!merge_or_note(self, job)) g_queue_push_tail(&self->queue, job);
-}
-
-static Job *dequeue(HearthStoreThread *self)
-{
-    Job *job = g_queue_pop_head(&self->queue);
-    if (job && job->write && job->write->kind == HEARTH_WRITE_PARTIAL &&
-        g_hash_table_lookup(self->partials, &job->write->id) == job)
-        g_hash_table_remove(self->partials, &job->write->id);
-    return job;
-}
-
-/* Puts jobs back before all others, in their order, and merges what now stands in one queue. */
-static void put_back(HearthStoreThread *self, GQueue *jobs)
-{
-    GQueue later = self->queue;
-    g_queue_init(&self->queue);
-    g_hash_table_remove_all(self->partials);
-    Job *job;
-    while ((job = g_queue_pop_head(jobs))) enqueue(self, job);
-    while ((job = g_queue_pop_head(&later))) enqueue(self, job);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -215,7 +156,7 @@ static void rollback(HearthStoreThread *self)
 static void put_batch_back(HearthStoreThread *self)
 {
     hearth_lock(&self->mutex);
-    put_back(self, &self->batch);
+    hearth_queue_put_back(&self->queue, &self->batch);
     hearth_unlock(&self->mutex);
 }
 
@@ -258,25 +199,32 @@ static void commit(HearthStoreThread *self)
         fail(self, rc);
         return;
     }
-    g_queue_clear_full(&self->batch, (GDestroyNotify)job_free);
+    HearthOrder *order;
+    while ((order = g_queue_pop_head(&self->batch))) {
+        if (self->stands_in)
+            hearth_queue_push(&self->unkept, order);
+        else
+            hearth_order_free(order);
+    }
     if (!self->trouble) return;
     hearth_lock(&self->mutex);
-    self->trouble = !g_queue_is_empty(&self->queue); /* a part of them may fit, and no more */
+    self->trouble =
+        !g_queue_is_empty(&self->queue.orders); /* a part of them may fit, and no more */
     hearth_unlock(&self->mutex);
     if (!self->trouble) tell_trouble(self, NULL);
 }
 
-/* Into the open transaction; takes the job. */
-static void write_one(HearthStoreThread *self, Job *job)
+/* Into the open transaction; takes the order. */
+static void write_one(HearthStoreThread *self, HearthOrder *order)
 {
     int rc = SQLITE_OK;
     bool first = g_queue_is_empty(&self->batch);
-    g_queue_push_tail(&self->batch, job);
+    g_queue_push_tail(&self->batch, order);
     if (first) {
         self->batch_began = g_get_monotonic_time();
         rc = hearth_db_exec(self->db, "BEGIN IMMEDIATE");
     }
-    if (!rc) rc = apply(self, job->write);
+    if (!rc) rc = apply(self, order->write);
     if (rc)
         fail(self, rc);
     else if (g_get_monotonic_time() - self->batch_began > LONGEST_BATCH)
@@ -287,81 +235,81 @@ static void write_one(HearthStoreThread *self, Job *job)
 
 static int on_progress(void *data)
 {
-    Job *job = data;
-    HearthStoreThread *self = job->read->thread;
-    GCancellable *cancellable = g_task_get_cancellable(job->read->task);
+    HearthOrder *order = data;
+    HearthStoreThread *self = order->read->thread;
+    GCancellable *cancellable = g_task_get_cancellable(order->read->task);
     return g_cancellable_is_cancelled(cancellable) || g_atomic_int_get(&self->closing);
 }
 
-/* One slice of a read; takes the job. */
-static void read_one(HearthStoreThread *self, Job *job)
+/* One slice of a read; takes the order. */
+static void read_one(HearthStoreThread *self, HearthOrder *order)
 {
-    HearthRead *read = job->read;
+    HearthRead *read = order->read;
     HearthReadState state = HEARTH_READ_FAILED;
     GCancellable *cancellable = g_task_get_cancellable(read->task);
     if (g_atomic_int_get(&self->closing))
         g_set_error_literal(&read->error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "Closing");
     else if (!g_cancellable_set_error_if_cancelled(cancellable, &read->error)) {
         sqlite3 *sqlite = hearth_db_get_sqlite(self->db);
-        sqlite3_progress_handler(sqlite, LOOK_EVERY, on_progress, job);
+        sqlite3_progress_handler(sqlite, LOOK_EVERY, on_progress, order);
         state = read->run(read, self->db, &read->error);
         if (state == HEARTH_READ_FAILED) note_damage(self, hearth_db_errcode(self->db));
         sqlite3_progress_handler(sqlite, 0, NULL, NULL);
     }
     if (state == HEARTH_READ_MORE)
-        g_queue_push_tail(&self->background, job);
+        g_queue_push_tail(&self->background, order);
     else
-        deliver(self, job);
+        deliver(self, order);
 }
 
 /* While the disk refuses: the writes before the read, the read, and back. */
-static void read_over(HearthStoreThread *self, GQueue *writes, Job *job)
+static void read_over(HearthStoreThread *self, GQueue *writes, HearthOrder *order)
 {
     int rc = hearth_db_exec(self->db, "BEGIN");
     for (GList *link = writes->head; link && !rc; link = link->next)
-        rc = apply(self, ((Job *)link->data)->write);
-    read_one(self, job); /* even if that failed: what is on the disk is better than nothing */
+        rc = apply(self, ((HearthOrder *)link->data)->write);
+    read_one(self, order); /* even if that failed: what is on the disk is better than nothing */
     rollback(self);
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
 /* With the mutex held: the first read of the queue with the writes before it, or NULL. */
-static Job *steal_read(HearthStoreThread *self, GQueue *ret_writes)
+static HearthOrder *steal_read(HearthStoreThread *self, GQueue *ret_writes)
 {
-    GList *link = self->queue.head;
-    while (link && !((Job *)link->data)->read) link = link->next;
+    GList *link = self->queue.orders.head;
+    while (link && !((HearthOrder *)link->data)->read) link = link->next;
     if (!link) return NULL;
-    Job *job;
-    while (!(job = dequeue(self))->read) g_queue_push_tail(ret_writes, job);
-    return job;
+    HearthOrder *order;
+    while (!(order = hearth_queue_pop(&self->queue))->read) g_queue_push_tail(ret_writes, order);
+    return order;
 }
 
 /* In trouble: reads go on, writes are tried when it is time. False: wait until retry_at. */
 static bool turn_in_trouble(HearthStoreThread *self)
 {
     GQueue writes = G_QUEUE_INIT;
-    Job *job = steal_read(self, &writes);
-    if (job) {
+    HearthOrder *order = steal_read(self, &writes);
+    if (order) {
         hearth_unlock(&self->mutex);
-        read_over(self, &writes, job);
+        read_over(self, &writes, order);
         hearth_lock(&self->mutex);
-        put_back(self, &writes);
+        hearth_queue_put_back(&self->queue, &writes);
         return true;
     }
     bool now = g_get_monotonic_time() >= self->retry_at;
     if (!now && g_queue_is_empty(&self->background)) return false;
-    guint n = now ? self->queue.length : 0;
+    guint n = now ? self->queue.orders.length : 0;
     gint64 tried_at = self->retry_at; /* another value: it failed again */
     hearth_unlock(&self->mutex);
     if (!now) read_one(self, g_queue_pop_head(&self->background));
     while (n-- > 0 && self->retry_at == tried_at) {
         hearth_lock(&self->mutex);
-        Job *first = g_queue_peek_head(&self->queue);
-        job = first && first->write ? dequeue(self) : NULL;
+        HearthOrder *first = g_queue_peek_head(&self->queue.orders);
+        order = first && first->write ? hearth_queue_pop(&self->queue) : NULL;
         hearth_unlock(&self->mutex);
-        if (!job) break;
-        write_one(self, job);
+        if (!order) break;
+        write_one(self, order);
     }
     if (now && self->retry_at == tried_at) commit(self);
     hearth_lock(&self->mutex);
@@ -372,20 +320,21 @@ static bool turn_in_trouble(HearthStoreThread *self)
 static bool turn(HearthStoreThread *self)
 {
     if (self->trouble) return turn_in_trouble(self);
-    Job *job = dequeue(self);
-    if (!job && g_queue_is_empty(&self->batch) && g_queue_is_empty(&self->background)) return false;
+    HearthOrder *order = hearth_queue_pop(&self->queue);
+    if (!order && g_queue_is_empty(&self->batch) && g_queue_is_empty(&self->background))
+        return false;
     hearth_unlock(&self->mutex);
-    if (job && job->write) {
-        write_one(self, job);
+    if (order && order->write) {
+        write_one(self, order);
     } else {
         commit(self);
-        if (self->trouble && job) { /* it must see the writes that have just failed */
+        if (self->trouble && order) { /* it must see the writes that have just failed */
             hearth_lock(&self->mutex);
-            enqueue(self, job);
+            hearth_queue_push(&self->queue, order);
             return true;
         }
-        if (!job) job = g_queue_pop_head(&self->background);
-        if (job) read_one(self, job);
+        if (!order) order = g_queue_pop_head(&self->background);
+        if (order) read_one(self, order);
     }
     hearth_lock(&self->mutex);
     return true;
@@ -396,7 +345,7 @@ static bool wait_for_work(HearthStoreThread *self)
 {
     bool open = self->db != NULL;
     if (self->closing) {
-        bool waiting = open && self->trouble && !g_queue_is_empty(&self->queue);
+        bool waiting = open && self->trouble && !g_queue_is_empty(&self->queue.orders);
         if (!waiting || g_get_monotonic_time() >= self->deadline) return false;
     }
     gint64 until = self->trouble ? self->retry_at : G_MAXINT64;
@@ -412,27 +361,28 @@ static bool wait_for_work(HearthStoreThread *self)
 
 static void open_db(HearthStoreThread *self)
 {
-    Job *job = g_new0(Job, 1);
-    job->read = g_steal_pointer(&self->opener);
+    HearthOrder *order = g_new0(HearthOrder, 1);
+    order->read = g_steal_pointer(&self->opener);
     hearth_unlock(&self->mutex);
-    job->read->run(job->read, NULL, &job->read->error);
-    deliver(self, job);
+    if (self->db) commit(self);
+    order->read->run(order->read, NULL, &order->read->error);
+    deliver(self, order);
     hearth_lock(&self->mutex);
 }
 
 /* What nobody will answer or write any more. */
 static void drop_rest(HearthStoreThread *self)
 {
-    Job *job;
-    while ((job = g_queue_pop_head(&self->queue)) || (job = g_queue_pop_head(&self->background))) {
-        if (!job->read) {
-            job_free(job);
+    HearthOrder *order;
+    while ((order = hearth_queue_pop(&self->queue)) ||
+           (order = g_queue_pop_head(&self->background))) {
+        if (!order->read) {
+            hearth_order_free(order);
             continue;
         }
-        g_set_error_literal(&job->read->error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "Closing");
-        deliver(self, job);
+        g_set_error_literal(&order->read->error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "Closing");
+        deliver(self, order);
     }
-    g_hash_table_remove_all(self->partials);
 }
 
 static gpointer run(gpointer data)
@@ -458,7 +408,8 @@ HearthStoreThread *hearth_store_thread_new(const char *path, GObject *store)
     HearthStoreThread *self = g_new0(HearthStoreThread, 1);
     g_mutex_init(&self->mutex);
     g_cond_init(&self->cond);
-    self->partials = g_hash_table_new(g_int64_hash, g_int64_equal);
+    hearth_queue_init(&self->queue);
+    hearth_queue_init(&self->unkept);
     self->context = g_main_context_ref_thread_default();
     self->store = store;
     self->path = g_strdup(path);
@@ -484,7 +435,8 @@ void hearth_store_thread_free(HearthStoreThread *self)
 {
     if (!self) return;
     g_assert(!self->gthread);
-    g_hash_table_unref(self->partials);
+    hearth_queue_clear(&self->queue);
+    hearth_queue_clear(&self->unkept);
     g_main_context_unref(self->context);
     g_mutex_clear(&self->mutex);
     g_cond_clear(&self->cond);
@@ -494,12 +446,12 @@ void hearth_store_thread_free(HearthStoreThread *self)
 
 static void push(HearthStoreThread *self, HearthWrite *write, HearthRead *read)
 {
-    Job *job = g_new0(Job, 1);
-    job->write = write;
-    job->read = read;
+    HearthOrder *order = g_new0(HearthOrder, 1);
+    order->write = write;
+    order->read = read;
     if (read) read->thread = self;
     hearth_lock(&self->mutex);
-    enqueue(self, job);
+    hearth_queue_push(&self->queue, order);
     if (self->ended) drop_rest(self);
     g_cond_signal(&self->cond);
     hearth_unlock(&self->mutex);
@@ -529,11 +481,21 @@ void hearth_store_thread_open(HearthStoreThread *self, HearthRead *read)
 
 const char *hearth_store_thread_get_path(HearthStoreThread *self) { return self->path; }
 
-void hearth_store_thread_set_db(HearthStoreThread *self, HearthDb *db, gint64 last_id)
+bool hearth_store_thread_is_open(HearthStoreThread *self) { return self->db != NULL; }
+bool hearth_store_thread_stands_in(HearthStoreThread *self) { return self->stands_in; }
+
+void hearth_store_thread_set_db(HearthStoreThread *self, HearthDb *db, bool stands_in,
+                                gint64 last_id)
 {
     hearth_lock(&self->mutex);
+    g_clear_pointer(&self->db, hearth_db_free);
     self->db = db;
+    self->stands_in = stands_in;
     self->last_id = MAX(self->last_id, last_id);
+    if (!stands_in) {
+        g_hash_table_remove_all(self->unkept.partials);
+        hearth_queue_put_back(&self->queue, &self->unkept.orders);
+    }
     hearth_unlock(&self->mutex);
 }
 

@@ -6,10 +6,9 @@
 #ifndef HEARTH_STORE_THREAD_H
 #define HEARTH_STORE_THREAD_H
 
-#include "store/write.h"
+#include "store/queue.h"
 
 typedef struct HearthStoreThread HearthStoreThread;
-typedef struct HearthRead HearthRead;
 
 /* What a read's function says after a slice of work. */
 typedef enum {
@@ -46,13 +45,18 @@ void hearth_store_thread_write(HearthStoreThread *thread, HearthWrite *write); /
 void hearth_store_thread_read(HearthStoreThread *thread, HearthRead *read);    /* takes it */
 /* Answers without having read; takes both. `read` has its thread. */
 void hearth_store_thread_refuse(HearthRead *read, GError *error);
-/* A read that goes before all else, once: nothing is done before it has run. Its `run` ends with
- * hearth_store_thread_set_db(). */
+/* A read that goes before all else: nothing is done before it has run. Its `run` ends with
+ * hearth_store_thread_set_db(); a later one need not. */
 void hearth_store_thread_open(HearthStoreThread *thread, HearthRead *read);
 
 /* On the thread. */
 const char *hearth_store_thread_get_path(HearthStoreThread *thread);
-void hearth_store_thread_set_db(HearthStoreThread *thread, HearthDb *db, gint64 last_id);
+bool hearth_store_thread_is_open(HearthStoreThread *thread);
+bool hearth_store_thread_stands_in(HearthStoreThread *thread);
+/* `stands_in`: for the file, which cannot be opened; all that is written to it is also kept, and is
+ * written to the file when that takes its place. */
+void hearth_store_thread_set_db(HearthStoreThread *thread, HearthDb *db, bool stands_in,
+                                gint64 last_id);
 
 /* The first of n new ids. From any thread. */
 gint64 hearth_store_thread_new_ids(HearthStoreThread *thread, guint n);

@@ -50,10 +50,15 @@ static void on_trouble(HearthStore *store, const char *sentence, Fixture *fixtur
 
 void fixture_open(Fixture *fixture)
 {
-    g_clear_pointer(&fixture->notice, g_free);
-    g_clear_pointer(&fixture->refusal, g_free);
     fixture->store = hearth_store_new(fixture->path);
     g_signal_connect(fixture->store, "trouble", G_CALLBACK(on_trouble), fixture);
+    fixture_try_again(fixture);
+}
+
+void fixture_try_again(Fixture *fixture)
+{
+    g_clear_pointer(&fixture->notice, g_free);
+    g_clear_pointer(&fixture->refusal, g_free);
     Wait wait = {0};
     hearth_store_open_async(fixture->store, on_done, &wait);
     wait_for(&wait);

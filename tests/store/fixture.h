@@ -18,6 +18,7 @@ typedef struct {
 void fixture_init(Fixture *fixture);        /* a new folder, opened */
 void fixture_init_memory(Fixture *fixture); /* no file */
 void fixture_open(Fixture *fixture);        /* the same path again */
+void fixture_try_again(Fixture *fixture);   /* opens the same store again */
 void fixture_close(Fixture *fixture);
 void fixture_clear(Fixture *fixture); /* with the folder */
 

@@ -428,6 +428,54 @@ static void works_where_the_file_is_a_folder(void)
     fixture_clear(&f);
 }
 
+/* What was written before the file could be opened is in it afterwards, each thing once. */
+static void opens_at_last(void)
+{
+    Fixture f;
+    fixture_init(&f);
+    gint64 old = fixture_conversation(&f, "old");
+    fixture_close(&f);
+    g_autofree char *away = g_strconcat(f.path, ".away", NULL);
+    CHECK(g_rename(f.path, away) == 0 && g_mkdir(f.path, 0700) == 0);
+    fixture_open(&f);
+    CHECK(f.refusal);
+    gint64 c = fixture_conversation(&f, "new"), other = fixture_conversation(&f, "deleted");
+    gint64 question = fixture_message(&f, c, 0, HEARTH_ROLE_USER, "question");
+    gint64 answer = fixture_message(&f, c, question, HEARTH_ROLE_ASSISTANT, "");
+    for (int i = 0; i < 300; i++) {
+        g_autofree char *text = g_strdup_printf("answer %d", i);
+        hearth_store_write_partial(f.store, answer, HEARTH_STATE_ANSWERING, text, "hm");
+        if (i % 50 == 0) fixture_wait(&f);
+    }
+    hearth_store_delete(f.store, HEARTH_TABLE_CONVERSATION, other);
+    g_autoptr(GError) error = NULL;
+    CHECK(!fixture_import(&f, away, NULL, &error) && error);
+    fixture_try_again(&f);
+    CHECK_MSG(f.refusal, "a folder was opened");
+    g_autoptr(GPtrArray) still = fixture_messages(&f, c);
+    CHECK_INT(still->len, 2);
+    CHECK(g_rmdir(f.path) == 0 && g_rename(away, f.path) == 0);
+    hearth_store_write_partial(f.store, answer, HEARTH_STATE_ANSWERING, "answer 300", "hm");
+    fixture_try_again(&f);
+    CHECK_MSG(!f.refusal && !f.notice, "%s", f.refusal);
+    gint64 later = fixture_message(&f, c, answer, HEARTH_ROLE_USER, "later");
+    for (int round = 0; round < 2; round++) {
+        g_autoptr(HearthOverview) overview = fixture_overview(&f);
+        CHECK_INT(overview->conversations->len, 2);
+        CHECK(find_conversation(overview, old) && find_conversation(overview, c));
+        g_autoptr(GPtrArray) messages = fixture_messages(&f, c);
+        CHECK(messages->len == 3 && find_message(messages, later));
+        HearthMessageRow *row = find_message(messages, answer);
+        CHECK_STR(row ? row->content : NULL, "answer 300");
+        g_autoptr(GPtrArray) hits = fixture_search(&f, "question", 10);
+        CHECK_INT(hits->len, 1);
+        fixture_close(&f);
+        fixture_open(&f);
+    }
+    CHECK_INT(f.n_trouble, 0);
+    fixture_clear(&f);
+}
+
 static void works_in_a_read_only_folder(void)
 {
     Fixture f;
@@ -469,6 +517,7 @@ int main(int argc, char **argv)
         {"is private", is_private},
         {"works where the folder is missing", works_where_the_folder_is_missing},
         {"works where the file is a folder", works_where_the_file_is_a_folder},
+        {"opens at last", opens_at_last},
         {"works in a read-only folder", works_in_a_read_only_folder},
     };
     return test_main(argc, argv, tests, TEST_COUNT(tests));
