@@ -21,12 +21,14 @@ struct _HearthApp {
     HearthTelemetry *telemetry;
     char *opening; /* path of the model being loaded, not in the recent ones yet; or NULL */
     guint noting;  /* the file is being told what is opened; the worker has not heard of it */
+    char *refusal; /* why the history is not there, or NULL */
+    bool unopened; /* the history is in memory for want of its file */
     bool closed;
 };
 
 G_DEFINE_FINAL_TYPE(HearthApp, hearth_app, G_TYPE_OBJECT)
 
-static guint notice_signal, trouble_signal;
+static guint notice_signal, trouble_signal, refused_signal;
 
 static void notice(HearthApp *app, const char *sentence)
 {
@@ -36,6 +38,13 @@ static void notice(HearthApp *app, const char *sentence)
 static void trouble(HearthApp *app, const char *sentence)
 {
     g_signal_emit(app, trouble_signal, 0, sentence);
+}
+
+static void refused(HearthApp *app, const char *sentence)
+{
+    g_free(app->refusal);
+    app->refusal = g_strdup(sentence);
+    g_signal_emit(app, refused_signal, 0, sentence);
 }
 
 /* ---- models ---------------------------------------------------------------------------------- */
@@ -133,10 +142,27 @@ static void store_opened(GObject *store, GAsyncResult *result, void *data)
     g_autoptr(HearthApp) app = data;
     g_autoptr(GError) error = NULL;
     g_autofree char *said = NULL;
-    if (!hearth_store_open_finish(HEARTH_STORE(store), result, &said, &error))
-        trouble(app, error->message);
+    bool opened = hearth_store_open_finish(HEARTH_STORE(store), result, &said, &error);
+    if (!opened || app->unopened) refused(app, error ? error->message : NULL);
+    app->unopened = !opened;
     if (said) notice(app, said);
     if (!app->closed) hearth_history_load(app->history);
+}
+
+static void open_store(HearthApp *app)
+{
+    hearth_store_open_async(app->store, store_opened, g_object_ref(app));
+}
+
+const char *hearth_app_get_refusal(HearthApp *app) { return app->refusal; }
+
+void hearth_app_try_again(HearthApp *app)
+{
+    if (app->closed) return;
+    if (app->unopened)
+        open_store(app);
+    else
+        hearth_history_load(app->history);
 }
 
 HearthApp *hearth_app_new(GError **error)
@@ -161,7 +187,8 @@ HearthApp *hearth_app_new(GError **error)
     app->telemetry = hearth_telemetry_new(app->worker);
     g_signal_connect_swapped(app->worker, "notify::state", G_CALLBACK(model_changed), app);
     g_signal_connect_swapped(app->store, "trouble", G_CALLBACK(trouble), app);
-    hearth_store_open_async(app->store, store_opened, g_object_ref(app));
+    g_signal_connect_swapped(app->history, "failed", G_CALLBACK(refused), app);
+    open_store(app);
     return app;
 }
 
@@ -183,6 +210,7 @@ static void dispose(GObject *object)
     if (app->store) hearth_app_close(app);
     if (app->worker) g_signal_handlers_disconnect_by_data(app->worker, app);
     if (app->store) g_signal_handlers_disconnect_by_data(app->store, app);
+    if (app->history) g_signal_handlers_disconnect_by_data(app->history, app);
     g_clear_object(&app->telemetry);
     g_clear_object(&app->history);
     g_clear_object(&app->worker);
@@ -190,6 +218,7 @@ static void dispose(GObject *object)
     g_clear_object(&app->chat);
     g_clear_object(&app->settings);
     g_clear_pointer(&app->opening, g_free);
+    g_clear_pointer(&app->refusal, g_free);
     G_OBJECT_CLASS(hearth_app_parent_class)->dispose(object);
 }
 
@@ -199,6 +228,8 @@ static void hearth_app_class_init(HearthAppClass *class)
     notice_signal = g_signal_new("notice", HEARTH_TYPE_APP, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                                  G_TYPE_NONE, 1, G_TYPE_STRING);
     trouble_signal = g_signal_new("trouble", HEARTH_TYPE_APP, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                                  NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
+    refused_signal = g_signal_new("refused", HEARTH_TYPE_APP, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
                                   NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
 }
 

@@ -18,6 +18,7 @@ G_DECLARE_FINAL_TYPE(HearthApp, hearth_app, HEARTH, APP, GObject)
  *   "notice" (const char *sentence)   something to tell once: a database set aside, a model that
  *                                     is not loaded again after an unclean end
  *   "trouble" (const char *sentence)  history cannot be written at the moment; NULL: it can again
+ *   "refused" (const char *sentence)  history cannot be opened or read; NULL: it could after all
  */
 
 /* Reads the settings, opens the store, starts the worker; the history fills in a moment. NULL: the
@@ -30,6 +31,10 @@ void hearth_app_start_model(HearthApp *app, const char *path);
 
 /* Loads a model, remembers it as the last and in the recent ones. NULL or "" = built in. */
 void hearth_app_open_model(HearthApp *app, const char *path);
+
+/* The last "refused"; and trying again to open or read the history after it. */
+const char *hearth_app_get_refusal(HearthApp *app);
+void hearth_app_try_again(HearthApp *app);
 
 /* Stops and saves all. Blocks: the end of the program. Idempotent. */
 void hearth_app_close(HearthApp *app);

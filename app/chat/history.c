@@ -10,7 +10,7 @@ struct _HearthHistory {
     HearthConversation *fresh; /* new, not in the list yet; or NULL */
     GListStore *folders, *personas;
     GHashTable *emptied; /* folder id → GArray of the conversations that were in it */
-    bool ready;
+    bool ready, failed;
 };
 
 static void list_model_init(GListModelInterface *iface);
@@ -155,10 +155,9 @@ static void overview_came(GObject *store, GAsyncResult *result, void *data)
     g_autoptr(GError) error = NULL;
     g_autoptr(HearthOverview) overview =
         hearth_store_overview_finish(HEARTH_STORE(store), result, &error);
-    if (!overview) {
-        g_signal_emit(h, failed_signal, 0, error->message);
-        return;
-    }
+    if (!overview || h->failed) g_signal_emit(h, failed_signal, 0, error ? error->message : NULL);
+    h->failed = !overview;
+    if (!overview) return;
     take_overview(h, overview);
     if (h->ready) return;
     h->ready = true;

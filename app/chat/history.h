@@ -14,7 +14,8 @@ G_DECLARE_FINAL_TYPE(HearthFolder, hearth_folder, HEARTH, FOLDER, GObject)
 #define HEARTH_TYPE_PERSONA (hearth_persona_get_type())
 G_DECLARE_FINAL_TYPE(HearthPersona, hearth_persona, HEARTH, PERSONA, GObject)
 
-/* Property "ready" (boolean): the list has been read. Signal "failed" (const char *sentence). */
+/* Property "ready" (boolean): the list has been read. Signal "failed" (const char
+ * *sentence): it cannot be read, or not again; NULL: it could after all. */
 
 gint64 hearth_folder_get_id(HearthFolder *folder);
 const char *hearth_folder_get_name(HearthFolder *folder); /* property "name" */

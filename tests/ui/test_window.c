@@ -1,5 +1,7 @@
 /* The window over a real store and the built-in model: what its list shows, what its menus and keys
  * do, how it fits. */
+#include <glib/gstdio.h>
+
 #include "test.h"
 #include "world.h"
 
@@ -320,6 +322,72 @@ static void reads_excerpts(void)
     CHECK(g_str_has_suffix(markup, "a</b>…") && strlen(markup) < 200);
 }
 
+/* The button of a banner that says this; NULL = none does. */
+static GtkWidget *banner_button(const char *sentence)
+{
+    GtkWidget *label = world_find(GTK_WIDGET(window), GTK_TYPE_LABEL, has_text, sentence);
+    if (!world_seen(label)) return NULL;
+    GtkWidget *box = gtk_widget_get_parent(label), *button = NULL;
+    while (box && !(button = world_find(box, GTK_TYPE_BUTTON, NULL, NULL)))
+        box = gtk_widget_get_parent(box);
+    return button;
+}
+
+static bool says(void *sentence) { return banner_button(sentence) != NULL; }
+static bool does_not_say(void *sentence) { return banner_button(sentence) == NULL; }
+
+static void press(const char *sentence)
+{
+    GtkWidget *button = banner_button(sentence);
+    CHECK_MSG(button, "no banner says “%s”", sentence);
+    if (button) g_signal_emit_by_name(button, "clicked");
+}
+
+static void loses_no_notice(void)
+{
+    begin();
+    static const char *const sentences[] = {"One.", "Two.", "Three."};
+    for (int i = 0; i < 3; i++) g_signal_emit_by_name(world->app, "notice", sentences[i]);
+    hearth_window_notice(window, "Two."); /* again: it is new, and said once */
+    CHECK(world_wait(says, (void *)"Two."));
+    press("Two.");
+    CHECK(world_wait(says, (void *)"Three."));
+    press("Three.");
+    CHECK(world_wait(says, (void *)"One."));
+    press("One.");
+    CHECK(world_wait(does_not_say, (void *)"One."));
+    end();
+}
+
+/* The file cannot be opened; what is written meanwhile is in it when it can. */
+static void tries_again(void)
+{
+    g_autofree char *path = g_build_filename(g_getenv("HEARTH_DATA_DIR"), "history.db", NULL);
+    CHECK_INT(g_mkdir(path, 0700), 0);
+    begin();
+    CHECK(world_wait(says, (void *)"The chat history cannot be opened"));
+    add("meanwhile");
+    press("The chat history cannot be opened");
+    world_run(0.5);
+    CHECK(world_wait(says, (void *)"The chat history cannot be opened"));
+    CHECK_INT(g_rmdir(path), 0);
+    press("The chat history cannot be opened");
+    world_run(1.5);
+    CHECK(!says((void *)"The chat history cannot be opened"));
+    CHECK_LISTED("[Today] meanwhile");
+    gtk_window_destroy(GTK_WINDOW(window));
+    hearth_app_close(world->app);
+    CHECK(g_file_test(path, G_FILE_TEST_IS_REGULAR));
+    g_autofree char *folder = g_strdup(world->folder);
+    g_autofree char *kept = g_build_filename(folder, "..", "kept.db", NULL);
+    CHECK_INT(g_rename(path, kept), 0);
+    world_free(world);
+    CHECK_INT(g_rename(kept, path), 0);
+    begin();
+    CHECK_LISTED("[Today] meanwhile");
+    end();
+}
+
 static void fits(void)
 {
     begin_sized(1000, 700);
@@ -442,6 +510,8 @@ int main(int argc, char **argv)
                                  {"searches", searches},
                                  {"shows what was found", shows_what_was_found},
                                  {"reads excerpts", reads_excerpts},
+                                 {"loses no notice", loses_no_notice},
+                                 {"tries again", tries_again},
                                  {"fits", fits},
                                  {"comes back to the last conversation", comes_back},
                                  {"windows open", windows_open}};

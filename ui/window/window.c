@@ -17,12 +17,12 @@ struct _HearthWindow {
     AdwApplicationWindow parent_instance;
     HearthApp *app;
     GSettings *settings;
-    GtkWidget *toasts, *split, *header, *sidebar_button, *new_button, *menu_button, *troubles,
-        *notices, *chat;
+    GtkWidget *toasts, *split, *header, *sidebar_button, *new_button, *menu_button, *banners, *chat;
     HearthSidebar *sidebar;
     HearthChatView *view;
     HearthModelButton *model_button;
-    GtkWidget *trouble, *notice; /* banners */
+    GtkWidget *trouble, *refused, *notice; /* banners */
+    GPtrArray *notes; /* sentences that are not dismissed, the last one shown */
     HearthConversation *conversation;
     GSignalGroup *of_conversation;
     /* What to show when the history has been read. */
@@ -215,15 +215,32 @@ void hearth_window_say(HearthWindow *self, const char *sentence)
     hearth_window_toast(self, adw_toast_new(title));
 }
 
+static void show_notice(HearthWindow *self)
+{
+    guint n = self->notes->len;
+    if (n)
+        hearth_compat_banner_show(self->notice, self->notes->pdata[n - 1], _("Dismiss"));
+    else
+        hearth_compat_banner_hide(self->notice);
+}
+
+/* What is new is read first, and what it covers when it has been dismissed. */
 void hearth_window_notice(HearthWindow *self, const char *sentence)
 {
-    hearth_compat_banner_show(self->notice, sentence, _("Dismiss"));
+    guint at;
+    if (!self->notes) return; /* the window is closed */
+    if (g_ptr_array_find_with_equal_func(self->notes, sentence, g_str_equal, &at))
+        g_ptr_array_remove_index(self->notes, at);
+    g_ptr_array_add(self->notes, g_strdup(sentence));
+    show_notice(self);
 }
 
 static void on_notice_dismissed(GtkWidget *banner, gpointer data)
 {
-    (void)data;
-    hearth_compat_banner_hide(banner);
+    HearthWindow *self = data;
+    (void)banner;
+    if (self->notes->len) g_ptr_array_set_size(self->notes, (int)self->notes->len - 1);
+    show_notice(self);
 }
 
 static void on_trouble(HearthWindow *self, const char *sentence)
@@ -232,6 +249,22 @@ static void on_trouble(HearthWindow *self, const char *sentence)
         hearth_compat_banner_show(self->trouble, sentence, NULL);
     else
         hearth_compat_banner_hide(self->trouble);
+}
+
+static void on_refused(HearthWindow *self, const char *sentence)
+{
+    if (sentence)
+        hearth_compat_banner_show(self->refused, sentence, _("Try Again"));
+    else
+        hearth_compat_banner_hide(self->refused);
+}
+
+/* It comes back with what is said now. */
+static void on_try_again(GtkWidget *banner, gpointer data)
+{
+    HearthWindow *self = data;
+    hearth_compat_banner_hide(banner);
+    hearth_app_try_again(self->app);
 }
 
 /* ---- files that are dropped ------------------------------------------------------------------ */
@@ -303,6 +336,7 @@ static void hearth_window_dispose(GObject *object)
     HearthWindow *self = HEARTH_WINDOW(object);
     /* It holds the split, whose buttons hold the actions: a circle. */
     g_action_map_remove_action(G_ACTION_MAP(self), "sidebar");
+    g_clear_pointer(&self->notes, g_ptr_array_unref);
     g_clear_object(&self->of_conversation);
     g_clear_object(&self->conversation);
     g_clear_object(&self->app);
@@ -322,8 +356,7 @@ static void hearth_window_class_init(HearthWindowClass *class)
     gtk_widget_class_bind_template_child(widget_class, HearthWindow, sidebar_button);
     gtk_widget_class_bind_template_child(widget_class, HearthWindow, new_button);
     gtk_widget_class_bind_template_child(widget_class, HearthWindow, menu_button);
-    gtk_widget_class_bind_template_child(widget_class, HearthWindow, troubles);
-    gtk_widget_class_bind_template_child(widget_class, HearthWindow, notices);
+    gtk_widget_class_bind_template_child(widget_class, HearthWindow, banners);
     gtk_widget_class_bind_template_child(widget_class, HearthWindow, chat);
 }
 
@@ -331,9 +364,12 @@ static void hearth_window_init(HearthWindow *self)
 {
     gtk_widget_init_template(GTK_WIDGET(self));
     self->trouble = hearth_compat_banner_new(NULL, NULL);
-    self->notice = hearth_compat_banner_new(on_notice_dismissed, NULL);
-    adw_bin_set_child(ADW_BIN(self->troubles), self->trouble);
-    adw_bin_set_child(ADW_BIN(self->notices), self->notice);
+    self->refused = hearth_compat_banner_new(on_try_again, self);
+    self->notice = hearth_compat_banner_new(on_notice_dismissed, self);
+    self->notes = g_ptr_array_new_with_free_func(g_free);
+    gtk_box_append(GTK_BOX(self->banners), self->trouble);
+    gtk_box_append(GTK_BOX(self->banners), self->refused);
+    gtk_box_append(GTK_BOX(self->banners), self->notice);
     self->of_conversation = g_signal_group_new(HEARTH_TYPE_CONVERSATION);
     g_signal_group_connect_swapped(self->of_conversation, "notify::title", G_CALLBACK(show_title),
                                    self);
@@ -381,8 +417,8 @@ HearthWindow *hearth_window_new(GtkApplication *application, HearthApp *app)
     g_signal_connect_object(app, "notice", G_CALLBACK(hearth_window_notice), self,
                             G_CONNECT_SWAPPED);
     g_signal_connect_object(app, "trouble", G_CALLBACK(on_trouble), self, G_CONNECT_SWAPPED);
-    g_signal_connect_object(history, "failed", G_CALLBACK(hearth_window_notice), self,
-                            G_CONNECT_SWAPPED);
+    g_signal_connect_object(app, "refused", G_CALLBACK(on_refused), self, G_CONNECT_SWAPPED);
+    on_refused(self, hearth_app_get_refusal(app));
     g_signal_connect_object(history, "notify::ready", G_CALLBACK(open_awaited), self,
                             G_CONNECT_SWAPPED);
     open_awaited(self);
