@@ -10,6 +10,7 @@ struct _HearthHistory {
     HearthConversation *fresh; /* new, not in the list yet; or NULL */
     GListStore *folders, *personas;
     GHashTable *emptied; /* folder id → GArray of the conversations that were in it */
+    guint changes;       /* deleted, restored, named: an overview from before is outdated */
     bool ready, failed;
 };
 
@@ -99,6 +100,7 @@ void hearth_history_delete(HearthHistory *h, HearthConversation *c)
     (void)alive; /* for its end alone */
     hearth_conversation_stop(c);
     hearth_store_delete(h->store, HEARTH_TABLE_CONVERSATION, hearth_conversation_get_id(c));
+    h->changes++;
     take_out(h, at);
 }
 
@@ -106,6 +108,7 @@ void hearth_history_restore(HearthHistory *h, HearthConversation *c)
 {
     if (hearth_history_find(h, hearth_conversation_get_id(c))) return;
     hearth_store_restore(h->store, HEARTH_TABLE_CONVERSATION, hearth_conversation_get_id(c));
+    h->changes++;
     put_in(h, c);
 }
 
@@ -116,6 +119,55 @@ static bool is_empty(const HearthConversationRow *row)
 {
     return row->head == 0 && !row->titled && !row->unsent && !(row->draft && *row->draft) &&
            !(row->title && *row->title);
+}
+
+static HearthFolder *find_folder(HearthHistory *h, gint64 id)
+{
+    GListModel *all = G_LIST_MODEL(h->folders);
+    for (guint i = 0; i < g_list_model_get_n_items(all); i++) {
+        g_autoptr(HearthFolder) folder = g_list_model_get_item(all, i);
+        if (hearth_folder_get_id(folder) == id) return folder;
+    }
+    return NULL;
+}
+
+HearthPersona *hearth_history_find_persona(HearthHistory *h, gint64 id)
+{
+    GListModel *all = G_LIST_MODEL(h->personas);
+    for (guint i = 0; id && i < g_list_model_get_n_items(all); i++) {
+        g_autoptr(HearthPersona) persona = g_list_model_get_item(all, i);
+        if (hearth_persona_get_id(persona) == id) return persona;
+    }
+    return NULL;
+}
+
+/* What is known stays the same object: somebody may hold it. */
+static void take_folders(HearthHistory *h, const GPtrArray *rows)
+{
+    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(g_object_unref);
+    for (guint i = 0; i < rows->len; i++) {
+        const HearthFolderRow *row = rows->pdata[i];
+        HearthFolder *known = find_folder(h, row->id);
+        if (known) hearth_named_folder_set(known, row->name);
+        g_ptr_array_add(all,
+                        known ? g_object_ref(known) : hearth_named_folder_new(row->id, row->name));
+    }
+    guint had = g_list_model_get_n_items(G_LIST_MODEL(h->folders));
+    g_list_store_splice(h->folders, 0, had, all->pdata, all->len);
+}
+
+static void take_personas(HearthHistory *h, const GPtrArray *rows)
+{
+    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(g_object_unref);
+    for (guint i = 0; i < rows->len; i++) {
+        const HearthPersonaRow *row = rows->pdata[i];
+        HearthPersona *known = hearth_history_find_persona(h, row->id);
+        if (known) hearth_named_persona_set(known, row->name, row->prompt);
+        g_ptr_array_add(all, known ? g_object_ref(known)
+                                   : hearth_named_persona_new(row->id, row->name, row->prompt));
+    }
+    guint had = g_list_model_get_n_items(G_LIST_MODEL(h->personas));
+    g_list_store_splice(h->personas, 0, had, all->pdata, all->len);
 }
 
 static void take_overview(HearthHistory *h, const HearthOverview *overview)
@@ -134,30 +186,32 @@ static void take_overview(HearthHistory *h, const HearthOverview *overview)
         }
     }
     if (!had && h->list->len) g_list_model_items_changed(G_LIST_MODEL(h), 0, 0, h->list->len);
-    g_list_store_remove_all(h->folders);
-    g_list_store_remove_all(h->personas);
-    for (guint i = 0; i < overview->folders->len; i++) {
-        const HearthFolderRow *row = overview->folders->pdata[i];
-        g_autoptr(HearthFolder) folder = hearth_named_folder_new(row->id, row->name);
-        g_list_store_append(h->folders, folder);
-    }
-    for (guint i = 0; i < overview->personas->len; i++) {
-        const HearthPersonaRow *row = overview->personas->pdata[i];
-        g_autoptr(HearthPersona) persona =
-            hearth_named_persona_new(row->id, row->name, row->prompt);
-        g_list_store_append(h->personas, persona);
-    }
+    take_folders(h, overview->folders);
+    take_personas(h, overview->personas);
 }
+
+/* An overview that is on its way. */
+typedef struct {
+    HearthHistory *history;
+    guint changes; /* when it was asked for */
+} Overview;
 
 static void overview_came(GObject *store, GAsyncResult *result, void *data)
 {
-    g_autoptr(HearthHistory) h = data;
+    Overview *asked = data;
+    g_autoptr(HearthHistory) h = asked->history;
+    guint changes = asked->changes;
+    g_free(asked);
     g_autoptr(GError) error = NULL;
     g_autoptr(HearthOverview) overview =
         hearth_store_overview_finish(HEARTH_STORE(store), result, &error);
     if (!overview || h->failed) g_signal_emit(h, failed_signal, 0, error ? error->message : NULL);
     h->failed = !overview;
     if (!overview) return;
+    if (changes != h->changes) { /* it would take back what was done since */
+        hearth_history_load(h);
+        return;
+    }
     take_overview(h, overview);
     if (h->ready) return;
     h->ready = true;
@@ -166,7 +220,9 @@ static void overview_came(GObject *store, GAsyncResult *result, void *data)
 
 void hearth_history_load(HearthHistory *h)
 {
-    hearth_store_overview_async(h->store, NULL, overview_came, g_object_ref(h));
+    Overview *asked = g_new(Overview, 1);
+    *asked = (Overview){g_object_ref(h), h->changes};
+    hearth_store_overview_async(h->store, NULL, overview_came, asked);
 }
 
 void hearth_history_settle(HearthHistory *h)
@@ -209,6 +265,7 @@ static void remove_from(GListStore *list, void *item)
 static void put_folder(HearthHistory *h, HearthFolder *folder)
 {
     HearthFolderRow row = {hearth_folder_get_id(folder), (char *)hearth_folder_get_name(folder)};
+    h->changes++;
     hearth_store_put_folder(h->store, &row);
 }
 
@@ -231,6 +288,7 @@ void hearth_history_delete_folder(HearthHistory *h, HearthFolder *folder)
 {
     gint64 id = hearth_folder_get_id(folder);
     GArray *inside = g_array_new(FALSE, FALSE, sizeof(gint64));
+    h->changes++;
     hearth_store_delete(h->store, HEARTH_TABLE_FOLDER, id);
     for (guint i = 0; i < h->list->len; i++) {
         HearthConversation *c = h->list->pdata[i];
@@ -247,6 +305,7 @@ void hearth_history_restore_folder(HearthHistory *h, HearthFolder *folder)
 {
     GArray *inside = g_hash_table_lookup(h->emptied, folder);
     if (!inside) return;
+    h->changes++;
     hearth_store_restore(h->store, HEARTH_TABLE_FOLDER, hearth_folder_get_id(folder));
     g_list_store_insert_sorted(h->folders, folder, by_name, NULL);
     for (guint i = 0; i < inside->len; i++) {
@@ -261,17 +320,8 @@ static void put_persona(HearthHistory *h, HearthPersona *persona)
     HearthPersonaRow row = {hearth_persona_get_id(persona),
                             (char *)hearth_persona_get_name(persona),
                             (char *)hearth_persona_get_prompt(persona)};
+    h->changes++;
     hearth_store_put_persona(h->store, &row);
-}
-
-HearthPersona *hearth_history_find_persona(HearthHistory *h, gint64 id)
-{
-    GListModel *all = G_LIST_MODEL(h->personas);
-    for (guint i = 0; id && i < g_list_model_get_n_items(all); i++) {
-        g_autoptr(HearthPersona) persona = g_list_model_get_item(all, i);
-        if (hearth_persona_get_id(persona) == id) return persona;
-    }
-    return NULL;
 }
 
 HearthPersona *hearth_history_add_persona(HearthHistory *h, const char *name, const char *prompt)
@@ -293,6 +343,7 @@ void hearth_history_change_persona(HearthHistory *h, HearthPersona *persona, con
 
 void hearth_history_delete_persona(HearthHistory *h, HearthPersona *persona)
 {
+    h->changes++;
     hearth_store_delete(h->store, HEARTH_TABLE_PERSONA, hearth_persona_get_id(persona));
     remove_from(h->personas, persona);
 }
@@ -301,6 +352,7 @@ void hearth_history_restore_persona(HearthHistory *h, HearthPersona *persona)
 {
     guint at;
     if (g_list_store_find(h->personas, persona, &at)) return;
+    h->changes++;
     hearth_store_restore(h->store, HEARTH_TABLE_PERSONA, hearth_persona_get_id(persona));
     g_list_store_insert_sorted(h->personas, persona, by_name, NULL);
 }

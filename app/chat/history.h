@@ -61,7 +61,8 @@ void hearth_history_export_async(HearthHistory *history, HearthConversation *con
 bool hearth_history_export_finish(HearthHistory *history, GAsyncResult *result, GError **error);
 void hearth_history_import_async(HearthHistory *history, GFile *file, GAsyncReadyCallback done,
                                  void *data);
+/* *ret_left_out: a sentence about conversations that could not be taken, or NULL; g_free(). */
 bool hearth_history_import_finish(HearthHistory *history, GAsyncResult *result, guint *ret_n,
-                                  GError **error);
+                                  char **ret_left_out, GError **error);
 
 #endif

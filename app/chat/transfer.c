@@ -66,10 +66,12 @@ static void imported(GObject *store, GAsyncResult *result, void *data)
     g_autoptr(GTask) task = data;
     GError *error = NULL;
     guint n;
-    if (!hearth_store_import_finish(HEARTH_STORE(store), result, &n, &error)) {
+    char *left_out;
+    if (!hearth_store_import_finish(HEARTH_STORE(store), result, &n, &left_out, &error)) {
         g_task_return_error(task, error);
         return;
     }
+    g_task_set_task_data(task, left_out, g_free);
     hearth_history_load(g_task_get_source_object(task));
     g_task_return_int(task, (gssize)n);
 }
@@ -82,10 +84,13 @@ void hearth_history_import_async(HearthHistory *h, GFile *file, GAsyncReadyCallb
 }
 
 bool hearth_history_import_finish(HearthHistory *h, GAsyncResult *result, guint *ret_n,
-                                  GError **error)
+                                  char **ret_left_out, GError **error)
 {
     g_return_val_if_fail(g_task_is_valid(result, h), false);
     gssize n = g_task_propagate_int(G_TASK(result), error);
-    if (n >= 0) *ret_n = (guint)n;
+    if (n >= 0) {
+        *ret_n = (guint)n;
+        *ret_left_out = g_strdup(g_task_get_task_data(G_TASK(result)));
+    }
     return n >= 0;
 }

@@ -403,6 +403,17 @@ static void importing_free(Importing *importing)
     g_free(importing);
 }
 
+typedef struct {
+    guint n;
+    char *left_out; /* a sentence, or NULL */
+} Imported;
+
+static void imported_free(Imported *imported)
+{
+    g_free(imported->left_out);
+    g_free(imported);
+}
+
 static gint64 new_ids(void *thread, guint n) { return hearth_store_thread_new_ids(thread, n); }
 
 static HearthReadState run_import(HearthRead *read, HearthDb *db, GError **error)
@@ -417,7 +428,14 @@ static HearthReadState run_import(HearthRead *read, HearthDb *db, GError **error
     if (!hearth_import_step(import, db, new_ids, read->thread, &more, error))
         return HEARTH_READ_FAILED;
     if (more) return HEARTH_READ_MORE;
-    read->result = g_memdup2(&import->conversations->len, sizeof(guint));
+    Imported *imported = read->result = g_new0(Imported, 1);
+    imported->n = import->conversations->len;
+    if (import->left_out)
+        imported->left_out = g_strdup_printf(
+            /* Translators: %s is why, as a part of a sentence */
+            ngettext("%u conversation was left out, since %s.",
+                     "%u conversations were left out, the first one since %s.", import->left_out),
+            import->left_out, import->why);
     return HEARTH_READ_DONE;
 }
 
@@ -437,7 +455,8 @@ static gpointer read_file(gpointer data)
 void hearth_store_import_async(HearthStore *self, GFile *file, GCancellable *cancellable,
                                GAsyncReadyCallback done, void *data)
 {
-    HearthRead *read = new_read(self, run_import, g_free, cancellable, done, data);
+    HearthRead *read =
+        new_read(self, run_import, (GDestroyNotify)imported_free, cancellable, done, data);
     Importing *importing = g_new0(Importing, 1);
     importing->store = self;
     importing->import = hearth_import_new(file);
@@ -448,10 +467,13 @@ void hearth_store_import_async(HearthStore *self, GFile *file, GCancellable *can
 }
 
 bool hearth_store_import_finish(HearthStore *self, GAsyncResult *result, guint *ret_n,
-                                GError **error)
+                                char **ret_left_out, GError **error)
 {
     g_return_val_if_fail(g_task_is_valid(result, self), false);
-    g_autofree guint *n = g_task_propagate_pointer(G_TASK(result), error);
-    if (n && ret_n) *ret_n = *n;
-    return n != NULL;
+    Imported *imported = g_task_propagate_pointer(G_TASK(result), error);
+    if (!imported) return false;
+    if (ret_n) *ret_n = imported->n;
+    if (ret_left_out) *ret_left_out = g_steal_pointer(&imported->left_out);
+    imported_free(imported);
+    return true;
 }

@@ -111,11 +111,12 @@ void hearth_store_export_async(HearthStore *store, gint64 conversation, HearthEx
                                void *data);
 bool hearth_store_export_finish(HearthStore *store, GAsyncResult *result, GError **error);
 
-/* Adds the conversations of a JSON export with new ids. All or nothing: a file that is not right
- * changes nothing. *ret_n: conversations added. */
+/* Adds the conversations of a JSON export with new ids: each of them whole or not at all, all at
+ * once; a file with none that is right changes nothing. *ret_n: conversations added; *ret_left_out:
+ * a sentence about the others, or NULL; g_free(). */
 void hearth_store_import_async(HearthStore *store, GFile *file, GCancellable *cancellable,
                                GAsyncReadyCallback done, void *data);
 bool hearth_store_import_finish(HearthStore *store, GAsyncResult *result, guint *ret_n,
-                                GError **error);
+                                char **ret_left_out, GError **error);
 
 #endif

@@ -267,11 +267,17 @@ bool fixture_export(Fixture *fixture, gint64 conversation, HearthExportFormat fo
 
 bool fixture_import(Fixture *fixture, const char *path, guint *ret_n, GError **error)
 {
+    return fixture_import_sound(fixture, path, ret_n, NULL, error);
+}
+
+bool fixture_import_sound(Fixture *fixture, const char *path, guint *ret_n, char **ret_left_out,
+                          GError **error)
+{
     Wait wait = {0};
     g_autoptr(GFile) file = g_file_new_for_path(path);
     hearth_store_import_async(fixture->store, file, NULL, on_done, &wait);
     wait_for(&wait);
-    bool ok = hearth_store_import_finish(fixture->store, wait.result, ret_n, error);
+    bool ok = hearth_store_import_finish(fixture->store, wait.result, ret_n, ret_left_out, error);
     g_object_unref(wait.result);
     return ok;
 }

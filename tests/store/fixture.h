@@ -30,6 +30,8 @@ GPtrArray *fixture_search(Fixture *fixture, const char *text, guint limit);
 bool fixture_export(Fixture *fixture, gint64 conversation, HearthExportFormat format,
                     const char *path, GError **error);
 bool fixture_import(Fixture *fixture, const char *path, guint *ret_n, GError **error);
+bool fixture_import_sound(Fixture *fixture, const char *path, guint *ret_n, char **ret_left_out,
+                          GError **error);
 void fixture_try_everything(Fixture *fixture); /* every read; any of them may fail */
 void fixture_wait(Fixture *fixture);           /* until all that is enqueued is written */
 

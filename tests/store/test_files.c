@@ -273,10 +273,8 @@ static const char *const lies[] = {
     HEAD "\"conversations\":[{\"id\":-1}]}",
     HEAD "\"conversations\":[{\"id\":\"1\"}]}",
     HEAD "\"conversations\":[{\"id\":1.5}]}",
-    HEAD "\"conversations\":[{\"id\":1},{\"id\":1}]}",
     HEAD "\"conversations\":[{\"id\":1,\"folder\":7}]}",
     HEAD "\"conversations\":[{\"id\":1,\"persona\":7}]}",
-    HEAD "\"conversations\":[{\"id\":1,\"head\":7}]}",
     HEAD "\"conversations\":[{\"id\":1,\"title\":7}]}",
     HEAD "\"conversations\":[{\"id\":1,\"title\":null}]}",
     HEAD "\"conversations\":[{\"id\":1,\"pinned\":1}]}",
@@ -323,6 +321,57 @@ static void refuses_lies(void)
                                             " (SELECT count(*) FROM message) +"
                                             " (SELECT count(*) FROM folder)");
     CHECK_STR(rows, "0");
+    fixture_clear(&f);
+}
+
+/* One rotten apple: the others are taken. */
+static void leaves_out_what_is_not_sound(void)
+{
+#define GOOD(id, message)                                                                          \
+    "{\"id\":" id ",\"title\":\"good " id "\",\"messages\":[{\"id\":" message "}]}"
+    static const struct {
+        const char *conversations;
+        guint n;
+        const char *said; /* NULL: all were taken */
+    } cases[] = {
+        {GOOD("1", "11") "," GOOD("2", "12"), 2, NULL},
+        {GOOD("1", "11") ",{\"id\":1}", 1, "1 conversation was left out, since it has an identity"},
+        {GOOD("1", "11") ",7,{\"title\":7}," GOOD("2", "12"), 2,
+         "2 conversations were left out, the first one since a conversation is not readable."},
+        /* what the bad one used up is free for the next */
+        {"{\"id\":1,\"messages\":[{\"id\":11},{\"id\":12,\"parent\":9}]}," GOOD("1", "11"), 1,
+         "since a message lacks the one before it."},
+        {"{\"id\":3,\"messages\":[{\"id\":5},{\"id\":5}]}," GOOD("4", "5"), 1, "identity twice."},
+        /* the head is only where to begin to read: the newest message */
+        {"{\"id\":1,\"head\":77,\"title\":\"headless\",\"messages\":[{\"id\":11},{\"id\":12,"
+         "\"parent\":11}]}",
+         1, NULL},
+    };
+    Fixture f;
+    fixture_init(&f);
+    g_autofree char *path = in_folder(&f, "some.json");
+    guint all = 0;
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text =
+            g_strconcat(HEAD "\"conversations\":[", cases[i].conversations, "]}", NULL);
+        CHECK(g_file_set_contents(path, text, -1, NULL));
+        g_autoptr(GError) error = NULL;
+        g_autofree char *said = NULL;
+        guint n = 0;
+        CHECK_MSG(fixture_import_sound(&f, path, &n, &said, &error), "%s: %s", text,
+                  error->message);
+        CHECK_INT(n, cases[i].n);
+        CHECK_MSG(cases[i].said ? said && strstr(said, cases[i].said) : !said, "%s: %s", text,
+                  said);
+        all += cases[i].n;
+    }
+    g_autofree char *count = outside(f.path, "SELECT count(*) FROM conversation WHERE deleted_at"
+                                             " IS NULL AND title <> ''");
+    CHECK_INT(g_ascii_strtoll(count, NULL, 10), all);
+    g_autofree char *head = outside(f.path, "SELECT max(m.id) = c.head FROM message m JOIN"
+                                            " conversation c ON c.id = m.conversation"
+                                            " WHERE c.title = 'headless'");
+    CHECK_STR(head, "1");
     fixture_clear(&f);
 }
 
@@ -412,7 +461,7 @@ static void leaves_nothing_when_cancelled(void)
         g_cancellable_cancel(cancellable);
         while (!result) g_main_context_iteration(NULL, TRUE);
         guint n = 0;
-        bool ok = hearth_store_import_finish(f.store, result, &n, NULL);
+        bool ok = hearth_store_import_finish(f.store, result, &n, NULL, NULL);
         g_object_unref(result);
         g_autoptr(HearthOverview) overview = fixture_overview(&f);
         if (ok) break; /* it was quicker */
@@ -442,6 +491,7 @@ int main(int argc, char **argv)
         {"exports one", exports_one},
         {"imports deep", imports_deep},
         {"refuses lies", refuses_lies},
+        {"leaves out what is not sound", leaves_out_what_is_not_sound},
         {"refuses depth", refuses_depth},
         {"bears mutations", bears_mutations},
         {"leaves nothing when cancelled", leaves_nothing_when_cancelled},

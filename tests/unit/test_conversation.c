@@ -221,6 +221,62 @@ static void keeps_what_is_begun(void)
     end(w);
 }
 
+static bool came(void *result) { return *(GAsyncResult **)result != NULL; }
+
+static void take_result(GObject *history, GAsyncResult *result, void *data)
+{
+    (void)history;
+    *(GAsyncResult **)data = g_object_ref(result);
+}
+
+static bool has_folders(void *list)
+{
+    GString *names = g_string_new(NULL);
+    for (guint i = 0; i < g_list_model_get_n_items(list); i++) {
+        g_autoptr(HearthFolder) folder = g_list_model_get_item(list, i);
+        g_string_append_printf(names, "%s ", hearth_folder_get_name(folder));
+    }
+    g_autofree char *all = g_string_free(names, FALSE);
+    return strcmp(all, "Imported Mine ") == 0;
+}
+
+/* Folders come and go while an import's list is on its way: what is in the list at the end is what
+ * the person did and what was imported. */
+static void imports_while_folders_change(void)
+{
+    World *w = begin();
+    g_autofree char *path = g_build_filename(w->folder, "some.json", NULL);
+    CHECK(g_file_set_contents(path,
+                              "{\"format\":\"hearth-history\",\"version\":1,\"folders\":[{"
+                              "\"id\":1,\"name\":\"Imported\"}],\"conversations\":[{\"id\":2,"
+                              "\"title\":\"a\",\"folder\":1,\"messages\":[{\"id\":3}]}]}",
+                              -1, NULL));
+    g_autoptr(GFile) file = g_file_new_for_path(path);
+    GListModel *folders = hearth_history_get_folders(w->history);
+    HearthFolder *mine = hearth_history_add_folder(w->history, "Work");
+    HearthFolder *gone = g_object_ref(hearth_history_add_folder(w->history, "Gone"));
+    HearthConversation *deleted = g_object_ref(fresh(w));
+    hearth_conversation_set_title(deleted, "deleted");
+    hearth_conversation_put(deleted);
+    GAsyncResult *result = NULL;
+    hearth_history_import_async(w->history, file, take_result, &result);
+    CHECK(spin(came, &result)); /* the list is on its way */
+    hearth_history_rename_folder(w->history, mine, "Mine");
+    hearth_history_delete_folder(w->history, gone);
+    hearth_history_delete(w->history, deleted);
+    guint n = 0;
+    g_autofree char *left_out = NULL;
+    CHECK(hearth_history_import_finish(w->history, result, &n, &left_out, NULL) && n == 1);
+    CHECK(spin(has_folders, folders));
+    g_autoptr(HearthFolder) last = g_list_model_get_item(folders, 1);
+    CHECK_MSG(last == mine, "the folder is another object now");
+    CHECK_INT(g_list_model_get_n_items(G_LIST_MODEL(w->history)), 1);
+    g_object_unref(result);
+    g_object_unref(gone);
+    g_object_unref(deleted);
+    end(w);
+}
+
 static void versions(void)
 {
     World *w = begin();
@@ -571,6 +627,7 @@ int main(int argc, char **argv)
     static const Test tests[] = {
         {"ask, restart, read", ask_and_restart},
         {"keeps what is begun", keeps_what_is_begun},
+        {"imports while folders change", imports_while_folders_change},
         {"versions", versions},
         {"stop and go on", stop_and_go_on},
         {"delete messages", delete_messages},

@@ -102,8 +102,9 @@ static void on_imported(GObject *source, GAsyncResult *result, gpointer data)
 {
     g_autoptr(HearthWindow) window = data;
     g_autoptr(GError) error = NULL;
+    g_autofree char *left_out = NULL;
     guint n = 0;
-    if (!hearth_history_import_finish(HEARTH_HISTORY(source), result, &n, &error)) {
+    if (!hearth_history_import_finish(HEARTH_HISTORY(source), result, &n, &left_out, &error)) {
         hearth_window_notice(window, error->message);
         return;
     }
@@ -111,6 +112,7 @@ static void on_imported(GObject *source, GAsyncResult *result, gpointer data)
         g_dngettext(GETTEXT_PACKAGE, "%u conversation imported", "%u conversations imported", n),
         n);
     hearth_window_say(window, said);
+    if (left_out) hearth_window_notice(window, left_out);
 }
 
 static void on_import_chosen(GFile *file, gpointer data)

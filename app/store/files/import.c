@@ -30,6 +30,7 @@ void hearth_import_free(HearthImport *self)
     g_ptr_array_unref(self->personas);
     g_ptr_array_unref(self->conversations);
     g_clear_pointer(&self->staged, g_array_unref); /* may have been taken */
+    g_free(self->why);
     g_free(self);
 }
 

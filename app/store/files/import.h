@@ -1,6 +1,6 @@
 /* Taking a JSON export in. Two parts: reading the file, which believes nothing and needs no
  * database, and writing what was read, a slice at a time, so that answers that are being written do
- * not wait for it.
+ * not wait for it. A conversation that is not sound is left out, the others are taken.
  *
  * Conversations are written as deleted ones (since 1970) and become visible all at once at the end:
  * what stops in the middle was never there, and is purged like everything deleted. */
@@ -24,6 +24,8 @@ typedef struct {
     GFile *file;
     GPtrArray *folders, *personas; /* of rows */
     GPtrArray *conversations;      /* of HearthImportedConversation, the one updated first first */
+    guint left_out;                /* conversations */
+    char *why;                     /* the first of them: a part of a sentence */
     /* of the writing */
     bool begun, finished;
     guint at, message; /* conversation and message at hand */

@@ -12,7 +12,13 @@
 #define DEEPEST 8               /* conversations[] → messages[] → stats need 6 */
 #define DEEPEST_OPTIONS 4
 
+/* Why something cannot be taken: a part of a sentence, until it is known what is not taken. */
 static bool refuse(GError **error, const char *detail)
+{
+    return hearth_error(error, HEARTH_ERROR_REFUSED, "%s", detail);
+}
+
+static bool refuse_file(GError **error, const char *detail)
 {
     return hearth_error(error, HEARTH_ERROR_REFUSED,
                         _("This file is no chat history that Hearth can import: %s. Nothing was "
@@ -187,8 +193,9 @@ static int compare_messages(const HearthMessageRow **a, const HearthMessageRow *
     return (*a)->id < (*b)->id ? -1 : (*a)->id > (*b)->id;
 }
 
-/* By id: parents and the head are there, and no message is below itself. */
-static const char *check_tree(const HearthImportedConversation *conversation)
+/* The messages, which are sorted by id: parents are there, and no message is below itself. A head
+ * that is not there is the newest message, as everywhere. */
+static const char *check_tree(HearthImportedConversation *conversation)
 {
     const GPtrArray *messages = conversation->messages;
     g_autoptr(GHashTable) index = g_hash_table_new(g_int64_hash, g_int64_equal);
@@ -196,8 +203,9 @@ static const char *check_tree(const HearthImportedConversation *conversation)
         HearthMessageRow *row = messages->pdata[i];
         g_hash_table_insert(index, &row->id, GUINT_TO_POINTER(i));
     }
-    gint64 head = conversation->row->head;
-    if (head && !g_hash_table_contains(index, &head)) return _("a conversation lacks its end");
+    gint64 *head = &conversation->row->head;
+    if (*head && !g_hash_table_contains(index, head))
+        *head = messages->len ? ((HearthMessageRow *)messages->pdata[messages->len - 1])->id : 0;
     g_autofree guint *walk = g_new0(guint, MAX(1, messages->len)); /* who came by, from 1 */
     for (guint i = 0; i < messages->len; i++) {
         gpointer at = GUINT_TO_POINTER(i);
@@ -301,6 +309,31 @@ static bool take_conversation(Reading *reading, const HearthExtent *extent, GErr
                          error);
 }
 
+static void forget(GHashTable *taken, gint64 *id)
+{
+    gpointer key;
+    if (g_hash_table_lookup_extended(taken, id, &key, NULL) && key == id)
+        g_hash_table_remove(taken, id);
+}
+
+/* One that is not sound is left out, and its ids are free again. */
+static bool take_if_sound(Reading *reading, const HearthExtent *extent, GError **error)
+{
+    HearthImport *import = reading->import;
+    guint had = import->conversations->len;
+    g_autoptr(GError) why = NULL;
+    (void)error;
+    if (take_conversation(reading, extent, &why)) return true;
+    if (import->left_out++ == 0) import->why = g_strdup(why->message);
+    if (import->conversations->len == had) return true;
+    HearthImportedConversation *conversation = import->conversations->pdata[had];
+    forget(reading->conversations, &conversation->row->id);
+    for (guint i = 0; i < conversation->messages->len; i++)
+        forget(reading->messages, &((HearthMessageRow *)conversation->messages->pdata[i])->id);
+    g_ptr_array_set_size(import->conversations, (int)had);
+    return true;
+}
+
 static bool take_all(Reading *reading, const char *name,
                      bool (*take)(Reading *, const HearthExtent *, GError **), GError **error)
 {
@@ -340,10 +373,12 @@ static bool take_file(Reading *reading, GError **error)
         return refuse(error, _("it holds no conversations"));
     return take_all(reading, "folders", take_folder, error) &&
            take_all(reading, "personas", take_persona, error) &&
-           take_all(reading, "conversations", take_conversation, error);
+           take_all(reading, "conversations", take_if_sound, error) &&
+           (!reading->import->left_out || reading->import->conversations->len ||
+            refuse(error, reading->import->why));
 }
 
-bool hearth_import_parse(HearthImport *self, const char *text, gsize length, GError **error)
+static bool take_text(HearthImport *self, const char *text, gsize length, GError **error)
 {
     Reading reading = {.import = self, .text = text};
     if (!g_utf8_validate_len(text, length, NULL)) return refuse(error, _("it is no text"));
@@ -363,12 +398,18 @@ bool hearth_import_parse(HearthImport *self, const char *text, gsize length, GEr
     return ok;
 }
 
+bool hearth_import_parse(HearthImport *self, const char *text, gsize length, GError **error)
+{
+    g_autoptr(GError) why = NULL;
+    return take_text(self, text, length, &why) || refuse_file(error, why->message);
+}
+
 bool hearth_import_read(HearthImport *self, GCancellable *cancellable, GError **error)
 {
     g_autoptr(GFileInfo) info = g_file_query_info(self->file, G_FILE_ATTRIBUTE_STANDARD_SIZE,
                                                   G_FILE_QUERY_INFO_NONE, cancellable, error);
     if (!info) return false;
-    if (g_file_info_get_size(info) > LARGEST_FILE) return refuse(error, _("it is too large"));
+    if (g_file_info_get_size(info) > LARGEST_FILE) return refuse_file(error, _("it is too large"));
     g_autofree char *text = NULL;
     gsize length;
     if (!g_file_load_contents(self->file, cancellable, &text, &length, NULL, error)) return false;
