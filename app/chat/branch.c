@@ -30,8 +30,9 @@ static char *title_from(const char *text)
 static void give_title(HearthConversation *c, const char *text)
 {
     if (c->row.titled || *c->row.title) return;
+    g_autofree char *line = title_from(text);
     g_free(c->row.title);
-    c->row.title = title_from(text);
+    c->row.title = hearth_name_clean(line);
     g_object_notify(G_OBJECT(c), "title");
 }
 

@@ -147,7 +147,7 @@ void hearth_conversation_set_unread(HearthConversation *c, bool unread)
 
 void hearth_conversation_set_title(HearthConversation *c, const char *title)
 {
-    g_autofree char *clean = g_strstrip(g_strdup(title));
+    g_autofree char *clean = hearth_name_clean(title);
     if (!*clean || strcmp(clean, c->row.title) == 0) return;
     g_free(c->row.title);
     c->row.title = g_steal_pointer(&clean);

@@ -1,6 +1,10 @@
 /* Folders and personas: a name, a text and an id. */
 #include "chat/named.h"
 
+#include <string.h>
+
+#include "store/rows.h"
+
 struct _HearthFolder {
     GObject parent_instance;
     gint64 id;
@@ -80,14 +84,17 @@ HearthFolder *hearth_named_folder_new(gint64 id, const char *name)
 {
     HearthFolder *folder = g_object_new(HEARTH_TYPE_FOLDER, NULL);
     folder->id = id;
-    folder->name = g_strdup(name);
+    folder->name = hearth_name_clean(name);
     return folder;
 }
 
 void hearth_named_folder_set(HearthFolder *folder, const char *name)
 {
-    g_free(folder->name);
-    folder->name = g_strdup(name);
+    char *old = folder->name; /* may be what is set */
+    folder->name = hearth_name_clean(name);
+    bool same = strcmp(old, folder->name) == 0;
+    g_free(old);
+    if (same) return;
     g_object_notify(G_OBJECT(folder), "name");
 }
 
@@ -95,7 +102,7 @@ HearthPersona *hearth_named_persona_new(gint64 id, const char *name, const char 
 {
     HearthPersona *persona = g_object_new(HEARTH_TYPE_PERSONA, NULL);
     persona->id = id;
-    persona->name = g_strdup(name);
+    persona->name = hearth_name_clean(name);
     persona->prompt = g_strdup(prompt);
     return persona;
 }
@@ -103,7 +110,7 @@ HearthPersona *hearth_named_persona_new(gint64 id, const char *name, const char 
 void hearth_named_persona_set(HearthPersona *persona, const char *name, const char *prompt)
 {
     char *old_name = persona->name, *old_prompt = persona->prompt; /* may be what is set */
-    persona->name = g_strdup(name);
+    persona->name = hearth_name_clean(name);
     persona->prompt = g_strdup(prompt);
     g_free(old_name);
     g_free(old_prompt);

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "store/rows.h"
+
 #define LATEST (253402300799 * G_USEC_PER_SEC) /* the last second of the year 9999 */
 
 struct HearthDb {
@@ -142,6 +144,12 @@ char *hearth_db_text(sqlite3_stmt *statement, int column)
     /* Other programs may have written it, NUL and all. */
     if (!g_utf8_validate(text, length, NULL)) return g_utf8_make_valid(text, length);
     return g_strndup(text, (gsize)length);
+}
+
+char *hearth_db_name(sqlite3_stmt *statement, int column)
+{
+    g_autofree char *text = hearth_db_text(statement, column);
+    return hearth_name_clean(text);
 }
 
 gint64 hearth_db_time(sqlite3_stmt *statement, int column)

@@ -40,8 +40,9 @@ gint64 hearth_db_number(HearthDb *db, const char *sql, int *ret_rc);
 
 int hearth_db_errcode(HearthDb *db);
 
-/* A column of the row at hand. Valid UTF-8, g_free(). */
+/* A column of the row at hand. Valid UTF-8, g_free(). A name is clean (hearth_name_clean). */
 char *hearth_db_text(sqlite3_stmt *statement, int column);
+char *hearth_db_name(sqlite3_stmt *statement, int column);
 
 /* A point in time of the row at hand, in the years 1970 … 9999, which all of GLib can take. */
 gint64 hearth_db_time(sqlite3_stmt *statement, int column);

@@ -1,5 +1,19 @@
 #include "store/rows.h"
 
+char *hearth_name_clean(const char *text)
+{
+    GString *name = g_string_new(NULL);
+    for (int n = 0; text && *text && n < HEARTH_NAME_MOST; text = g_utf8_next_char(text)) {
+        gunichar c = g_utf8_get_char(text);
+        bool breaks = g_unichar_iscntrl(c) || c == 0x2028 || c == 0x2029;
+        if (!name->len && (breaks || g_unichar_isspace(c))) continue;
+        if (breaks && g_str_has_suffix(name->str, " ")) continue;
+        g_string_append_unichar(name, breaks ? ' ' : c);
+        n++;
+    }
+    return g_strchomp(g_string_free(name, FALSE));
+}
+
 HearthConversationRow *hearth_conversation_row_copy(const HearthConversationRow *row)
 {
     HearthConversationRow *copy = g_memdup2(row, sizeof *row);

@@ -69,6 +69,11 @@ typedef struct {
 #define HEARTH_HIT_BEGIN "\xef\xa3\xb0" /* U+F8F0 and U+F8F1: letters to a reader of Markdown, */
 #define HEARTH_HIT_END "\xef\xa3\xb1"   /* and nowhere else in an excerpt */
 
+/* A title or name as it is kept and shown, whoever wrote it: one line of at most HEARTH_NAME_MOST
+ * characters, without control characters and without blanks at its ends. NULL is "". g_free() */
+#define HEARTH_NAME_MOST 200
+char *hearth_name_clean(const char *text);
+
 HearthConversationRow *hearth_conversation_row_copy(const HearthConversationRow *row);
 void hearth_conversation_row_free(HearthConversationRow *row);
 HearthMessageRow *hearth_message_row_copy(const HearthMessageRow *row);

@@ -49,6 +49,54 @@ static void keeps_conversations(void)
     fixture_clear(&f);
 }
 
+static void cleans_names(void)
+{
+    g_autofree char *many = g_strnfill(300, 'x'), *most = g_strnfill(HEARTH_NAME_MOST, 'x');
+    g_autoptr(GString) wide = g_string_new(NULL), wide_most = g_string_new(NULL);
+    for (int i = 0; i < 300; i++) g_string_append(wide, "字");
+    for (int i = 0; i < HEARTH_NAME_MOST; i++) g_string_append(wide_most, "字");
+    const struct {
+        const char *text, *clean;
+    } cases[] = {
+        {NULL, ""},
+        {" \n ", ""},
+        {"a  b", "a  b"},
+        {" a\r\nb\tc\x01\x7f ", "a b c"},
+        {"a\xe2\x80\xa8"
+         "b\xc2\x85"
+         "c",
+         "a b c"},
+        {many, most},
+        {wide->str, wide_most->str},
+    };
+    Fixture f;
+    fixture_init(&f);
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *clean = hearth_name_clean(cases[i].text);
+        CHECK_STR(clean, cases[i].clean);
+        g_autofree char *again = hearth_name_clean(clean);
+        CHECK_STR(again, clean);
+    }
+    gint64 c = fixture_conversation(&f, wide->str);
+    fixture_folder(&f, many);
+    fixture_persona(&f, "a\nb", "a\nb");
+    fixture_wait(&f);
+    g_autofree char *stored = outside(f.path, "SELECT max(length(title)) FROM conversation");
+    CHECK_STR(stored, G_STRINGIFY(HEARTH_NAME_MOST));
+    fixture_close(&f);
+    g_autofree char *sql = g_strdup_printf("UPDATE conversation SET title = 'needle %s'", many);
+    g_free(outside(f.path, sql)); /* as another program or an older version wrote it */
+    fixture_open(&f);
+    g_autoptr(HearthOverview) overview = fixture_overview(&f);
+    CHECK_INT(g_utf8_strlen(find_conversation(overview, c)->title, -1), HEARTH_NAME_MOST);
+    CHECK_STR(((HearthFolderRow *)overview->folders->pdata[0])->name, most);
+    CHECK_STR(((HearthPersonaRow *)overview->personas->pdata[0])->name, "a b");
+    CHECK_STR(((HearthPersonaRow *)overview->personas->pdata[0])->prompt, "a\nb");
+    g_autoptr(GPtrArray) hits = fixture_search(&f, "needle", 10);
+    CHECK(hits->len == 1 && strlen(((HearthHit *)hits->pdata[0])->title) < 250);
+    fixture_clear(&f);
+}
+
 static void hands_out_ids_that_are_free(void)
 {
     Fixture f;
@@ -581,6 +629,7 @@ int main(int argc, char **argv)
 {
     static const Test tests[] = {
         {"keeps conversations", keeps_conversations},
+        {"cleans names", cleans_names},
         {"hands out ids that are free", hands_out_ids_that_are_free},
         {"understands any time", understands_any_time},
         {"keeps what is not sent", keeps_what_is_not_sent},

@@ -1,5 +1,7 @@
 #include "naming.h"
 
+#include "store/rows.h"
+
 typedef struct {
     GtkWidget *popover, *entry, *button;
     HearthNamingFunc done;
@@ -60,6 +62,7 @@ static Naming *naming_new(const char *heading, const char *name, const char *act
     GtkWidget *line = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 6);
     self->popover = gtk_popover_new();
     self->entry = gtk_entry_new();
+    gtk_entry_set_max_length(GTK_ENTRY(self->entry), HEARTH_NAME_MOST);
     self->button = gtk_button_new_with_mnemonic(action);
     gtk_widget_add_css_class(label, "heading");
     gtk_widget_add_css_class(self->button, "suggested-action");

@@ -86,6 +86,13 @@ static char *get_text(Members *m, const char *name, gsize longest)
     return g_strdup("");
 }
 
+/* Of a thing: clean, so that a folder is known by it. */
+static char *get_name_of(Members *m, const char *name)
+{
+    g_autofree char *text = get_text(m, name, LONGEST_NAME);
+    return hearth_name_clean(text);
+}
+
 /* Index of the name in a list that a function tells, or `otherwise` without the member. */
 static int get_name(Members *m, const char *name, const char *(*names)(int), int otherwise)
 {
@@ -106,7 +113,7 @@ static HearthFolderRow *read_folder(Members *m)
 {
     HearthFolderRow *row = g_new0(HearthFolderRow, 1);
     row->id = get_id(m);
-    row->name = get_text(m, "name", LONGEST_NAME);
+    row->name = get_name_of(m, "name");
     return row;
 }
 
@@ -114,7 +121,7 @@ static HearthPersonaRow *read_persona(Members *m)
 {
     HearthPersonaRow *row = g_new0(HearthPersonaRow, 1);
     row->id = get_id(m);
-    row->name = get_text(m, "name", LONGEST_NAME);
+    row->name = get_name_of(m, "name");
     row->prompt = get_text(m, "prompt", G_MAXINT32);
     return row;
 }
@@ -133,7 +140,7 @@ static HearthConversationRow *read_conversation_row(Members *m)
 {
     HearthConversationRow *row = g_new0(HearthConversationRow, 1);
     row->id = get_id(m);
-    row->title = get_text(m, "title", LONGEST_NAME);
+    row->title = get_name_of(m, "title");
     row->titled = get_bool(m, "titled");
     row->pinned = get_bool(m, "pinned");
     row->folder = get_number(m, "folder", 0, G_MAXINT64);

@@ -48,7 +48,7 @@ static int take_message(Search *search, gint64 id, gint64 conversation)
     bool decided = true; /* a deleted conversation has no hits at all */
     if (sqlite3_step(statement) == SQLITE_ROW) {
         g_autofree char *content = hearth_db_text(statement, 1);
-        g_autofree char *title = hearth_db_text(statement, 2);
+        g_autofree char *title = hearth_db_name(statement, 2);
         g_autofree char *excerpt = NULL;
         g_autofree char *snippet = hearth_snippet_line(search->words, content, &excerpt);
         if (snippet)
@@ -95,7 +95,7 @@ static int search_titles(Search *search)
     while (n < search->limit && sqlite3_step(statement) == SQLITE_ROW) {
         gint64 conversation = sqlite3_column_int64(statement, 0);
         if (g_hash_table_contains(search->seen, &conversation)) continue;
-        g_autofree char *title = hearth_db_text(statement, 2);
+        g_autofree char *title = hearth_db_name(statement, 2);
         if (!hearth_words_find(search->words, title, NULL)) continue;
         add(search, conversation, 0, sqlite3_column_int64(statement, 1), title, "", "");
         n++;

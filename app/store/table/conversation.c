@@ -3,6 +3,7 @@
 /* A folder or persona that is gone for good reads as none instead of failing the write. */
 int hearth_table_conversation_put(HearthDb *db, const HearthConversationRow *row)
 {
+    g_autofree char *title = hearth_name_clean(row->title);
     return hearth_db_run(
         db,
         "INSERT INTO conversation (id, title, titled, pinned, folder, persona, created, updated,"
@@ -14,7 +15,7 @@ int hearth_table_conversation_put(HearthDb *db, const HearthConversationRow *row
         "  created = excluded.created, updated = excluded.updated, head = excluded.head,"
         "  options = excluded.options, draft = excluded.draft,"
         "  former_folder = CASE WHEN excluded.folder IS NULL THEN former_folder ELSE 0 END",
-        "itbbiiiiitt", row->id, row->title, row->titled, row->pinned, row->folder, row->persona,
+        "itbbiiiiitt", row->id, title, row->titled, row->pinned, row->folder, row->persona,
         row->created, row->updated, row->head, row->options, row->draft);
 }
 
@@ -34,7 +35,7 @@ static HearthConversationRow *read_row(sqlite3_stmt *statement)
 {
     HearthConversationRow *row = g_new0(HearthConversationRow, 1);
     row->id = sqlite3_column_int64(statement, 0);
-    row->title = hearth_db_text(statement, 1);
+    row->title = hearth_db_name(statement, 1);
     row->titled = sqlite3_column_int(statement, 2);
     row->pinned = sqlite3_column_int(statement, 3);
     row->folder = sqlite3_column_int64(statement, 4);

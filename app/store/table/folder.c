@@ -2,10 +2,11 @@
 
 int hearth_table_folder_put(HearthDb *db, const HearthFolderRow *row)
 {
+    g_autofree char *name = hearth_name_clean(row->name);
     return hearth_db_run(db,
                          "INSERT INTO folder (id, name) VALUES (?1, ?2)"
                          " ON CONFLICT (id) DO UPDATE SET name = excluded.name",
-                         "it", row->id, row->name);
+                         "it", row->id, name);
 }
 
 int hearth_table_folder_delete(HearthDb *db, gint64 id, gint64 now)
@@ -47,7 +48,7 @@ GPtrArray *hearth_table_folder_list(HearthDb *db, int *ret_rc)
     while (sqlite3_step(statement) == SQLITE_ROW) {
         HearthFolderRow *row = g_new0(HearthFolderRow, 1);
         row->id = sqlite3_column_int64(statement, 0);
-        row->name = hearth_db_text(statement, 1);
+        row->name = hearth_db_name(statement, 1);
         g_ptr_array_add(rows, row);
     }
     *ret_rc = sqlite3_reset(statement);

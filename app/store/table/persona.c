@@ -2,11 +2,12 @@
 
 int hearth_table_persona_put(HearthDb *db, const HearthPersonaRow *row)
 {
+    g_autofree char *name = hearth_name_clean(row->name);
     return hearth_db_run(db,
                          "INSERT INTO persona (id, name, prompt) VALUES (?1, ?2, ?3)"
                          " ON CONFLICT (id) DO UPDATE SET name = excluded.name,"
                          "  prompt = excluded.prompt",
-                         "itt", row->id, row->name, row->prompt);
+                         "itt", row->id, name, row->prompt);
 }
 
 /* Conversations keep the reference: a restored persona is theirs again. */
@@ -38,7 +39,7 @@ GPtrArray *hearth_table_persona_list(HearthDb *db, int *ret_rc)
     while (sqlite3_step(statement) == SQLITE_ROW) {
         HearthPersonaRow *row = g_new0(HearthPersonaRow, 1);
         row->id = sqlite3_column_int64(statement, 0);
-        row->name = hearth_db_text(statement, 1);
+        row->name = hearth_db_name(statement, 1);
         row->prompt = hearth_db_text(statement, 2);
         g_ptr_array_add(rows, row);
     }
