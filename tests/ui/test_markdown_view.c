@@ -284,6 +284,31 @@ static void long_table_folds(void)
     drop_view(grown);
 }
 
+/* px, of the character at a byte of the text. */
+static double width_at(GtkWidget *label, int at)
+{
+    PangoRectangle rect;
+    PangoLayout *layout = gtk_label_get_layout(GTK_LABEL(label));
+    pango_layout_set_width(layout, -1); /* on one line: the label has no place on a display */
+    pango_layout_index_to_pos(layout, at, &rect);
+    return (double)rect.width / PANGO_SCALE;
+}
+
+/* The ground of code reaches into the blanks beside it: they are wider by that. */
+static void leaves_room_beside_code(void)
+{
+    GtkWidget *view = new_view();
+    set(view, "a a `c` a **`d` b** e`f`", true);
+    GtkWidget *label = find(view, GTK_TYPE_LABEL);
+    CHECK_STR(gtk_label_get_text(GTK_LABEL(label)), "a a c a d b e"
+                                                    "f");
+    double blank = width_at(label, 1), plain = width_at(label, 11);
+    CHECK(blank > 0 && plain < blank + 2);
+    for (int at = 3; at < 11; at += 2)
+        CHECK_MSG(width_at(label, at) >= blank + 2, "the blank at %d is narrow", at);
+    drop_view(view);
+}
+
 static void refuses_links(void)
 {
     GtkWidget *view = new_view();
@@ -392,6 +417,7 @@ static void survives_harm(void)
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
+        {"leaves room beside code", leaves_room_beside_code},
         {"leaves finished blocks alone", leaves_finished_blocks_alone},
         {"ends as if at once", ends_as_if_at_once},
         {"appends to open code", appends_to_open_code},

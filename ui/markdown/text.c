@@ -6,6 +6,8 @@
 #include "model/block.h"
 #include "model/parse.h"
 
+#define GROUND_ROOM 3072 /* Pango units: the 2 px of a ground beside its text, and one more */
+
 typedef struct {
     int start, end; /* bytes of the text */
     bool frame;
@@ -206,10 +208,58 @@ GtkWidget *hearth_markdown_text_new(const char *markup, int level)
     return GTK_WIDGET(self);
 }
 
+/* A blank as wide as it looks beside text, since the ground covers a part of it. */
+#define BLANK "<span letter_spacing=\"" G_STRINGIFY(GROUND_ROOM) "\"> </span>"
+
+/* Past the tags that stand before `at`. */
+static const char *before_tags(const char *markup, const char *at)
+{
+    while (at > markup && at[-1] == '>') {
+        const char *tag = at - 1;
+        while (tag > markup && *tag != '<') tag--;
+        at = tag;
+    }
+    return at;
+}
+
+static const char *after_tags(const char *at)
+{
+    while (*at == '<') {
+        const char *end = strchr(at, '>');
+        if (!end) break;
+        at = end + 1;
+    }
+    return at;
+}
+
+/* The markup with room for the grounds in the blanks beside code. */
+static char *with_room(const char *markup)
+{
+    GString *out = g_string_new(NULL);
+    const char *done = markup;
+    for (const char *code = markup; (code = strstr(code, "<tt>")); code++) {
+        const char *before = before_tags(markup, code);
+        const char *end = strstr(code, "</tt>"), *after = end ? after_tags(end) : "";
+        if (before > done && before[-1] == ' ') {
+            g_string_append_len(out, done, before - 1 - done);
+            g_string_append(out, BLANK);
+            done = before;
+        }
+        if (*after == ' ') {
+            g_string_append_len(out, done, after - done);
+            g_string_append(out, BLANK);
+            done = after + 1;
+        }
+    }
+    g_string_append(out, done);
+    return g_string_free(out, FALSE);
+}
+
 void hearth_markdown_text_set_markup(HearthMarkdownText *self, const char *markup)
 {
+    g_autofree char *roomy = strstr(markup, "<tt>") ? with_room(markup) : NULL;
     gtk_widget_set_direction(GTK_WIDGET(self->label), hearth_markdown_text_direction(markup));
-    gtk_label_set_markup(self->label, markup);
+    gtk_label_set_markup(self->label, roomy ? roomy : markup);
     g_clear_pointer(&self->grounds, g_array_unref);
     self->has_grounds = strstr(markup, "<tt>") || strstr(markup, "<span fallback");
 }
