@@ -21,4 +21,8 @@ GQuark hearth_error_quark(void);
 /* Sets *error (NULL allowed) and returns false, so that a caller can `return hearth_error(…)`. */
 bool hearth_error(GError **error, HearthError code, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
 
+/* A text of the engine or the system as a sentence: with a capital, unless it begins with a name,
+ * and a full stop. "" stays. Valid UTF-8, g_free(). */
+char *hearth_sentence(const char *text);
+
 #endif

@@ -12,7 +12,7 @@ bool hearth_error_from_engine(GError **error, const EngError *from)
     case ENG_ERR_MORE:
     case ENG_ERR_MEMORY: break;
     }
-    g_autofree char *message = g_utf8_make_valid(from->message, -1); /* it may name a file */
+    g_autofree char *message = hearth_sentence(from->message); /* it may name a file */
     g_set_error_literal(error, HEARTH_ERROR, code, message);
     return false;
 }

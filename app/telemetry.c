@@ -2,6 +2,7 @@
 
 #include <engine.h>
 
+#include "error.h"
 #include "sync.h"
 
 #define RATES_PER_SECOND 5
@@ -57,7 +58,7 @@ static HearthHost *host_of(const EngHost *found, const char *error)
         host->node_bytes[i] = found->node_bytes[i];
     host->dram_total = found->dram_total;
     host->gpu = g_utf8_make_valid(found->gpu_name, -1);
-    host->gpu_reason = g_utf8_make_valid(found->gpu_reason, -1);
+    host->gpu_reason = hearth_sentence(found->gpu_reason);
     host->vram_total = found->vram_total;
     host->error = g_strdup(error);
     return host;
@@ -88,7 +89,8 @@ static void on_probed(GObject *source, GAsyncResult *result, void *data)
 /* ---- once a second --------------------------------------------------------------------------- */
 
 /* Memory is asked for on a thread: /proc may be slow on a machine that is short of it. The pool may
- * be the last to let go of a task: the object, the main thread's, goes with the callback instead. */
+ * be the last to let go of a task: the object, the main thread's, goes with the callback instead.
+ */
 static void ask_usage(GTask *task, void *source, void *data, GCancellable *cancellable)
 {
     (void)source;

@@ -27,7 +27,7 @@ typedef struct {
     uint64_t l1d, l2, l3; /* bytes of one cache; 0 = unknown */
     uint64_t node_bytes[16];
     uint64_t dram_total;
-    char *gpu, *gpu_reason; /* gpu "" = none, and the reason */
+    char *gpu, *gpu_reason; /* gpu "" = none; the reason: a sentence */
     uint64_t vram_total;
     char *error; /* the probe itself failed: the sentence, else NULL */
 } HearthHost;

@@ -369,12 +369,12 @@ static void describes_hosts(void)
     CHECK(line_is(lines, "Caches", "L2 1.0\u00a0MiB"));
     CHECK(line_is(lines, "NUMA Nodes", "0: 256.0\u00a0GiB · 1: 128.0\u00a0GiB"));
     CHECK(line_is(lines, "Graphics", "RTX 4090, 24.0\u00a0GiB VRAM"));
-    HearthHost plain = {.cores = 1, .threads = 1, .nodes = 1, .gpu_reason = (char *)"no driver"};
+    HearthHost plain = {.cores = 1, .threads = 1, .nodes = 1, .gpu_reason = (char *)"No driver."};
     g_autoptr(GPtrArray) few = hearth_host_lines_new(&plain);
     CHECK(line_is(few, "Processor", "Unknown"));
     CHECK(line_is(few, "Cores", "1 core"));
     CHECK(line_is(few, "Instruction Sets", "Portable C only"));
-    CHECK(line_is(few, "Graphics", "No GPU in use: no driver"));
+    CHECK(line_is(few, "Graphics", "No GPU in use. No driver."));
     HearthSample none = {0};
     HearthHost broken = {.error = (char *)"The probe failed."};
     g_autofree char *report = hearth_report_new(&broken, NULL, &none);

@@ -2,6 +2,7 @@
 #include <glib/gstdio.h>
 
 #include "app.h"
+#include "error.h"
 #include "models/ember.h"
 #include "test.h"
 
@@ -164,11 +165,32 @@ static void has_the_folder_to_itself(void)
     if (app) end(app);
 }
 
+static void makes_sentences(void)
+{
+    static const char *const cases[][2] = {
+        {"no NVIDIA driver: libcuda.so.1 was not found",
+         "No NVIDIA driver: libcuda.so.1 was not found."},
+        {"model.gguf ends in the middle", "model.gguf ends in the middle."},
+        {"libcuda is old", "Libcuda is old."},
+        {"It is said.", "It is said."},
+        {"Is it? ", "Is it?"},
+        {"已经说完。", "已经说完。"},
+        {"a", "A."},
+        {"", ""},
+        {"x\xff", "x\xef\xbf\xbd."},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *sentence = hearth_sentence(cases[i][0]);
+        CHECK_STR(sentence, cases[i][1]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
         {"opens one while another ends loading", opens_one_while_another_ends_loading},
         {"opens the last one asked for", opens_the_last_one_asked_for},
+        {"makes sentences", makes_sentences},
         {"has the folder to itself", has_the_folder_to_itself},
         {"opens a file whose name is no text", opens_a_file_whose_name_is_no_text},
     };

@@ -67,7 +67,7 @@ static void show_vram(HearthHardwareWindow *window, const HearthSample *samples,
 {
     if (!now->vram_total) {
         bool unknown = !host || host->error;
-        const char *reason = unknown ? NULL : host->gpu_reason;
+        const char *reason = !host ? NULL : host->error ? host->error : host->gpu_reason;
         hearth_graph_card_set_text(window->vram, unknown ? _("Unknown") : _("No GPU in Use"), NULL);
         hearth_graph_card_set_reason(window->vram, reason ? reason : "");
         return;

@@ -62,8 +62,8 @@ char *hearth_host_lines_no_gpu(const HearthHost *host)
 {
     const char *reason = host->error ? host->error : host->gpu_reason;
     if (!reason || !*reason) return g_strdup(_("No GPU in use"));
-    /* Translators: why there is no GPU */
-    return g_strdup_printf(_("No GPU in use: %s"), reason);
+    /* Translators: the sentence that says why */
+    return g_strdup_printf(_("No GPU in use. %s"), reason);
 }
 
 static char *gpu_text(const HearthHost *host)

@@ -12,7 +12,7 @@ typedef struct {
 /* Of HearthHostLine; g_ptr_array_unref(). */
 GPtrArray *hearth_host_lines_new(const HearthHost *host);
 
-/* "No GPU in use: " and the reason; g_free(). */
+/* "No GPU in use. " and the reason; g_free(). */
 char *hearth_host_lines_no_gpu(const HearthHost *host);
 
 #endif

@@ -1,6 +1,7 @@
 /* The gauges: sampled once a second and only while somebody looks, the machine probed once. */
 #include <engine.h>
 
+#include "error.h"
 #include "telemetry.h"
 #include "common.h"
 
@@ -41,6 +42,8 @@ static void probes_the_machine_once(void)
     CHECK(host->dram_total == want.dram_total && host->l2 == want.l2_bytes && !host->error);
     CHECK(host->nodes >= 1 && host->node_bytes[0] == want.node_bytes[0]);
     CHECK_MSG(*host->gpu || *host->gpu_reason, "neither a GPU nor the reason why not");
+    g_autofree char *sentence = hearth_sentence(host->gpu_reason);
+    CHECK_STR(host->gpu_reason, sentence);
     run_for(100);
     CHECK_INT(told.host, 1);
     g_object_unref(telemetry);
