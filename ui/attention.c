@@ -13,6 +13,7 @@ struct HearthAttention {
     GPtrArray *followed; /* of HearthConversation, in the order of the history */
     GHashTable *sent;    /* names of the notifications that may be on show */
     guint awake;         /* cookie; 0 = the machine may sleep */
+    bool by_portal;      /* notifications: in a sandbox, where the portal is there */
 };
 
 /* ---- notifications --------------------------------------------------------------------------- */
@@ -86,10 +87,11 @@ static void on_owner(GObject *bus, GAsyncResult *result, gpointer data)
     waiting_free(waiting);
 }
 
-static void send(GApplication *application, const char *name, GNotification *note)
+static void send(HearthAttention *self, const char *name, GNotification *note)
 {
+    GApplication *application = G_APPLICATION(self->application);
     if (!g_application_get_dbus_connection(application)) return;
-    if (g_file_test("/.flatpak-info", G_FILE_TEST_EXISTS)) { /* by the portal, which is there */
+    if (self->by_portal) {
         g_application_send_notification(application, name, note);
         return;
     }
@@ -117,7 +119,7 @@ static void on_busy(HearthConversation *conversation, GParamSpec *spec, gpointer
     g_notification_set_body(note, body ? body : _("The answer is there."));
     g_notification_set_default_action_and_target(note, "app.show-conversation", "x", id);
     g_hash_table_add(self->sent, g_strdup(name));
-    send(G_APPLICATION(self->application), name, note);
+    send(self, name, note);
 }
 
 static void unfollow(gpointer conversation, gpointer self)
@@ -162,6 +164,7 @@ HearthAttention *hearth_attention_new(GtkApplication *application, HearthApp *ap
     GListModel *history = G_LIST_MODEL(hearth_app_get_history(app));
     self->application = application;
     self->app = g_object_ref(app);
+    self->by_portal = g_file_test("/.flatpak-info", G_FILE_TEST_EXISTS);
     self->followed = g_ptr_array_new_with_free_func(g_object_unref);
     self->sent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_signal_connect(history, "items-changed", G_CALLBACK(on_history_changed), self);

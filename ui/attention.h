@@ -9,6 +9,7 @@
 
 typedef struct HearthAttention HearthAttention;
 
+/* At the start, before the main loop runs: looks for a file. */
 HearthAttention *hearth_attention_new(GtkApplication *application, HearthApp *app);
 void hearth_attention_free(HearthAttention *attention);
 
