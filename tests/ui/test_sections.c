@@ -198,6 +198,28 @@ static void dates(void)
     end();
 }
 
+/* What was expanded in the last run, before the folders have been read. */
+static void remembers_folders(void)
+{
+    begin();
+    g_autoptr(GVariant) kept = g_variant_ref_sink(g_variant_new_parsed("[@x 7, 8, 99]"));
+    hearth_sections_set_open(sections, kept);
+    HearthConversation *a = add("a", noon - 1), *b = add("b", noon - 2);
+    a->folder = 7;
+    b->folder = 9;
+    HearthFolder *seven = add_folder(7, "seven");
+    add_folder(8, "eight");
+    HearthFolder *nine = add_folder(9, "nine");
+    CHECK_SHOWN("[Folders] <seven:1> >a <eight:0> <nine:1>");
+    hearth_sections_set_expanded(sections, seven, false);
+    hearth_sections_set_expanded(sections, nine, true);
+    CHECK_SHOWN("[Folders] <seven:1> <eight:0> <nine:1> >b");
+    g_autoptr(GVariant) now = g_variant_ref_sink(hearth_sections_get_open(sections));
+    g_autoptr(GVariant) want = g_variant_ref_sink(g_variant_new_parsed("[@x 8, 9]"));
+    CHECK(g_variant_equal(now, want));
+    end();
+}
+
 static void pins_and_folders(void)
 {
     begin();
@@ -329,7 +351,8 @@ static void steps(void)
 
 int main(int argc, char **argv)
 {
-    static const Test tests[] = {{"groups by date", dates},
+    static const Test tests[] = {{"remembers folders", remembers_folders},
+                                 {"groups by date", dates},
                                  {"pins and folders", pins_and_folders},
                                  {"waits for the main loop", waits_for_the_main_loop},
                                  {"reports small changes as such", small_changes},

@@ -9,7 +9,8 @@ struct _HearthSections {
     GPtrArray *followed; /* of HearthConversation, in the order of `conversations` */
     /* Rows by what they show, kept from one rebuild to the next. */
     GHashTable *by_conversation, *by_folder, *by_heading;
-    gint64 now; /* 0 = the clock */
+    GHashTable *open; /* ids of folders that are expanded, also of those that are yet to come */
+    gint64 now;       /* 0 = the clock */
     guint idle, timer;
 };
 
@@ -150,7 +151,9 @@ static void add_folder(Build *build, HearthFolder *folder, GPtrArray *within)
 {
     HearthItem *item = take_over(build->self->by_folder, build->by_folder, folder);
     if (!item) {
+        gint64 id = hearth_folder_get_id(folder);
         item = hearth_item_new_folder(folder);
+        hearth_item_set_expanded(item, g_hash_table_contains(build->self->open, &id));
         g_hash_table_insert(build->by_folder, folder, item);
     }
     hearth_item_set_count(item, within->len);
@@ -370,6 +373,7 @@ static void hearth_sections_dispose(GObject *object)
 static void hearth_sections_finalize(GObject *object)
 {
     g_ptr_array_unref(HEARTH_SECTIONS(object)->items);
+    g_hash_table_unref(HEARTH_SECTIONS(object)->open);
     G_OBJECT_CLASS(hearth_sections_parent_class)->finalize(object);
 }
 
@@ -386,6 +390,7 @@ static void hearth_sections_init(HearthSections *self)
     self->by_conversation = conversation_rows();
     self->by_folder = conversation_rows();
     self->by_heading = heading_rows();
+    self->open = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 }
 
 HearthSections *hearth_sections_new(GListModel *conversations, GListModel *folders)
@@ -411,8 +416,42 @@ void hearth_sections_set_now(HearthSections *self, gint64 now)
 void hearth_sections_set_expanded(HearthSections *self, HearthFolder *folder, bool expanded)
 {
     HearthItem *item = g_hash_table_lookup(self->by_folder, folder);
+    gint64 id = hearth_folder_get_id(folder);
     if (!item) return;
+    if (expanded)
+        g_hash_table_add(self->open, g_memdup2(&id, sizeof id));
+    else
+        g_hash_table_remove(self->open, &id);
     hearth_item_set_expanded(item, expanded);
+    hearth_sections_refresh(self);
+}
+
+GVariant *hearth_sections_get_open(HearthSections *self)
+{
+    GVariantBuilder ids;
+    g_variant_builder_init(&ids, G_VARIANT_TYPE("ax"));
+    for (guint i = 0; i < g_list_model_get_n_items(self->folders); i++) {
+        g_autoptr(HearthFolder) folder = g_list_model_get_item(self->folders, i);
+        gint64 id = hearth_folder_get_id(folder);
+        if (g_hash_table_contains(self->open, &id)) g_variant_builder_add(&ids, "x", id);
+    }
+    return g_variant_builder_end(&ids);
+}
+
+void hearth_sections_set_open(HearthSections *self, GVariant *ids)
+{
+    for (gsize i = 0; i < g_variant_n_children(ids); i++) {
+        gint64 id;
+        g_variant_get_child(ids, i, "x", &id);
+        g_hash_table_add(self->open, g_memdup2(&id, sizeof id));
+    }
+    GHashTableIter iter;
+    gpointer folder, item;
+    g_hash_table_iter_init(&iter, self->by_folder);
+    while (g_hash_table_iter_next(&iter, &folder, &item)) {
+        gint64 id = hearth_folder_get_id(folder);
+        hearth_item_set_expanded(item, g_hash_table_contains(self->open, &id));
+    }
     hearth_sections_refresh(self);
 }
 

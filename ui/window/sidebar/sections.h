@@ -27,6 +27,11 @@ void hearth_sections_set_now(HearthSections *sections, gint64 now);
 
 void hearth_sections_set_expanded(HearthSections *sections, HearthFolder *folder, bool expanded);
 
+/* All of it, as an array of ids ("ax"), which outlives the program: of folders that are there
+ * (floating); and from such an array, also before the folders come. */
+GVariant *hearth_sections_get_open(HearthSections *sections);
+void hearth_sections_set_open(HearthSections *sections, GVariant *ids);
+
 /* Where it is, or GTK's "nowhere" (G_MAXUINT) when its folder is folded. */
 guint hearth_sections_find(HearthSections *sections, HearthConversation *conversation);
 

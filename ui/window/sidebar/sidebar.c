@@ -325,6 +325,8 @@ static void toggle_folder(HearthSidebar *self, HearthRow *row)
     gtk_widget_activate_action(self->list, "list.scroll-to-item", "u", at);
     hearth_sections_set_expanded(self->sections, hearth_item_get_folder(item),
                                  !hearth_item_get_expanded(item));
+    g_settings_set_value(hearth_app_get_settings(self->app), "open-folders",
+                         hearth_sections_get_open(self->sections));
 }
 
 /* A folder opens by one click; GtkListView activates by two. */
@@ -526,6 +528,8 @@ GtkWidget *hearth_sidebar_new(HearthApp *app)
     self->history = hearth_app_get_history(app);
     self->sections =
         hearth_sections_new(G_LIST_MODEL(self->history), hearth_history_get_folders(self->history));
+    g_autoptr(GVariant) open = g_settings_get_value(hearth_app_get_settings(app), "open-folders");
+    hearth_sections_set_open(self->sections, open);
     gtk_single_selection_set_model(self->selection, G_LIST_MODEL(self->sections));
     gtk_list_view_set_model(GTK_LIST_VIEW(self->list), GTK_SELECTION_MODEL(self->selection));
     /* After the selection has followed the change by itself. */
