@@ -58,6 +58,32 @@ void hearth_application_init_locale(void)
     textdomain(GETTEXT_PACKAGE);
 }
 
+static bool is_right_to_left(PangoScript script)
+{
+    switch (script) {
+    case PANGO_SCRIPT_ARABIC:
+    case PANGO_SCRIPT_HEBREW:
+    case PANGO_SCRIPT_SYRIAC:
+    case PANGO_SCRIPT_THAANA:
+    case PANGO_SCRIPT_NKO: return true;
+    default: return false;
+    }
+}
+
+GtkTextDirection hearth_application_direction_of(PangoLanguage *language)
+{
+    int n = 0;
+    const PangoScript *scripts = pango_language_get_scripts(language, &n);
+    if (n < 1) return GTK_TEXT_DIR_NONE;
+    return is_right_to_left(scripts[0]) ? GTK_TEXT_DIR_RTL : GTK_TEXT_DIR_LTR;
+}
+
+void hearth_application_init_direction(void)
+{
+    GtkTextDirection found = hearth_application_direction_of(pango_language_get_default());
+    if (found != GTK_TEXT_DIR_NONE) gtk_widget_set_default_direction(found);
+}
+
 /* ---- window ---------------------------------------------------------------------------------- */
 
 static HearthWindow *get_window(HearthApplication *self)

@@ -12,5 +12,10 @@ HearthApplication *hearth_application_new(void);
 
 /* Before anything is translated: finds the texts beside a program that is not installed, too. */
 void hearth_application_init_locale(void);
+/* After GTK has begun: mirrors the window where the locale's language is written from the right.
+ * GTK itself asks its catalogue for that, and only where the program has a translation too. */
+void hearth_application_init_direction(void);
+/* GTK_TEXT_DIR_NONE: nobody knows. */
+GtkTextDirection hearth_application_direction_of(PangoLanguage *language);
 
 #endif

@@ -40,6 +40,7 @@ int main(int argc, char **argv)
                         "here in the terminal.\n");
         return talk_in_terminal(argc, argv);
     }
+    hearth_application_init_direction();
     hearth_trace_init();
     g_autoptr(HearthApplication) application = hearth_application_new();
     return g_application_run(G_APPLICATION(application), argc, argv);

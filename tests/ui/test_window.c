@@ -5,6 +5,7 @@
 #include "test.h"
 #include "world.h"
 
+#include "application.h"
 #include "window/menus.h"
 #include "window/shortcuts.h"
 #include "window/sidebar/excerpt.h"
@@ -388,6 +389,24 @@ static void tries_again(void)
     end();
 }
 
+/* With no translation of ours to ask. */
+static void knows_directions(void)
+{
+    static const struct {
+        const char *language;
+        GtkTextDirection direction;
+    } cases[] = {{"ar-eg", GTK_TEXT_DIR_RTL}, {"he", GTK_TEXT_DIR_RTL},
+                 {"fa-ir", GTK_TEXT_DIR_RTL}, {"ur-pk", GTK_TEXT_DIR_RTL},
+                 {"yi", GTK_TEXT_DIR_RTL},    {"dv", GTK_TEXT_DIR_RTL},
+                 {"en-us", GTK_TEXT_DIR_LTR}, {"zh-cn", GTK_TEXT_DIR_LTR},
+                 {"de", GTK_TEXT_DIR_LTR},    {"c", GTK_TEXT_DIR_NONE}};
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        PangoLanguage *language = pango_language_from_string(cases[i].language);
+        CHECK_MSG(hearth_application_direction_of(language) == cases[i].direction,
+                  "%s is written the other way", cases[i].language);
+    }
+}
+
 static void fits(void)
 {
     begin_sized(1000, 700);
@@ -512,6 +531,7 @@ int main(int argc, char **argv)
                                  {"reads excerpts", reads_excerpts},
                                  {"loses no notice", loses_no_notice},
                                  {"tries again", tries_again},
+                                 {"knows directions", knows_directions},
                                  {"fits", fits},
                                  {"comes back to the last conversation", comes_back},
                                  {"windows open", windows_open}};

@@ -4,6 +4,7 @@
 
 #include "chat/chat_view.h"
 #include "compat.h"
+#include "error.h"
 #include "models/model_button.h"
 #include "trace.h"
 #include "window/menus.h"
@@ -228,10 +229,11 @@ static void show_notice(HearthWindow *self)
 void hearth_window_notice(HearthWindow *self, const char *sentence)
 {
     guint at;
-    if (!self->notes) return; /* the window is closed */
-    if (g_ptr_array_find_with_equal_func(self->notes, sentence, g_str_equal, &at))
+    if (!self->notes) return;                          /* the window is closed */
+    g_autofree char *said = hearth_sentence(sentence); /* the system's need not be one */
+    if (g_ptr_array_find_with_equal_func(self->notes, said, g_str_equal, &at))
         g_ptr_array_remove_index(self->notes, at);
-    g_ptr_array_add(self->notes, g_strdup(sentence));
+    g_ptr_array_add(self->notes, g_steal_pointer(&said));
     show_notice(self);
 }
 
