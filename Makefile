@@ -7,7 +7,8 @@
 #   make check-newest     compiles with Debian 13's libraries, deprecations being errors (root)
 #   make fuzz [SECONDS=N] each libFuzzer program for N seconds (600), from the committed corpus
 #   make bench            speed beside llama.cpp's, and the share of this machine's limits
-#   make bench-window     first frame, long conversations, streaming, memory of the window; history
+#   make bench-window     history of 1,000,000 messages (made once, minutes), then the window: first
+#                         frame, long conversations, search, streaming, memory
 #   make clean            removes the build folders
 #
 # HEARTH_SHARED names a folder with vocab/ and chat-templates/; when it is unset, ../shared is
@@ -18,6 +19,8 @@ SECONDS := 600
 # The window with its settings and languages, and the program for the terminal.
 PROGRAMS := ui/hearth app/cli/hearth-cli data/gschemas.compiled hearth-gmo
 ARGS :=
+# As tests/room has it.
+CACHE := $(or $(HEARTH_BENCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hearth-bench)
 
 .PHONY: run build check check-window check-newest fuzz bench bench-window clean
 
@@ -52,8 +55,9 @@ bench: build
 bench-window: build
 	@packaging/linux/install-deps build test
 	@ninja -C $(BUILD) tests/bench/bench-store >&2
-	@/usr/bin/env python3 tests/bench/ui.py $(BUILD)/ui/hearth
-	@$(BUILD)/tests/bench/bench-store
+	@mkdir -p $(CACHE)
+	@$(BUILD)/tests/bench/bench-store $(CACHE)/million.db
+	@/usr/bin/env python3 tests/bench/ui.py $(BUILD)/ui/hearth $(CACHE)/million.db
 
 clean:
 	rm -rf $(BUILD) build-*

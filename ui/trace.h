@@ -2,7 +2,7 @@
  * time in microseconds,
  *
  *   frame NAME CPU_MS TIME  the first frame after something that was waited for is drawn: "window",
- *                           "conversation"; what the thread has computed since its beginning
+ *                           "conversation", "search"; what the thread has computed since its beginning
  *   stall MS CPU_MS TIME    the main loop was kept from its events for longer than 50 ms; what of it
  *                           was spent computing (Linux), the rest the thread did not get to run
  *

@@ -2,7 +2,9 @@
 """How fast the window is: its first frame, opening a long conversation, an answer that streams,
 memory. Prints a table.
 
-Usage: tests/bench/ui.py HEARTH [--rounds N]
+Usage: tests/bench/ui.py HEARTH HISTORY [--rounds N]
+
+HISTORY: what bench-store made, a million messages.
 
 The real program under Xvfb, drawing by cairo. What it tells of itself with HEARTH_TRACE (ui/trace.h)
 is held against the moment a key was pressed or the program started. Other programs on the machine
@@ -10,11 +12,13 @@ disturb it: medians of several rounds, and beside wall-clock times what the main
 """
 import os
 import re
+import shutil
 import statistics
 import sys
 import time
 
-ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 5
+HISTORY = sys.argv[2]
+ROUNDS = int(sys.argv[4]) if len(sys.argv) > 4 else 5
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ui", "drive"))
 import driver  # noqa: E402
 import reciter  # noqa: E402
@@ -118,6 +122,40 @@ def opening():
              f"{min(wide):.0f} … {max(wide):.0f}")]
 
 
+# What is typed before the clock starts, and the letter that makes the search of it.
+SEARCHES = [("", "t"), ("mor", "e"), ("that wo", "r"), ("xyzzy", "x")]
+
+
+def searching():
+    """From the last letter to the frame that shows what was found in a million messages; with the
+    time that the entry waits for another letter."""
+    data = new_data()
+    shutil.copy(HISTORY, os.path.join(data, "history.db"))
+    medians, cpus, worst = [], [], 0
+    with Traced(data=data, env={"GTK_A11Y": "none"}) as app:
+        wait("the first frame", lambda: app.frames("window"))
+        for before, last in SEARCHES:
+            times = []
+            for _ in range(ROUNDS + 1):  # the first of a word reads its pages from the disk
+                n = len(app.frames("search"))
+                app.key("ctrl+f")
+                if before:
+                    app.type(before)
+                    wait("its hits", lambda: len(app.frames("search")) > n)
+                    time.sleep(0.5)
+                n, began, cpu = len(app.frames("search")), time.monotonic(), app.computed()
+                driver.xdotool("key", last)
+                frame, frame_cpu = wait("the hits", lambda: app.frames("search")[n:])[0]
+                times.append((frame - began) * 1e3)
+                cpus.append((frame_cpu - cpu) * 1e3)
+                app.key("Escape")
+            medians.append(statistics.median(times[1:]))
+            worst = max(worst, *times)
+    return [("Search in 1,000,000 messages, key to picture", max(medians), "ms", 100,
+             f"the slowest of {len(SEARCHES)} texts; longest of all {worst:.0f} ms; main thread "
+             f"{statistics.median(cpus):.0f} ms of CPU")]
+
+
 def tokens(app):
     """Of the text that is in the history so far; the model says one piece per token."""
     (text,), = rows(app.data, "SELECT coalesce(max(content), '') FROM message WHERE parent = "
@@ -169,7 +207,7 @@ def main():
         sys.exit(driver.reason)
     print("| what | measured | wanted | |\n|---|---|---|---|", flush=True)
     bad = False
-    for measure in (first_frame, opening, streaming, memory):
+    for measure in (first_frame, opening, searching, streaming, memory):
         for what, value, unit, wanted, note in measure():
             limit = f"< {wanted} {unit}" if wanted else ""
             bad |= bool(wanted and value >= wanted)

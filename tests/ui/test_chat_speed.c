@@ -12,7 +12,7 @@ static ChatRoom room;
 
 /* A sanitizer slows all of it down. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SLOW 4
+#define SLOW 10
 #else
 #define SLOW 1
 #endif

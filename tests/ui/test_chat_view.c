@@ -206,13 +206,26 @@ static GtkWidget *first_in_view(void)
     return row;
 }
 
+/* Until nothing moves any more: what is not in view is built when there is time. */
+static void come_to_rest(void)
+{
+    GtkAdjustment *scroll = chat_scroll_of(&room);
+    double end = -1, value = -1;
+    for (int i = 0; i < 100 && (end != end_of(scroll) || value != gtk_adjustment_get_value(scroll));
+         i++) {
+        end = end_of(scroll);
+        value = gtk_adjustment_get_value(scroll);
+        chat_spin(300);
+    }
+}
+
 /* Scrolling up through the messages: what was in view is where the scrolling put it, to the pixel,
  * however many rows come above and go below. */
 static void keeps_its_place_while_rows_come_and_go(void)
 {
     chat_room_open_stored(&room, 400, PARAGRAPH PARAGRAPH PARAGRAPH);
     chat_room_show(&room);
-    chat_spin(300);
+    come_to_rest();
     GtkAdjustment *scroll = chat_scroll_of(&room);
     guint most = 0;
     for (int i = 0; i < 120; i++) {

@@ -236,15 +236,17 @@ static void on_drag_begin(GtkGestureDrag *drag, double x, double y, HearthSplit 
 
 static void on_drag_update(GtkGestureDrag *drag, double x, double y, HearthSplit *self)
 {
-    double start_x, start_y, now_x, now_y;
+    double start_x, start_y;
+    graphene_point_t now;
     (void)y;
     /* The line moves under the pointer: offsets from it would be half of what was meant. */
     gtk_gesture_drag_get_start_point(drag, &start_x, &start_y);
-    gtk_widget_translate_coordinates(self->line, GTK_WIDGET(self), start_x + x, 0, &now_x, &now_y);
+    if (!gtk_widget_compute_point(self->line, GTK_WIDGET(self),
+                                  &GRAPHENE_POINT_INIT((float)(start_x + x), 0), &now))
+        return;
     int width = gtk_widget_get_width(GTK_WIDGET(self));
-    set_width(self, gtk_widget_get_direction(GTK_WIDGET(self)) == GTK_TEXT_DIR_RTL
-                        ? width - (int)now_x
-                        : (int)now_x);
+    bool mirrored = gtk_widget_get_direction(GTK_WIDGET(self)) == GTK_TEXT_DIR_RTL;
+    set_width(self, mirrored ? width - (int)now.x : (int)now.x);
 }
 
 static gboolean on_line_key(GtkEventController *controller, guint key, guint code,

@@ -1,6 +1,7 @@
 #include "sidebar.h"
 
 #include "hardware/gauge_strip.h"
+#include "trace.h"
 #include "window/menus.h"
 #include "window/sidebar/row.h"
 #include "window/sidebar/sections.h"
@@ -198,6 +199,7 @@ static void on_found(GObject *source, GAsyncResult *result, gpointer data)
         hearth_history_search_finish(HEARTH_HISTORY(source), result, &error);
     if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) return;
     g_clear_object(&self->searching);
+    hearth_trace_frame(GTK_WIDGET(self), "search");
     if (hits)
         take_hits(self, hits);
     else
