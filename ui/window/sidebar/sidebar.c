@@ -6,6 +6,8 @@
 #include "window/sidebar/row.h"
 #include "window/sidebar/sections.h"
 
+#define HITS_PER_FRAME 20 /* more than a window of usual height shows */
+
 struct _HearthSidebar {
     GtkBox parent_instance;
     HearthApp *app;
@@ -14,6 +16,8 @@ struct _HearthSidebar {
     GtkWidget *menu; /* of a row, while it is open */
     HearthSections *sections;
     GListStore *hits;
+    GPtrArray *waiting; /* hits that are not in the list yet, last first; or NULL */
+    guint more_tick;
     GtkSingleSelection *selection;
     HearthConversation *current;
     GCancellable *searching; /* the search that runs, or NULL */
@@ -176,19 +180,51 @@ static gboolean focus_list(HearthSidebar *self)
 
 /* ---- search ---------------------------------------------------------------------------------- */
 
-static void take_hits(HearthSidebar *self, GPtrArray *hits)
+/* Behind those of the first `kept`. */
+static void put_hits(HearthSidebar *self, guint kept)
 {
     g_autoptr(GPtrArray) items = g_ptr_array_new_with_free_func(g_object_unref);
-    for (guint i = 0; i < hits->len; i++) {
-        const HearthHit *hit = hits->pdata[i];
-        HearthConversation *conversation = hearth_history_find(self->history, hit->conversation);
-        if (conversation) g_ptr_array_add(items, hearth_item_new_hit(conversation, hit));
-    }
+    while (self->waiting->len && items->len < HITS_PER_FRAME)
+        g_ptr_array_add(items, g_ptr_array_steal_index(self->waiting, self->waiting->len - 1));
     self->following = true;
-    g_list_store_splice(self->hits, 0, g_list_model_get_n_items(G_LIST_MODEL(self->hits)),
+    g_list_store_splice(self->hits, kept, g_list_model_get_n_items(G_LIST_MODEL(self->hits)) - kept,
                         items->pdata, items->len);
     self->following = false;
+}
+
+static gboolean add_more(GtkWidget *widget, GdkFrameClock *clock, void *data)
+{
+    HearthSidebar *self = HEARTH_SIDEBAR(widget);
+    (void)clock;
+    (void)data;
+    put_hits(self, g_list_model_get_n_items(G_LIST_MODEL(self->hits)));
+    if (self->waiting->len) return G_SOURCE_CONTINUE;
+    self->more_tick = 0;
+    return G_SOURCE_REMOVE;
+}
+
+static void add_no_more(HearthSidebar *self)
+{
+    if (self->more_tick) gtk_widget_remove_tick_callback(GTK_WIDGET(self), self->more_tick);
+    self->more_tick = 0;
+    g_clear_pointer(&self->waiting, g_ptr_array_unref);
+}
+
+/* The list makes widgets of all that it has up to 200 rows, in view or not, which takes longer than
+ * the search: it gets the first ones now and the others frame by frame. */
+static void take_hits(HearthSidebar *self, GPtrArray *hits)
+{
+    add_no_more(self);
+    self->waiting = g_ptr_array_new_with_free_func(g_object_unref);
+    for (guint i = hits->len; i-- > 0;) {
+        const HearthHit *hit = hits->pdata[i];
+        HearthConversation *conversation = hearth_history_find(self->history, hit->conversation);
+        if (conversation) g_ptr_array_add(self->waiting, hearth_item_new_hit(conversation, hit));
+    }
+    put_hits(self, 0);
     set_found(self, true);
+    if (self->waiting->len)
+        self->more_tick = gtk_widget_add_tick_callback(GTK_WIDGET(self), add_more, NULL, NULL);
 }
 
 static void on_found(GObject *source, GAsyncResult *result, gpointer data)
@@ -212,6 +248,7 @@ static void start_search(HearthSidebar *self)
     if (self->searching) g_cancellable_cancel(self->searching);
     g_clear_object(&self->searching);
     if (!*text) {
+        add_no_more(self);
         set_found(self, false);
         return;
     }
@@ -293,10 +330,11 @@ static void show_menu(HearthSidebar *self, HearthRow *row, const GdkRectangle *a
 static void show_menu_at(HearthSidebar *self, double x, double y)
 {
     HearthRow *row = row_at(self, x, y);
-    double to_x, to_y;
-    if (!row) return;
-    gtk_widget_translate_coordinates(self->list, GTK_WIDGET(self), x, y, &to_x, &to_y);
-    show_menu(self, row, &(GdkRectangle){(int)to_x, (int)to_y, 1, 1});
+    graphene_point_t to;
+    if (!row || !gtk_widget_compute_point(self->list, GTK_WIDGET(self),
+                                          &GRAPHENE_POINT_INIT((float)x, (float)y), &to))
+        return;
+    show_menu(self, row, &(GdkRectangle){(int)to.x, (int)to.y, 1, 1});
 }
 
 static void on_right_pressed(GtkGestureClick *click, int n, double x, double y, HearthSidebar *self)
@@ -449,6 +487,7 @@ static void hearth_sidebar_dispose(GObject *object)
     g_clear_object(&self->current);
     g_clear_object(&self->selection);
     g_clear_object(&self->sections);
+    add_no_more(self);
     g_clear_object(&self->hits);
     g_clear_object(&self->app);
     G_OBJECT_CLASS(hearth_sidebar_parent_class)->dispose(object);
