@@ -24,8 +24,10 @@ static void append_line(GString *out, int depth, const char *kind, const char *t
 {
     g_string_append_printf(out, "%*s%s", depth, "", kind);
     if (text) g_string_append_c(out, ' ');
-    for (const char *p = text ? text : ""; *p; p++)
-        g_string_append(out, *p == '\n' ? "\\n" : *p == '\\' ? "\\\\" : (char[]){*p, 0});
+    for (const char *p = text ? text : ""; *p; p++) {
+        if (*p == '\n' || *p == '\\') g_string_append_c(out, '\\');
+        g_string_append_c(out, *p == '\n' ? 'n' : *p);
+    }
     g_string_append_c(out, '\n');
 }
 
