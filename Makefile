@@ -4,7 +4,8 @@
 #                         conversation is in the terminal (ARGS are then those of hearth-cli chat)
 #   make check            every test suite; ends with "N passed, N failed, N skipped"
 #   make check-window     drives the real window like a person; takes a quarter of an hour
-#   make check-newest     compiles with Debian 13's libraries, deprecations being errors (root)
+#   make check-newest     compiles with Debian 13's libraries, deprecations being errors, and runs the
+#                         window's tests there (root)
 #   make fuzz [SECONDS=N] each libFuzzer program for N seconds (600), from the committed corpus
 #   make bench            speed beside llama.cpp's, and the share of this machine's limits
 #   make bench-window     history of 1,000,000 messages (made once, minutes), then the window: first

@@ -264,8 +264,34 @@ GtkWidget *hearth_compat_preferences_new(void)
                         "default-width", 740, "default-height", 640, NULL);
 }
 
+static void collect_groups(GtkWidget *widget, GPtrArray *groups)
+{
+    if (ADW_IS_PREFERENCES_GROUP(widget)) {
+        g_ptr_array_add(groups, g_object_ref(widget));
+        return;
+    }
+    for (GtkWidget *child = gtk_widget_get_first_child(widget); child;
+         child = gtk_widget_get_next_sibling(child))
+        collect_groups(child, groups);
+}
+
+static void let_go(gpointer groups)
+{
+    GPtrArray *all = groups;
+    for (guint i = 0; i < all->len; i++) g_object_run_dispose(all->pdata[i]);
+    g_ptr_array_unref(all);
+}
+
+/* libadwaita 1.2 keeps the groups of a preferences window for ever, with all that their rows hold:
+ * they are disposed of when the window is gone. */
 void hearth_compat_preferences_add(GtkWidget *preferences, AdwPreferencesPage *page)
 {
+    GPtrArray *groups = g_object_get_data(G_OBJECT(preferences), "hearth-groups");
+    if (!groups) {
+        groups = g_ptr_array_new_with_free_func(g_object_unref);
+        g_object_set_data_full(G_OBJECT(preferences), "hearth-groups", groups, let_go);
+    }
+    collect_groups(GTK_WIDGET(page), groups);
     adw_preferences_window_add(ADW_PREFERENCES_WINDOW(preferences), page);
 }
 

@@ -3,6 +3,7 @@
 
 #include <glib/gstdio.h>
 
+#include "compat.h"
 #include "test.h"
 
 #define SLOW 60 /* seconds that anything may take, under sanitizers and on a busy machine */
@@ -105,13 +106,27 @@ char *world_file(World *world, const char *name, const void *data, size_t size)
 
 static bool is_mapped(void *widget) { return gtk_widget_get_mapped(widget); }
 
+static bool is_dialog(GtkWidget *widget)
+{
+#if ADW_CHECK_VERSION(1, 5, 0)
+    return ADW_IS_DIALOG(widget);
+#else
+    (void)widget;
+    return false;
+#endif
+}
+
 GtkWindow *world_show(GtkWidget *widget, int width, int height)
 {
-    GtkWindow *window = GTK_WINDOW(GTK_IS_WINDOW(widget) ? widget : gtk_window_new());
-    if (!GTK_IS_WINDOW(widget)) gtk_window_set_child(window, widget);
+    bool dialog = is_dialog(widget);
+    GtkWindow *window = GTK_WINDOW(GTK_IS_WINDOW(widget) ? widget
+                                   : dialog              ? adw_window_new()
+                                                         : gtk_window_new());
+    if (!dialog && !GTK_IS_WINDOW(widget)) gtk_window_set_child(window, widget);
     gtk_window_set_default_size(window, width, height);
     gtk_window_present(window);
-    CHECK(world_wait(is_mapped, window));
+    if (dialog) hearth_compat_preferences_present(widget, window);
+    CHECK(world_wait(is_mapped, widget));
     gtk_test_widget_wait_for_draw(GTK_WIDGET(window));
     return window;
 }

@@ -56,37 +56,6 @@ static void add_group(AdwPreferencesPage *page, GtkWidget *group)
     adw_preferences_page_add(page, ADW_PREFERENCES_GROUP(group));
 }
 
-static void collect_groups(GtkWidget *widget, GPtrArray *groups)
-{
-    if (ADW_IS_PREFERENCES_GROUP(widget)) {
-        g_ptr_array_add(groups, g_object_ref(widget));
-        return;
-    }
-    for (GtkWidget *child = gtk_widget_get_first_child(widget); child;
-         child = gtk_widget_get_next_sibling(child))
-        collect_groups(child, groups);
-}
-
-static void let_go(gpointer groups)
-{
-    GPtrArray *all = groups;
-    for (guint i = 0; i < all->len; i++) g_object_run_dispose(all->pdata[i]);
-    g_ptr_array_unref(all);
-}
-
-/* libadwaita 1.2 keeps the groups of a preferences window for ever, with all that their rows hold:
- * they are disposed of when the window is gone. */
-static void add_page(GtkWidget *preferences, AdwPreferencesPage *page)
-{
-    GPtrArray *groups = g_object_get_data(G_OBJECT(preferences), "hearth-groups");
-    if (!groups) {
-        groups = g_ptr_array_new_with_free_func(g_object_unref);
-        g_object_set_data_full(G_OBJECT(preferences), "hearth-groups", groups, let_go);
-    }
-    collect_groups(GTK_WIDGET(page), groups);
-    hearth_compat_preferences_add(preferences, page);
-}
-
 static AdwPreferencesPage *new_general_page(HearthApp *app)
 {
     AdwPreferencesPage *page = new_page("general", _("General"), "preferences-system-symbolic");
@@ -127,9 +96,9 @@ static AdwPreferencesPage *new_model_page(HearthApp *app)
 GtkWidget *hearth_preferences_new(HearthApp *app)
 {
     GtkWidget *preferences = hearth_compat_preferences_new();
-    add_page(preferences, new_general_page(app));
-    add_page(preferences, new_chat_page(app));
-    add_page(preferences, new_model_page(app));
-    add_page(preferences, hearth_personas_page_new(app, preferences));
+    hearth_compat_preferences_add(preferences, new_general_page(app));
+    hearth_compat_preferences_add(preferences, new_chat_page(app));
+    hearth_compat_preferences_add(preferences, new_model_page(app));
+    hearth_compat_preferences_add(preferences, hearth_personas_page_new(app, preferences));
     return preferences;
 }
