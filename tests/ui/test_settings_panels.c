@@ -403,9 +403,38 @@ static void personas(void)
     world_free(w);
 }
 
+static bool is_seen(GtkWidget *widget, const char *text)
+{
+    (void)text;
+    return gtk_widget_get_mapped(widget);
+}
+
+/* Preferences that are narrower than their pages in a row have a second switcher below: choosing a
+ * page in it, and closing, is no reason to complain. */
+static void closes_narrow(void)
+{
+    World *w = world_new();
+    for (int width = 360; width <= 900; width += 180) {
+        GtkWidget *prefs = hearth_preferences_new(w->app);
+        GtkWindow *window = world_show(prefs, width, 500);
+        GtkWidget *switcher = world_find(prefs, ADW_TYPE_VIEW_SWITCHER, is_seen, NULL);
+        CHECK_MSG(switcher, "no switcher at %d px", width);
+        for (GtkWidget *button = switcher ? gtk_widget_get_first_child(switcher) : NULL; button;
+             button = gtk_widget_get_next_sibling(button)) {
+            gtk_widget_grab_focus(button);
+            g_signal_emit_by_name(button, "clicked");
+            world_run(0.3);
+        }
+        gtk_window_close(window);
+        world_run(0.3);
+    }
+    world_free(w);
+}
+
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
+        {"closes narrow", closes_narrow},
         {"numbers apply at once", numbers_apply},
         {"choices, switches and the prompt apply at once", choices_apply},
         {"a group goes back to its defaults", groups_reset},

@@ -11,6 +11,7 @@
 #include "window/sidebar/excerpt.h"
 #include "window/sidebar/row.h"
 #include "window/sidebar/sections.h"
+#include "window/sidebar/sidebar.h"
 #include "window/split.h"
 #include "window/transfer.h"
 #include "window/window.h"
@@ -407,6 +408,41 @@ static void knows_directions(void)
     }
 }
 
+static GtkWidget *focused(void) { return gtk_window_get_focus(GTK_WINDOW(window)); }
+
+/* Through the sidebar with the Tab key, and back: the list is one stop, at the row of what is open.
+ */
+static void tabs_once_through_the_list(void)
+{
+    begin();
+    hearth_history_add_folder(world->history, "Work");
+    for (int i = 0; i < 5; i++) {
+        char title[] = {(char)('a' + i), 0};
+        HearthConversation *one = add(title);
+        if (i == 2) hearth_window_open(window, one, 0);
+    }
+    CHECK_LISTED("[Folders] <Work> [Today] e d c b a");
+    GtkWidget *sidebar = gtk_widget_get_ancestor(list, HEARTH_TYPE_SIDEBAR);
+    GtkWidget *entry = world_find(sidebar, GTK_TYPE_SEARCH_ENTRY, NULL, NULL);
+    gtk_widget_grab_focus(entry);
+    CHECK(gtk_widget_child_focus(sidebar, GTK_DIR_TAB_FORWARD));
+    CHECK(gtk_widget_is_ancestor(focused(), list));
+    GtkWidget *row = world_find(focused(), HEARTH_TYPE_ROW, NULL, NULL);
+    HearthItem *item = row ? hearth_row_get_item(HEARTH_ROW(row)) : NULL;
+    CHECK(item && hearth_item_get_conversation(item) == hearth_window_get_conversation(window));
+    GtkWidget *stop = focused();
+    CHECK(gtk_widget_child_focus(sidebar, GTK_DIR_TAB_FORWARD)); /* the gauges */
+    CHECK(!gtk_widget_is_ancestor(focused(), list) && gtk_widget_is_ancestor(focused(), sidebar));
+    CHECK(!gtk_widget_child_focus(sidebar, GTK_DIR_TAB_FORWARD));
+    CHECK(gtk_widget_child_focus(sidebar, GTK_DIR_TAB_BACKWARD));
+    CHECK(focused() == stop);
+    CHECK(gtk_widget_child_focus(sidebar, GTK_DIR_DOWN));
+    CHECK(gtk_widget_is_ancestor(focused(), list) && focused() != stop);
+    CHECK(gtk_widget_child_focus(sidebar, GTK_DIR_TAB_BACKWARD));
+    CHECK(gtk_widget_is_ancestor(focused(), entry));
+    end();
+}
+
 static void fits(void)
 {
     begin_sized(1000, 700);
@@ -532,6 +568,7 @@ int main(int argc, char **argv)
                                  {"loses no notice", loses_no_notice},
                                  {"tries again", tries_again},
                                  {"knows directions", knows_directions},
+                                 {"tabs once through the list", tabs_once_through_the_list},
                                  {"fits", fits},
                                  {"comes back to the last conversation", comes_back},
                                  {"windows open", windows_open}};

@@ -478,6 +478,32 @@ static gboolean hearth_sidebar_grab_focus(GtkWidget *widget)
     return focus_list(HEARTH_SIDEBAR(widget));
 }
 
+static bool list_has_focus(HearthSidebar *self)
+{
+    GtkRoot *root = gtk_widget_get_root(GTK_WIDGET(self));
+    GtkWidget *focus = root ? gtk_root_get_focus(root) : NULL;
+    return focus && gtk_widget_is_ancestor(focus, self->list);
+}
+
+/* The list is one stop of the Tab key, at the row of what is open; the arrow keys go on from there.
+ * GTK offers that from 4.12 on, and before stops at every row. */
+static gboolean hearth_sidebar_focus(GtkWidget *widget, GtkDirectionType direction)
+{
+    HearthSidebar *self = HEARTH_SIDEBAR(widget);
+    bool forward = direction == GTK_DIR_TAB_FORWARD, back = direction == GTK_DIR_TAB_BACKWARD;
+    bool inside = list_has_focus(self);
+    if (!inside || !(forward || back)) {
+        gboolean moved = GTK_WIDGET_CLASS(hearth_sidebar_parent_class)->focus(widget, direction);
+        if (moved && !inside && (forward || back) && list_has_focus(self)) focus_list(self);
+        return moved;
+    }
+    GtkWidget *next = self->stack;
+    do {
+        next = forward ? gtk_widget_get_next_sibling(next) : gtk_widget_get_prev_sibling(next);
+    } while (next && !gtk_widget_child_focus(next, direction));
+    return next != NULL;
+}
+
 static void hearth_sidebar_dispose(GObject *object)
 {
     HearthSidebar *self = HEARTH_SIDEBAR(object);
@@ -498,6 +524,7 @@ static void hearth_sidebar_class_init(HearthSidebarClass *class)
     GtkWidgetClass *widget_class = GTK_WIDGET_CLASS(class);
     G_OBJECT_CLASS(class)->dispose = hearth_sidebar_dispose;
     widget_class->grab_focus = hearth_sidebar_grab_focus;
+    widget_class->focus = hearth_sidebar_focus;
     gtk_widget_class_set_template_from_resource(widget_class,
                                                 "/io/github/hearth_ai/Hearth/window/sidebar.ui");
     gtk_widget_class_bind_template_child(widget_class, HearthSidebar, header);
