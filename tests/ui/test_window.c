@@ -6,6 +6,7 @@
 #include "world.h"
 
 #include "application.h"
+#include "hardware/gauge_strip.h"
 #include "window/menus.h"
 #include "window/shortcuts.h"
 #include "window/sidebar/excerpt.h"
@@ -408,6 +409,12 @@ static void knows_directions(void)
     }
 }
 
+static bool is_mapped(GtkWidget *widget, const char *text)
+{
+    (void)text;
+    return gtk_widget_get_mapped(widget);
+}
+
 static GtkWidget *focused(void) { return gtk_window_get_focus(GTK_WINDOW(window)); }
 
 /* Through the sidebar with the Tab key, and back: the list is one stop, at the row of what is open.
@@ -441,6 +448,41 @@ static void tabs_once_through_the_list(void)
     CHECK(gtk_widget_child_focus(sidebar, GTK_DIR_TAB_BACKWARD));
     CHECK(gtk_widget_is_ancestor(focused(), entry));
     end();
+}
+
+/* Always one strip of gauges in sight, whatever the width, unless they are not wanted. */
+static int gauges_seen(GtkWidget *in)
+{
+    int n = HEARTH_IS_GAUGE_STRIP(in) && gtk_widget_get_mapped(in);
+    for (GtkWidget *one = gtk_widget_get_first_child(in); one;
+         one = gtk_widget_get_next_sibling(one))
+        n += gauges_seen(one);
+    return n;
+}
+
+static void gauges_stay_in_sight(void)
+{
+    for (int width = 360; width <= 1000; width += 320) {
+        begin_sized(width, 600);
+        world_run(0.3);
+        GtkWidget *split = world_find(GTK_WIDGET(window), HEARTH_TYPE_SPLIT, NULL, NULL);
+        bool narrow = hearth_split_get_narrow(HEARTH_SPLIT(split));
+        CHECK_INT(narrow, width < 720);
+        CHECK_INT(gauges_seen(GTK_WIDGET(window)), 1);
+        gtk_widget_activate_action(split, "win.sidebar", NULL);
+        world_run(0.5);
+        CHECK_INT(gauges_seen(GTK_WIDGET(window)), narrow ? 2 : 1); /* its own over the other */
+        if (!narrow) {
+            GtkWidget *bar = world_find(GTK_WIDGET(window), GTK_TYPE_LEVEL_BAR, is_mapped, NULL);
+            CHECK(bar && !gtk_widget_get_ancestor(bar, HEARTH_TYPE_SIDEBAR));
+        }
+        CHECK_MSG(gtk_widget_get_width(GTK_WIDGET(window)) <= MAX(width, 360) + 52,
+                  "the window is %d px wide", gtk_widget_get_width(GTK_WIDGET(window)));
+        g_settings_set_boolean(world->settings, "gauges-visible", false);
+        world_run(0.3);
+        CHECK_INT(gauges_seen(GTK_WIDGET(window)), 0);
+        end();
+    }
 }
 
 static void fits(void)
@@ -569,6 +611,7 @@ int main(int argc, char **argv)
                                  {"tries again", tries_again},
                                  {"knows directions", knows_directions},
                                  {"tabs once through the list", tabs_once_through_the_list},
+                                 {"gauges stay in sight", gauges_stay_in_sight},
                                  {"fits", fits},
                                  {"comes back to the last conversation", comes_back},
                                  {"windows open", windows_open}};

@@ -13,10 +13,10 @@
 struct _HearthGaugeStrip {
     AdwBin parent;
     HearthApp *app;
-    GtkWidget *dot, *state;
-    GtkWidget *vram, *vram_text, *no_gpu;
-    GtkWidget *dram, *dram_text, *dram_parts;
-    GtkWidget *context, *context_text;
+    GtkWidget *grid, *state_box, *dot, *state;
+    GtkWidget *vram_name, *vram, *vram_text, *no_gpu;
+    GtkWidget *dram_name, *dram, *dram_text, *dram_parts;
+    GtkWidget *context_name, *context, *context_text;
     GtkWidget *speed_box, *speed, *sparkline;
     gint64 sampled;         /* time of the sample that the memory shows */
     const HearthHost *host; /* as the memory shows it; only compared */
@@ -153,6 +153,49 @@ static void update(HearthGaugeStrip *strip)
     show_speed(strip);
 }
 
+/* ---- where everything is --------------------------------------------------------------------- */
+
+typedef struct {
+    int column, row, span; /* span 0: left out */
+} Cell;
+
+/* By HearthGaugeForm. */
+static const struct {
+    size_t widget;
+    Cell cells[3];
+} places[] = {
+#define AT(name) offsetof(HearthGaugeStrip, name)
+    {AT(state_box), {{0, 0, 3}, {0, 0, 0}, {0, 0, 0}}},
+    {AT(vram_name), {{0, 1, 1}, {0, 0, 1}, {0, 0, 1}}},
+    {AT(vram), {{1, 1, 1}, {1, 0, 1}, {1, 0, 1}}},
+    {AT(vram_text), {{2, 1, 1}, {2, 0, 1}, {2, 0, 1}}},
+    {AT(no_gpu), {{1, 1, 2}, {1, 0, 2}, {1, 0, 2}}},
+    {AT(dram_name), {{0, 2, 1}, {3, 0, 1}, {3, 0, 1}}},
+    {AT(dram), {{1, 2, 1}, {4, 0, 1}, {4, 0, 1}}},
+    {AT(dram_text), {{2, 2, 1}, {5, 0, 1}, {5, 0, 1}}},
+    {AT(dram_parts), {{0, 3, 3}, {0, 0, 0}, {0, 0, 0}}},
+    {AT(context_name), {{0, 4, 1}, {6, 0, 1}, {0, 1, 1}}},
+    {AT(context), {{1, 4, 1}, {7, 0, 1}, {1, 1, 1}}},
+    {AT(context_text), {{2, 4, 1}, {8, 0, 1}, {2, 1, 1}}},
+    {AT(speed_box), {{0, 5, 3}, {9, 0, 1}, {3, 1, 3}}},
+#undef AT
+};
+
+void hearth_gauge_strip_set_form(HearthGaugeStrip *strip, HearthGaugeForm form)
+{
+    GtkLayoutManager *layout = gtk_widget_get_layout_manager(strip->grid);
+    for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
+        GtkWidget *widget = G_STRUCT_MEMBER(GtkWidget *, strip, places[i].widget);
+        const Cell *cell = &places[i].cells[form];
+        /* Others show and hide for reasons of their own, in every form. */
+        if (!places[i].cells[HEARTH_GAUGES_LINE].span) gtk_widget_set_visible(widget, cell->span);
+        gtk_widget_set_margin_start(widget, cell->column && cell->column % 3 == 0 ? 12 : 0);
+        g_object_set(gtk_layout_manager_get_layout_child(layout, widget), "column", cell->column,
+                     "row", cell->row, "column-span", MAX(cell->span, 1), NULL);
+    }
+    gtk_widget_set_hexpand(GTK_WIDGET(strip), form != HEARTH_GAUGES_COLUMN);
+}
+
 static void on_clicked(HearthGaugeStrip *strip)
 {
     gtk_widget_activate_action(GTK_WIDGET(strip), "win.hardware", NULL);
@@ -173,6 +216,11 @@ static void hearth_gauge_strip_class_init(HearthGaugeStripClass *class)
     G_OBJECT_CLASS(class)->dispose = hearth_gauge_strip_dispose;
     gtk_widget_class_set_template_from_resource(
         widget, "/io/github/hearth_ai/Hearth/hardware/gauge_strip.ui");
+    gtk_widget_class_bind_template_child(widget, HearthGaugeStrip, grid);
+    gtk_widget_class_bind_template_child(widget, HearthGaugeStrip, state_box);
+    gtk_widget_class_bind_template_child(widget, HearthGaugeStrip, vram_name);
+    gtk_widget_class_bind_template_child(widget, HearthGaugeStrip, dram_name);
+    gtk_widget_class_bind_template_child(widget, HearthGaugeStrip, context_name);
     gtk_widget_class_bind_template_child(widget, HearthGaugeStrip, dot);
     gtk_widget_class_bind_template_child(widget, HearthGaugeStrip, state);
     gtk_widget_class_bind_template_child(widget, HearthGaugeStrip, vram);
@@ -198,7 +246,7 @@ static void hearth_gauge_strip_init(HearthGaugeStrip *strip)
     gtk_widget_set_hexpand(strip->sparkline, TRUE);
     gtk_widget_set_size_request(strip->sparkline, 40, 18);
     gtk_box_append(GTK_BOX(strip->speed_box), strip->sparkline);
-    gtk_widget_set_hexpand(GTK_WIDGET(strip), FALSE); /* the bars do, the sidebar does not */
+    hearth_gauge_strip_set_form(strip, HEARTH_GAUGES_COLUMN); /* the bars expand, it does not */
 }
 
 GtkWidget *hearth_gauge_strip_new(HearthApp *app)

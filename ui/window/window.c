@@ -4,6 +4,7 @@
 
 #include "chat/chat_view.h"
 #include "compat.h"
+#include "hardware/gauge_strip.h"
 #include "error.h"
 #include "models/model_button.h"
 #include "trace.h"
@@ -18,7 +19,8 @@ struct _HearthWindow {
     AdwApplicationWindow parent_instance;
     HearthApp *app;
     GSettings *settings;
-    GtkWidget *toasts, *split, *header, *sidebar_button, *new_button, *menu_button, *banners, *chat;
+    GtkWidget *toasts, *split, *header, *sidebar_button, *new_button, *menu_button, *banners, *chat,
+        *foot;
     HearthSidebar *sidebar;
     HearthChatView *view;
     HearthModelButton *model_button;
@@ -160,6 +162,21 @@ void hearth_window_escape(HearthWindow *self)
 
 /* ---- the sidebar ----------------------------------------------------------------------------- */
 
+/* Below the conversation while the sidebar with its own is not beside it. */
+static void show_gauges(HearthWindow *self, bool wanted)
+{
+    bool narrow = hearth_split_get_narrow(HEARTH_SPLIT(self->split));
+    GtkWidget *gauges = adw_bin_get_child(ADW_BIN(self->foot));
+    gtk_widget_set_visible(self->foot, wanted);
+    if (!wanted) return;
+    if (!gauges) {
+        gauges = hearth_gauge_strip_new(self->app);
+        adw_bin_set_child(ADW_BIN(self->foot), gauges);
+    }
+    hearth_gauge_strip_set_form(HEARTH_GAUGE_STRIP(gauges),
+                                narrow ? HEARTH_GAUGES_TWO_LINES : HEARTH_GAUGES_LINE);
+}
+
 static void show_sidebar_state(HearthWindow *self)
 {
     HearthSplit *split = HEARTH_SPLIT(self->split);
@@ -167,6 +184,7 @@ static void show_sidebar_state(HearthWindow *self)
     bool beside = !narrow && hearth_split_get_show_sidebar(split);
     adw_header_bar_set_show_start_title_buttons(ADW_HEADER_BAR(self->header), !beside);
     gtk_widget_set_visible(self->new_button, !beside && !narrow);
+    show_gauges(self, !beside && g_settings_get_boolean(self->settings, "gauges-visible"));
     if (!narrow)
         g_settings_set_boolean(self->settings, "sidebar-visible",
                                hearth_split_get_show_sidebar(split));
@@ -360,6 +378,7 @@ static void hearth_window_class_init(HearthWindowClass *class)
     gtk_widget_class_bind_template_child(widget_class, HearthWindow, menu_button);
     gtk_widget_class_bind_template_child(widget_class, HearthWindow, banners);
     gtk_widget_class_bind_template_child(widget_class, HearthWindow, chat);
+    gtk_widget_class_bind_template_child(widget_class, HearthWindow, foot);
 }
 
 static void hearth_window_init(HearthWindow *self)
@@ -416,6 +435,8 @@ HearthWindow *hearth_window_new(GtkApplication *application, HearthApp *app)
     show_sidebar_state(self);
     g_signal_connect_object(self->split, "notify::show-sidebar", G_CALLBACK(show_sidebar_state),
                             self, G_CONNECT_SWAPPED);
+    g_signal_connect_object(self->settings, "changed::gauges-visible",
+                            G_CALLBACK(show_sidebar_state), self, G_CONNECT_SWAPPED);
     g_signal_connect_object(app, "notice", G_CALLBACK(hearth_window_notice), self,
                             G_CONNECT_SWAPPED);
     g_signal_connect_object(app, "trouble", G_CALLBACK(on_trouble), self, G_CONNECT_SWAPPED);
