@@ -3,7 +3,7 @@
 
 /* clang-format off */
 #define A_(c, i) ((uint64_t)((c) >> 2 * (i) & 3 ? (c) >> 2 * (i) & 2 ? 43 : 25 : 8) << 8 * (i))
-#define B_(c, i) ((uint64_t)(((c) >> 2 * (i) & 3) + 1) << (8 * (i) + 3))
+#define B_(c, i) ((uint64_t)(uint8_t)(8 * ((c) >> 2 * (i) & 3) - 8) << 8 * (i))
 #define C_(c, i) \
     ((uint32_t)(8 * ((c) >> 3 * (i) & 7) + (((c) >> 3 * (i) & 7) == 7 ? 6 : 4)) << 8 * (i))
 #define D_(c, i) ((uint32_t)(2 * ((c) >> 3 * (i) & 7) + 1) << 8 * (i))

@@ -4,7 +4,7 @@
  *
  * The numbers are facts of the formats: iq_grids.py writes iq_grids.c from the tables of the `gguf`
  * package. Entries of IQ2 and IQ3 are magnitudes, to which the block adds signs; those of IQ1 are
- * 8 * (grid + 2), of which the block makes 8 * grid +- 1. */
+ * signed and in eighths, for the block moves them by an eighth up or down. */
 #ifndef ENG_LOAD_IQ_GRIDS_H
 #define ENG_LOAD_IQ_GRIDS_H
 
@@ -15,7 +15,7 @@ extern const uint64_t eng_grid_iq2_xs[512];
 extern const uint64_t eng_grid_iq2_s[1024];
 extern const uint32_t eng_grid_iq3_xxs[256]; /* 4, 12, 20, 28, 36, 44, 52, 62 */
 extern const uint32_t eng_grid_iq3_s[512];   /* 1, 3, … 15 */
-extern const uint64_t eng_grid_iq1[2048];    /* 8, 16, 24 */
+extern const uint64_t eng_grid_iq1[2048];    /* -8, 0, 8 */
 
 extern const int8_t eng_values_iq4[16]; /* what a nibble of IQ4_NL and IQ4_XS means */
 extern const int8_t eng_values_mxfp4[16];

@@ -135,11 +135,10 @@ static inline void eng_unpack_iq3_s(const EngBlockIQ3_S *b, EngUnpacked256 *ret)
     }
 }
 
-/* Entries of IQ1 hold 8 * (grid + 2); delta moves eight numbers by an eighth, here by one. */
 static inline void eng_unpack_entry_iq1(int index, int down, int8_t ret_q[8])
 {
     for (int i = 0; i < 8; i++)
-        ret_q[i] = (int8_t)((int)(eng_grid_iq1[index] >> 8 * i & 255) - 16 + (down ? -1 : 1));
+        ret_q[i] = (int8_t)((int8_t)(eng_grid_iq1[index] >> 8 * i) + (down ? -1 : 1));
 }
 
 static inline void eng_unpack_iq1_s(const EngBlockIQ1_S *b, EngUnpacked256 *ret)

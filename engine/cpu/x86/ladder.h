@@ -12,6 +12,7 @@ void eng_kernels_dot_legacy_avx2(EngKernels *k); /* and both quantizers */
 void eng_kernels_elem_avx2(EngKernels *k);
 void eng_kernels_dot_k_vnni(EngKernels *k);
 void eng_kernels_dot_legacy_vnni(EngKernels *k);
+void eng_kernels_dot_iq_vnni(EngKernels *k);
 
 static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
 {
@@ -23,6 +24,7 @@ static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
     if (level < ENG_CPU_VNNI) return;
     eng_kernels_dot_k_vnni(k);
     eng_kernels_dot_legacy_vnni(k);
+    eng_kernels_dot_iq_vnni(k);
 }
 
 #else

@@ -1,0 +1,364 @@
+/* Matrix products with the codebook formats of 256 numbers on AVX-512 with VNNI. Signs go to the
+ * activations and the weights stay magnitudes, unsigned bytes as pairs_u8 wants them: its largest
+ * sum of two products is IQ4_XS's 2 * 127 * 127 = 32258, below 2^15.
+ *
+ * Grid entries are loaded one by one: the gather instructions are slow on many processors, and
+ * became slower where a leak through them had to be closed. */
+#include "cpu/x86/k_vnni.h"
+#include "cpu/x86/ladder.h"
+#include "load/unpack_iq.h"
+
+typedef struct {
+    __m128i s;         /* 16 signed scales, one per group of 16 */
+    uint64_t minus[4]; /* a bit per number; IQ1: in the low bits, one per eight numbers */
+    float d;
+} Head;
+
+typedef struct {
+    Ints size; /* 64 magnitudes */
+    __mmask64 minus;
+} Quants;
+
+/* ---- heads ----------------------------------------------------------------------------------- */
+
+INLINE __m128i odd(__m128i s) /* 2 s + 1 */
+{
+    return _mm_add_epi8(_mm_add_epi8(s, s), _mm_set1_epi8(1));
+}
+
+INLINE __m128i load8(const void *p) { return _mm_loadl_epi64((const __m128i *)p); }
+INLINE __m256i wide8(const uint64_t *p) { return _mm256_set1_epi64x((long long)*p); }
+INLINE __m128i wide4(const uint32_t *p) { return _mm_set1_epi32((int)*p); }
+
+/* Nibbles of up to eight bytes, in their order. */
+INLINE __m128i nibbles(__m128i both)
+{
+    const __m128i four = _mm_set1_epi8(15);
+    return _mm_unpacklo_epi8(_mm_and_si128(both, four),
+                             _mm_and_si128(_mm_srli_epi16(both, 4), four));
+}
+
+INLINE __m128i doubled(__m128i s) { return _mm_unpacklo_epi8(s, s); }
+
+/* The eighth sign of each byte's seven is their parity. */
+INLINE void put_signs_of_7(Head *h, __m256i seven)
+{
+    const __m256i four = _mm256_set1_epi8(15),
+                  odd_bits = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+                      0, -128, -128, 0, -128, 0, 0, -128, -128, 0, 0, -128, 0, -128, -128, 0));
+    __m256i low = _mm256_shuffle_epi8(odd_bits, _mm256_and_si256(seven, four));
+    __m256i high =
+        _mm256_shuffle_epi8(odd_bits, _mm256_and_si256(_mm256_srli_epi16(seven, 4), four));
+    seven = _mm256_or_si256(seven, _mm256_xor_si256(low, high));
+    _mm256_storeu_si256((__m256i *)h->minus, seven);
+}
+
+/* mask ? a : b */
+INLINE __m256i choose(uint32_t mask, __m256i a, __m256i b)
+{
+    return _mm256_ternarylogic_epi32(_mm256_set1_epi32((int)mask), a, b, 0xca);
+}
+
+/* Eight words: four times seven bits of signs, four bits of scale. */
+INLINE void put_signs_and_scales(Head *h, __m256i words)
+{
+    __m256i first = choose(0x7f, words, _mm256_slli_epi32(words, 1));
+    __m256i last = choose(0x7f0000, _mm256_slli_epi32(words, 2), _mm256_slli_epi32(words, 3));
+    put_signs_of_7(h, _mm256_and_si256(choose(0x7fff, first, last), _mm256_set1_epi8(127)));
+    h->s = doubled(odd(_mm256_cvtepi32_epi8(_mm256_srli_epi32(words, 28))));
+}
+
+INLINE Head head_iq2_xxs(const EngBlockIQ2_XXS *b)
+{
+    Head h = {.d = half(b->d) * 0.125f};
+    put_signs_and_scales(&h, _mm512_cvtepi64_epi32(_mm512_srli_epi64(load(b->qs), 32)));
+    return h;
+}
+
+INLINE Head head_iq2_xs(const EngBlockIQ2_XS *b)
+{
+    Head h = {.d = half(b->d) * 0.125f, .s = odd(nibbles(load8(b->scales)))};
+    Ints qs = load(b->qs);
+    put_signs_of_7(&h, _mm512_cvtepi16_epi8(_mm512_srli_epi16(qs, 9)));
+    return h;
+}
+
+INLINE Head head_iq2_s(const EngBlockIQ2_S *b)
+{
+    Head h = {.d = half(b->d) * 0.125f, .s = odd(nibbles(load8(b->scales)))};
+    memcpy(h.minus, b->signs, 32);
+    return h;
+}
+
+INLINE Head head_iq3_xxs(const EngBlockIQ3_XXS *b)
+{
+    Head h = {.d = half(b->d) * 0.25f};
+    put_signs_and_scales(&h, load32(b->signs));
+    return h;
+}
+
+INLINE Head head_iq3_s(const EngBlockIQ3_S *b)
+{
+    int scales = (int)word(b->scales);
+    Head h = {.d = half(b->d), .s = doubled(odd(nibbles(_mm_cvtsi32_si128(scales))))};
+    memcpy(h.minus, b->signs, 32);
+    return h;
+}
+
+INLINE Head head_iq1_s(const EngBlockIQ1_S *b)
+{
+    __m128i qh = load16(b->qh), s = _mm_and_si128(_mm_srli_epi16(qh, 12), _mm_set1_epi16(7));
+    Head h = {.d = half(b->d) * 0.125f, .s = doubled(odd(_mm_packus_epi16(s, s)))};
+    h.minus[0] = _pdep_u32(_mm_movepi16_mask(qh), 0x11111111) * 15;
+    return h;
+}
+
+INLINE Head head_iq1_m(const EngBlockIQ1_M *b)
+{
+    Head h = {.d = half(eng_d_iq1_m(b)) * 0.125f};
+    uint64_t scales, each = 0x0707070707070707;
+    memcpy(&scales, b->scales, sizeof scales);
+    scales = _pext_u64(scales, 0x0fff0fff0fff0fff);
+    h.s = odd(_mm_set_epi64x((long long)_pdep_u64(scales >> 24, each),
+                             (long long)_pdep_u64(scales, each)));
+    h.minus[0] =
+        _pdep_u64((uint64_t)_mm_movepi8_mask(_mm_slli_epi16(load16(b->qh), 4)), 0x55555555) |
+        _pdep_u64((uint64_t)_mm_movepi8_mask(load16(b->qh)), 0xaaaaaaaa);
+    return h;
+}
+
+INLINE Head head_iq4_xs(const EngBlockIQ4_XS *b)
+{
+    __m128i high = _mm_srlv_epi16(_mm_set1_epi16((short)b->scales_h),
+                                  _mm_setr_epi16(0, 2, 4, 6, 8, 10, 12, 14));
+    high = _mm_slli_epi16(_mm_and_si128(high, _mm_set1_epi16(3)), 4);
+    __m128i low = nibbles(_mm_cvtsi32_si128((int)word(b->scales_l)));
+    __m128i s = _mm_or_si128(low, _mm_packus_epi16(high, high));
+    return (Head){.d = half(b->d), .s = doubled(_mm_sub_epi8(s, _mm_set1_epi8(32)))};
+}
+
+/* ---- quants 64 v … 64 v + 63 ----------------------------------------------------------------- */
+
+/* Four entries. A broadcast from memory needs no more than the load, and blends run on more ports
+ * than inserts do. */
+INLINE __m256i four_of_8(const uint64_t *a, const uint64_t *b, const uint64_t *c, const uint64_t *d)
+{
+    __m256i low = _mm256_blend_epi32(wide8(a), wide8(b), 0x0c);
+    return _mm256_blend_epi32(low, _mm256_blend_epi32(wide8(c), wide8(d), 0xc0), 0xf0);
+}
+
+INLINE __m128i four_of_4(const uint32_t *a, const uint32_t *b, const uint32_t *c, const uint32_t *d)
+{
+    __m128i low = _mm_blend_epi32(wide4(a), wide4(b), 2);
+    return _mm_blend_epi32(low, _mm_blend_epi32(wide4(c), wide4(d), 8), 12);
+}
+
+INLINE Ints both(__m256i low, __m256i high)
+{
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+/* Eight entries of eight numbers; INDEX(i) is the index of the i-th. */
+#define EIGHT(grid, INDEX)                                                                         \
+    both(four_of_8(grid + INDEX(0), grid + INDEX(1), grid + INDEX(2), grid + INDEX(3)),            \
+         four_of_8(grid + INDEX(4), grid + INDEX(5), grid + INDEX(6), grid + INDEX(7)))
+
+/* Sixteen entries of four numbers. */
+#define FOUR(grid, INDEX, i)                                                                       \
+    four_of_4(grid + INDEX(i), grid + INDEX(i + 1), grid + INDEX(i + 2), grid + INDEX(i + 3))
+#define SIXTEEN(grid, INDEX)                                                                       \
+    both(_mm256_set_m128i(FOUR(grid, INDEX, 4), FOUR(grid, INDEX, 0)),                             \
+         _mm256_set_m128i(FOUR(grid, INDEX, 12), FOUR(grid, INDEX, 8)))
+
+/* Four indices of 16 bits: bytes, and above them the bits of `high` that `places` has room for. */
+INLINE uint64_t four_indices(const uint8_t *low, uint32_t high, uint64_t places)
+{
+    return _pdep_u64(word(low), 0x00ff00ff00ff00ff) | _pdep_u64(high, places);
+}
+
+#define FOUR_PLACES(bits) ((bits)*0x0001000100010001u)
+#define INDEX(i) (uint16_t)(four[(i) / 4] >> 16 * ((i) % 4))
+
+INLINE Quants quants_iq2_xxs(const EngBlockIQ2_XXS *b, const Head *h, int v)
+{
+#define AT(i) b->qs[16 * v + (i) / 4 * 8 + (i) % 4]
+    return (Quants){EIGHT(eng_grid_iq2_xxs, AT), h->minus[v]};
+#undef AT
+}
+
+INLINE Quants quants_iq2_xs(const EngBlockIQ2_XS *b, const Head *h, int v)
+{
+#define AT(i) (b->qs[8 * v + (i)] & 511)
+    return (Quants){EIGHT(eng_grid_iq2_xs, AT), h->minus[v]};
+#undef AT
+}
+
+INLINE Quants quants_iq2_s(const EngBlockIQ2_S *b, const Head *h, int v)
+{
+    uint64_t four[2];
+    UNROLL for (int i = 0; i < 2; i++) four[i] =
+        four_indices(b->qs + 8 * v + 4 * i, b->qh[2 * v + i], FOUR_PLACES(0x300));
+    return (Quants){EIGHT(eng_grid_iq2_s, INDEX), h->minus[v]};
+}
+
+INLINE Quants quants_iq3_xxs(const EngBlockIQ3_XXS *b, const Head *h, int v)
+{
+#define AT(i) b->qs[16 * v + (i)]
+    return (Quants){SIXTEEN(eng_grid_iq3_xxs, AT), h->minus[v]};
+#undef AT
+}
+
+INLINE Quants quants_iq3_s(const EngBlockIQ3_S *b, const Head *h, int v)
+{
+    uint64_t four[4];
+    UNROLL for (int i = 0; i < 4; i++) four[i] = four_indices(
+        b->qs + 16 * v + 4 * i, (uint32_t)b->qh[2 * v + i / 2] >> i % 2 * 4, FOUR_PLACES(0x100));
+    return (Quants){SIXTEEN(eng_grid_iq3_s, INDEX), h->minus[v]};
+}
+
+INLINE Quants quants_iq1(const uint64_t four[2], const Head *h, int v)
+{
+    __mmask8 down = (__mmask8)(h->minus[0] >> 8 * v);
+    Ints delta = _mm512_mask_blend_epi64(down, bytes(1), bytes(-1));
+    Ints q = _mm512_add_epi8(EIGHT(eng_grid_iq1, INDEX), delta);
+    return (Quants){_mm512_abs_epi8(q), _mm512_movepi8_mask(q)};
+}
+
+INLINE Quants quants_iq1_s(const EngBlockIQ1_S *b, const Head *h, int v)
+{
+    uint64_t four[2];
+    UNROLL for (int i = 0; i < 2; i++) four[i] =
+        four_indices(b->qs + 8 * v + 4 * i, b->qh[2 * v + i], FOUR_PLACES(0x700));
+    return quants_iq1(four, h, v);
+}
+
+INLINE Quants quants_iq1_m(const EngBlockIQ1_M *b, const Head *h, int v)
+{
+    uint64_t four[2];
+    UNROLL for (int i = 0; i < 2; i++)
+    {
+        const uint8_t *qh = b->qh + 4 * v + 2 * i; /* of each nibble, its top bit is not index */
+        four[i] = four_indices(b->qs + 8 * v + 4 * i, (uint32_t)(qh[0] | qh[1] << 8),
+                               FOUR_PLACES(0xf00)) &
+                  FOUR_PLACES(0x7ff);
+    }
+    return quants_iq1(four, h, v);
+}
+
+INLINE Quants quants_iq4_xs(const EngBlockIQ4_XS *b, const Head *h, int v)
+{
+    (void)h;
+    /* 16 bytes are 16 numbers in their low and 16 in their high nibbles */
+    Ints qs = _mm512_castsi256_si512(load32(b->qs + 32 * v));
+    Ints index = and(
+        _mm512_srlv_epi64(_mm512_permutexvar_epi64(_mm512_setr_epi64(0, 1, 0, 1, 2, 3, 2, 3), qs),
+                          _mm512_setr_epi64(0, 0, 4, 4, 0, 0, 4, 4)),
+        bytes(15));
+    Ints sizes = _mm512_broadcast_i32x4(_mm_abs_epi8(load16(eng_values_iq4)));
+    return (Quants){lookup(sizes, index), _mm512_testn_epi8_mask(index, bytes(8))};
+}
+
+/* ---- rows and tiles -------------------------------------------------------------------------- */
+
+/* Each scale twice in 16 bits, and those of quants 64 v … 64 v + 63, four times each. */
+INLINE Ints scale_pairs(__m128i s)
+{
+    Ints wide = _mm512_cvtepi8_epi32(s);
+    return _mm512_mask_blend_epi16(0xaaaaaaaa, wide, left(wide, 16));
+}
+
+INLINE Ints pairs_at(Ints pairs, int v)
+{
+    const Ints quarters = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    return _mm512_permutexvar_epi32(_mm512_or_si512(quarters, _mm512_set1_epi32(4 * v)), pairs);
+}
+
+INLINE Ints negated(Ints a, __mmask64 where) { return _mm512_mask_sub_epi8(a, where, zero(), a); }
+
+enum { ZERO = 128 }; /* of a tile's unsigned bytes */
+
+typedef struct { /* a block of sixteen rows, before it is turned */
+    int8_t q[TILE_ROWS][256], s[TILE_ROWS][16];
+} __attribute__((aligned(64))) Block16;
+
+INLINE void turn(const Block16 *rows, int group, Tile *tile)
+{
+    Ints four[4];
+    for (int i = 0; i < 16; i++) {
+        columns((const char *)rows->q[0] + 16 * i, sizeof rows->q[0], four);
+        UNROLL for (int j = 0; j < 4; j++)
+            store(tile->q[4 * i + j], _mm512_xor_si512(four[j], bytes(ZERO)));
+    }
+    columns((const char *)rows->s[0], sizeof rows->s[0], four);
+    UNROLL for (int i = 0; i < 64 / group; i++) put_scales(tile, 4 * i, four[i]);
+}
+
+#define KERNEL(name, Block, group)                                                                 \
+    INLINE void step_##name(const char *w, const char *x, size_t x_stride, int tokens,             \
+                            Floats *acc)                                                           \
+    {                                                                                              \
+        const Block *b = (const Block *)w;                                                         \
+        Head h = head_##name(b);                                                                   \
+        Ints scales = scale_pairs(h.s), sum[4];                                                    \
+        UNROLL for (int t = 0; t < tokens; t++) sum[t] = zero();                                   \
+        UNROLL for (int v = 0; v < 4; v++)                                                         \
+        {                                                                                          \
+            Quants q = quants_##name(b, &h, v);                                                    \
+            Ints s = pairs_at(scales, v);                                                          \
+            UNROLL for (int t = 0; t < tokens; t++)                                                \
+            {                                                                                      \
+                Ints x8 = load(act(x, x_stride, t)->q + 64 * v);                                   \
+                sum[t] = add_pairs(sum[t], s, pairs_u8(q.size, negated(x8, q.minus)));             \
+            }                                                                                      \
+        }                                                                                          \
+        UNROLL for (int t = 0; t < tokens; t++) acc[t] =                                           \
+            mul_add(all(h.d * act(x, x_stride, t)->d), floats(sum[t]), acc[t]);                    \
+    }                                                                                              \
+    INLINE void pack_##name(const char *w, size_t w_stride, Tile *tile)                            \
+    {                                                                                              \
+        const __m128i every_second =                                                               \
+            _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, -1, -1, -1, -1, -1, -1, -1, -1);              \
+        Block16 rows;                                                                              \
+        for (int r = 0; r < TILE_ROWS; r++, w += w_stride) {                                       \
+            const Block *b = (const Block *)w;                                                     \
+            Head h = head_##name(b);                                                               \
+            tile->d[r] = h.d;                                                                      \
+            if (group == 32) h.s = _mm_shuffle_epi8(h.s, every_second);                            \
+            _mm_store_si128((__m128i *)rows.s[r], h.s);                                            \
+            UNROLL for (int v = 0; v < 4; v++)                                                     \
+            {                                                                                      \
+                Quants q = quants_##name(b, &h, v);                                                \
+                store(rows.q[r] + 64 * v, negated(q.size, q.minus));                               \
+            }                                                                                      \
+        }                                                                                          \
+        turn(&rows, group, tile);                                                                  \
+    }                                                                                              \
+    static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
+                              const void *x, size_t x_stride, float *y, size_t y_stride)           \
+    {                                                                                              \
+        const RowKind row_kind = {step_##name, 256, sizeof(Block), sizeof(Act)};                   \
+        const TileKind tile_kind = {group, ZERO};                                                  \
+        k_matmul(pack_##name, tile_kind, row_kind, n, n_rows, n_tokens, w, w_stride, x, x_stride,  \
+                 y, y_stride);                                                                     \
+    }
+KERNEL(iq1_s, EngBlockIQ1_S, 32)
+KERNEL(iq1_m, EngBlockIQ1_M, 16)
+KERNEL(iq2_xxs, EngBlockIQ2_XXS, 32)
+KERNEL(iq2_xs, EngBlockIQ2_XS, 16)
+KERNEL(iq2_s, EngBlockIQ2_S, 16)
+KERNEL(iq3_xxs, EngBlockIQ3_XXS, 32)
+KERNEL(iq3_s, EngBlockIQ3_S, 32)
+KERNEL(iq4_xs, EngBlockIQ4_XS, 32)
+#undef KERNEL
+
+void eng_kernels_dot_iq_vnni(EngKernels *k)
+{
+    k->matmul[ENG_TYPE_IQ1_S] = matmul_iq1_s;
+    k->matmul[ENG_TYPE_IQ1_M] = matmul_iq1_m;
+    k->matmul[ENG_TYPE_IQ2_XXS] = matmul_iq2_xxs;
+    k->matmul[ENG_TYPE_IQ2_XS] = matmul_iq2_xs;
+    k->matmul[ENG_TYPE_IQ2_S] = matmul_iq2_s;
+    k->matmul[ENG_TYPE_IQ3_XXS] = matmul_iq3_xxs;
+    k->matmul[ENG_TYPE_IQ3_S] = matmul_iq3_s;
+    k->matmul[ENG_TYPE_IQ4_XS] = matmul_iq4_xs;
+}
