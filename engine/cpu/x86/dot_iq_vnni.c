@@ -5,6 +5,7 @@
  * Grid entries are loaded one by one: the gather instructions are slow on many processors, and
  * became slower where a leak through them had to be closed. */
 #include "cpu/x86/k_vnni.h"
+#include "cpu/x86/iq.h"
 #include "cpu/x86/ladder.h"
 #include "load/unpack_iq.h"
 
@@ -21,24 +22,8 @@ typedef struct {
 
 /* ---- heads ----------------------------------------------------------------------------------- */
 
-INLINE __m128i odd(__m128i s) /* 2 s + 1 */
-{
-    return _mm_add_epi8(_mm_add_epi8(s, s), _mm_set1_epi8(1));
-}
-
-INLINE __m128i load8(const void *p) { return _mm_loadl_epi64((const __m128i *)p); }
 INLINE __m256i wide8(const uint64_t *p) { return _mm256_set1_epi64x((long long)*p); }
 INLINE __m128i wide4(const uint32_t *p) { return _mm_set1_epi32((int)*p); }
-
-/* Nibbles of up to eight bytes, in their order. */
-INLINE __m128i nibbles(__m128i both)
-{
-    const __m128i four = _mm_set1_epi8(15);
-    return _mm_unpacklo_epi8(_mm_and_si128(both, four),
-                             _mm_and_si128(_mm_srli_epi16(both, 4), four));
-}
-
-INLINE __m128i doubled(__m128i s) { return _mm_unpacklo_epi8(s, s); }
 
 /* The eighth sign of each byte's seven is their parity. */
 INLINE void put_signs_of_7(Head *h, __m256i seven)
@@ -99,16 +84,15 @@ INLINE Head head_iq3_xxs(const EngBlockIQ3_XXS *b)
 
 INLINE Head head_iq3_s(const EngBlockIQ3_S *b)
 {
-    int scales = (int)word(b->scales);
-    Head h = {.d = half(b->d), .s = doubled(odd(nibbles(_mm_cvtsi32_si128(scales))))};
+    Head h = {.d = half(b->d), .s = scales_iq3_s(b->scales)};
     memcpy(h.minus, b->signs, 32);
     return h;
 }
 
 INLINE Head head_iq1_s(const EngBlockIQ1_S *b)
 {
-    __m128i qh = load16(b->qh), s = _mm_and_si128(_mm_srli_epi16(qh, 12), _mm_set1_epi16(7));
-    Head h = {.d = half(b->d) * 0.125f, .s = doubled(odd(_mm_packus_epi16(s, s)))};
+    __m128i qh = load16(b->qh);
+    Head h = {.d = half(b->d) * 0.125f, .s = scales_iq1_s(qh)};
     h.minus[0] = _pdep_u32(_mm_movepi16_mask(qh), 0x11111111) * 15;
     return h;
 }
@@ -129,12 +113,7 @@ INLINE Head head_iq1_m(const EngBlockIQ1_M *b)
 
 INLINE Head head_iq4_xs(const EngBlockIQ4_XS *b)
 {
-    __m128i high = _mm_srlv_epi16(_mm_set1_epi16((short)b->scales_h),
-                                  _mm_setr_epi16(0, 2, 4, 6, 8, 10, 12, 14));
-    high = _mm_slli_epi16(_mm_and_si128(high, _mm_set1_epi16(3)), 4);
-    __m128i low = nibbles(_mm_cvtsi32_si128((int)word(b->scales_l)));
-    __m128i s = _mm_or_si128(low, _mm_packus_epi16(high, high));
-    return (Head){.d = half(b->d), .s = doubled(_mm_sub_epi8(s, _mm_set1_epi8(32)))};
+    return (Head){.d = half(b->d), .s = scales_iq4_xs(b)};
 }
 
 /* ---- quants 64 v … 64 v + 63 ----------------------------------------------------------------- */
@@ -316,14 +295,12 @@ INLINE void turn(const Block16 *rows, int group, Tile *tile)
     }                                                                                              \
     INLINE void pack_##name(const char *w, size_t w_stride, Tile *tile)                            \
     {                                                                                              \
-        const __m128i every_second =                                                               \
-            _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, -1, -1, -1, -1, -1, -1, -1, -1);              \
         Block16 rows;                                                                              \
         for (int r = 0; r < TILE_ROWS; r++, w += w_stride) {                                       \
             const Block *b = (const Block *)w;                                                     \
             Head h = head_##name(b);                                                               \
             tile->d[r] = h.d;                                                                      \
-            if (group == 32) h.s = _mm_shuffle_epi8(h.s, every_second);                            \
+            if (group == 32) h.s = every_second(h.s);                                              \
             _mm_store_si128((__m128i *)rows.s[r], h.s);                                            \
             UNROLL for (int v = 0; v < 4; v++)                                                     \
             {                                                                                      \
