@@ -55,6 +55,14 @@ INLINE float total(Floats a)
 
 INLINE float half(uint16_t h) { return _cvtsh_ss(h); }
 
+/* Half floats in the low 16 bits of each lane. */
+INLINE Floats low_halves(Ints a)
+{
+    Ints low = and(a, _mm256_set1_epi32(0xffff));
+    Ints packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);
+    return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));
+}
+
 /* Four bytes of any alignment. */
 INLINE uint32_t word(const void *p)
 {

@@ -1,12 +1,13 @@
-/* Matrix products with the 32-number blocks, a row at a time, and both quantizers of activations.
+/* Matrix products with the 32-number blocks. Few tokens: a row at a time. Many tokens: tiles of 16
+ * rows.
  *
  * Range. pairs_u8 wants one unsigned operand: |q| takes the sign of q from the activations.
  * |-128| = 128 as an unsigned byte, and activations stop at 127, so the largest sum of two products
  * is 2 * 128 * 127 = 32512 and nothing saturates. */
-#include "cpu/families.h"
 #include "cpu/x86/avx2.h"
 #include "cpu/x86/ladder.h"
 #include "cpu/x86/rows.h"
+#include "load/unpack_iq.h"
 
 INLINE Ints nibbles(const uint8_t qs[16])
 {
@@ -33,17 +34,33 @@ INLINE Ints quants_q5_0(const EngBlockQ5_0 *b)
 INLINE Ints quants_q5_1(const EngBlockQ5_1 *b) { return or (nibbles(b->qs), fifth_bits(b->qh)); }
 INLINE Ints quants_q8_0(const EngBlockQ8_0 *b) { return load(b->qs); }
 
-/* min: what the block adds per unit of the activations' sum; in one lane of the accumulator. */
-#define STEP(name, Block, min)                                                                     \
+INLINE Ints values(const int8_t table[16], const uint8_t qs[16])
+{
+    return lookup(_mm256_broadcastsi128_si256(load16(table)), nibbles(qs));
+}
+
+INLINE Ints quants_iq4_nl(const EngBlockIQ4_NL *b) { return values(eng_values_iq4, b->qs); }
+INLINE Ints quants_mxfp4(const EngBlockMXFP4 *b) { return values(eng_values_mxfp4, b->qs); }
+
+typedef EngBlockQ8_0A Act;
+
+INLINE const Act *act(const char *x, size_t x_stride, int t)
+{
+    return (const Act *)(x + (size_t)t * x_stride);
+}
+
+/* scale, and min: what the block adds per unit of the activations' sum; in one lane of the
+ * accumulator. */
+#define STEP(name, Block, scale, min)                                                              \
     INLINE void step_##name(const char *w, const char *x, size_t x_stride, int tokens,             \
                             Floats *acc)                                                           \
     {                                                                                              \
         const Block *b = (const Block *)w;                                                         \
         Ints q = quants_##name(b), size = _mm256_abs_epi8(q);                                      \
-        float d = half(b->d), m = min;                                                             \
+        float d = scale, m = min;                                                                  \
         UNROLL for (int t = 0; t < tokens; t++)                                                    \
         {                                                                                          \
-            const EngBlockQ8_0A *a = (const EngBlockQ8_0A *)(x + (size_t)t * x_stride);            \
+            const Act *a = act(x, x_stride, t);                                                    \
             Ints pairs = pairs_u8(size, _mm256_sign_epi8(load(a->q), q));                          \
             Ints sum = pairs_16(pairs, _mm256_set1_epi16(1));                                      \
             acc[t] = mul_add(all(d * a->d), floats(sum), acc[t]);                                  \
@@ -51,92 +68,261 @@ INLINE Ints quants_q8_0(const EngBlockQ8_0 *b) { return load(b->qs); }
                 acc[t] = _mm256_add_ps(                                                            \
                     acc[t], _mm256_zextps128_ps256(_mm_set_ss(m * (a->d * (float)a->sum))));       \
         }                                                                                          \
-    }                                                                                              \
-    static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
-                              const void *x, size_t x_stride, float *y, size_t y_stride)           \
-    {                                                                                              \
-        const RowKind kind = {step_##name, 32, sizeof(Block), sizeof(EngBlockQ8_0A)};              \
-        rows_matmul(kind, n, n_rows, n_tokens, w, w_stride, x, x_stride, y, y_stride);             \
     }
-STEP(q4_0, EngBlockQ4_0, 0)
-STEP(q4_1, EngBlockQ4_1, half(b->m))
-STEP(q5_0, EngBlockQ5_0, 0)
-STEP(q5_1, EngBlockQ5_1, half(b->m))
-STEP(q8_0, EngBlockQ8_0, 0)
+STEP(q4_0, EngBlockQ4_0, half(b->d), 0)
+STEP(q4_1, EngBlockQ4_1, half(b->d), half(b->m))
+STEP(q5_0, EngBlockQ5_0, half(b->d), 0)
+STEP(q5_1, EngBlockQ5_1, half(b->d), half(b->m))
+STEP(q8_0, EngBlockQ8_0, half(b->d), 0)
+STEP(iq4_nl, EngBlockIQ4_NL, half(b->d), 0)
+STEP(mxfp4, EngBlockMXFP4, eng_e8m0_half(b->e), 0)
 #undef STEP
 
-/* ---- activations ----------------------------------------------------------------------------- */
+/* ---- tiles ----------------------------------------------------------------------------------- */
 
-/* As eng_finite_amax, over a multiple of 32 numbers. */
-INLINE float finite_amax(const float *x, int n)
+/* A tile lies across: lane r of a vector belongs to row r, and a vector holds four neighbouring
+ * numbers of eight rows. Sums of 16 bits take `chain` steps before they are widened:
+ * chain * 2 * max(q) * 127 < 32768. */
+enum { TILE_ROWS = 16, TILE_TOKENS = 4, TILE_BLOCKS = 4, TILE_FROM = 8 };
+
+typedef struct {                   /* up to four blocks of eight rows */
+    uint8_t q[TILE_BLOCKS][8][32]; /* [block][numbers / 4][row][4] */
+    float d[TILE_BLOCKS][8], m[TILE_BLOCKS][8];
+} __attribute__((aligned(64))) Tile;
+
+enum { SIGNED = -1, MINS = 0 }; /* of TileKind.zero */
+
+typedef struct {
+    int zero; /* zero point of unsigned bytes, or one of the above */
+    int chain;
+} TileKind;
+
+INLINE void put_nibbles(const uint8_t *qs, size_t w_stride, uint8_t q[8][32])
 {
-    const Ints magnitude = _mm256_set1_epi32(0x7fffffff);
-    Ints most = _mm256_setzero_si256();
-    for (int i = 0; i < n; i += 8) most = _mm256_max_epi32(most, and(load(x + i), magnitude));
-    __m128i m = _mm_max_epi32(_mm256_castsi256_si128(most), _mm256_extracti128_si256(most, 1));
-    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
-    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1));
-    uint32_t bits = (uint32_t)_mm_cvtsi128_si32(m);
-    return eng_f32_from_bits(bits >= 0x7f800000 ? 0x7fc00000 : bits);
-}
-
-/* 32 numbers to bytes. Where the factor is 0 a number that is not finite must not matter. */
-INLINE Ints quantize_32(const float *x, float factor)
-{
-    Floats by = all(factor);
-    Ints some = _mm256_set1_epi32(factor == 0 ? 0 : -1), part[4];
-    UNROLL for (int i = 0; i < 4; i++) part[i] =
-        and(some, _mm256_cvtps_epi32(_mm256_mul_ps(loadf(x + 8 * i), by)));
-    Ints low = _mm256_packs_epi32(part[0], part[1]), high = _mm256_packs_epi32(part[2], part[3]);
-    /* packs works within halves: put the groups of four bytes in order */
-    const Ints order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    return _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
-}
-
-/* 16 sums of two neighbours in 16 bits. */
-INLINE Ints sums_of_2(Ints q) { return pairs_u8(bytes(1), q); }
-
-static void quantize_q8_0(const float *x, void *y, int64_t n)
-{
-    EngBlockQ8_0A *b = y;
-    for (int64_t i = 0; i < n / 32; i++, b++, x += 32) {
-        float amax = finite_amax(x, 32);
-        Ints q = quantize_32(x, eng_quant_factor(amax));
-        Ints sums = pairs_16(sums_of_2(q), _mm256_set1_epi16(1));
-        __m128i s = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
-        s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
-        s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
-        b->d = amax / 127.0f;
-        b->sum = _mm_cvtsi128_si32(s);
-        store(b->q, q);
+    Ints four[4];
+    columns((const char *)qs, w_stride, four);
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        store(q[i], and(four[i], bytes(15)));
+        store(q[i + 4], and(right(four[i], 4), bytes(15)));
     }
 }
 
-static void quantize_q8_k(const float *x, void *y, int64_t n)
+INLINE void put_fives(const uint8_t *qs, const uint8_t *qh, size_t w_stride, uint8_t q[8][32])
 {
-    EngBlockQ8_KA *b = y;
-    for (int64_t i = 0; i < n / 256; i++, b++, x += 256) {
-        float amax = finite_amax(x, 256), factor = eng_quant_factor(amax);
-        b->d = amax / 127.0f;
-        for (int v = 0; v < 8; v++) {
-            Ints q = quantize_32(x + 32 * v, factor), s = sums_of_2(q);
-            s = _mm256_hadd_epi16(s, s);
-            s = _mm256_hadd_epi16(s, s);
-            s = _mm256_hadd_epi16(s, s); /* each half: its 16 numbers' sum, eight times */
-            store(b->q + 32 * v, q);
-            b->sums[2 * v] = (int16_t)_mm256_extract_epi16(s, 0);
-            b->sums[2 * v + 1] = (int16_t)_mm256_extract_epi16(s, 8);
+    Ints top = column((const char *)qh, w_stride); /* bit i of a row: number i */
+    put_nibbles(qs, w_stride, q);
+    UNROLL for (int i = 0; i < 8; i++)
+    {
+        Ints own =
+            lookup(top, _mm256_broadcastsi128_si256(_mm_add_epi8(
+                            _mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12),
+                            _mm_set1_epi8((char)(i / 2)))));
+        Ints bit = _mm256_set1_epi32(i % 2 ? (int)0x80402010u : 0x08040201);
+        Ints set = _mm256_cmpeq_epi8(and(own, bit), bit);
+        store(q[i], or (load(q[i]), and(set, bytes(16))));
+    }
+}
+
+INLINE void put_values(const int8_t table[16], int zero, const uint8_t *qs, size_t w_stride,
+                       uint8_t q[8][32])
+{
+    Ints all_values = _mm256_broadcastsi128_si256(load16(table));
+    if (zero > 0) all_values = _mm256_add_epi8(all_values, bytes(zero));
+    put_nibbles(qs, w_stride, q);
+    UNROLL for (int i = 0; i < 8; i++) store(q[i], lookup(all_values, load(q[i])));
+}
+
+INLINE void put_d(const uint16_t *d, size_t w_stride, float *to)
+{
+    storef(to, low_halves(column((const char *)d, w_stride)));
+}
+
+INLINE void put_d_and_m(const uint16_t *d, size_t w_stride, float *to_d, float *to_m)
+{
+    Ints both = column((const char *)d, w_stride);
+    storef(to_d, low_halves(both));
+    storef(to_m, low_halves(right(both, 16)));
+}
+
+INLINE void pack_q4_0(const char *w, size_t w_stride, Tile *tile, int i)
+{
+    const EngBlockQ4_0 *b = (const EngBlockQ4_0 *)w;
+    put_d(&b->d, w_stride, tile->d[i]);
+    put_nibbles(b->qs, w_stride, tile->q[i]);
+}
+
+INLINE void pack_q4_1(const char *w, size_t w_stride, Tile *tile, int i)
+{
+    const EngBlockQ4_1 *b = (const EngBlockQ4_1 *)w;
+    put_d_and_m(&b->d, w_stride, tile->d[i], tile->m[i]);
+    put_nibbles(b->qs, w_stride, tile->q[i]);
+}
+
+INLINE void pack_q5_0(const char *w, size_t w_stride, Tile *tile, int i)
+{
+    const EngBlockQ5_0 *b = (const EngBlockQ5_0 *)w;
+    put_d(&b->d, w_stride, tile->d[i]);
+    put_fives(b->qs, b->qh, w_stride, tile->q[i]);
+}
+
+INLINE void pack_q5_1(const char *w, size_t w_stride, Tile *tile, int i)
+{
+    const EngBlockQ5_1 *b = (const EngBlockQ5_1 *)w;
+    put_d_and_m(&b->d, w_stride, tile->d[i], tile->m[i]);
+    put_fives(b->qs, b->qh, w_stride, tile->q[i]);
+}
+
+INLINE void pack_q8_0(const char *w, size_t w_stride, Tile *tile, int i)
+{
+    const EngBlockQ8_0 *b = (const EngBlockQ8_0 *)w;
+    put_d(&b->d, w_stride, tile->d[i]);
+    UNROLL for (int j = 0; j < 2; j++)
+    {
+        Ints four[4];
+        columns((const char *)b->qs + 16 * j, w_stride, four);
+        UNROLL for (int c = 0; c < 4; c++) store(tile->q[i][4 * j + c], four[c]);
+    }
+}
+
+INLINE void pack_iq4_nl(const char *w, size_t w_stride, Tile *tile, int i)
+{
+    const EngBlockIQ4_NL *b = (const EngBlockIQ4_NL *)w;
+    put_d(&b->d, w_stride, tile->d[i]);
+    put_values(eng_values_iq4, 0, b->qs, w_stride, tile->q[i]);
+}
+
+INLINE void pack_mxfp4(const char *w, size_t w_stride, Tile *tile, int i)
+{
+    const EngBlockMXFP4 *b = (const EngBlockMXFP4 *)w;
+    for (size_t r = 0; r < 8; r++)
+        tile->d[i][r] = eng_e8m0_half(((const EngBlockMXFP4 *)(w + r * w_stride))->e);
+    put_values(eng_values_mxfp4, 16, b->qs, w_stride, tile->q[i]);
+}
+
+/* Block i of 16 rows with 1 … 4 tokens. */
+INLINE void tile_sums(const Tile tile[2], int i, TileKind kind, const char *x, size_t x_stride,
+                      int tokens, Ints sum[2][TILE_TOKENS])
+{
+    UNROLL for (int t = 0; t < tokens; t++) sum[0][t] = sum[1][t] =
+        _mm256_set1_epi32(kind.zero > 0 ? -kind.zero * act(x, x_stride, t)[i].sum : 0);
+    UNROLL for (int at = 0; at < 8; at += kind.chain)
+    {
+        Ints part[2][TILE_TOKENS];
+        UNROLL for (int c = 0; c < kind.chain; c++)
+        {
+            UNROLL for (int h = 0; h < 2; h++)
+            {
+                Ints w = load(tile[h].q[i][at + c]);
+                Ints size = kind.zero == SIGNED ? _mm256_abs_epi8(w) : w;
+                UNROLL for (int t = 0; t < tokens; t++)
+                {
+                    const int8_t *q = act(x, x_stride, t)[i].q + 4 * (at + c);
+                    Ints four = _mm256_set1_epi32((int)word(q));
+                    if (kind.zero == SIGNED) four = _mm256_sign_epi8(four, w);
+                    Ints pairs = pairs_u8(size, four);
+                    part[h][t] = c ? add16(part[h][t], pairs) : pairs;
+                }
+            }
+        }
+        UNROLL for (int t = 0; t < tokens; t++)
+        {
+            UNROLL for (int h = 0; h < 2; h++) sum[h][t] =
+                add32(sum[h][t], pairs_16(part[h][t], _mm256_set1_epi16(1)));
         }
     }
 }
 
+/* `blocks` blocks; `first` sets y, later blocks add to it. */
+INLINE void tile_tokens(const Tile tile[2], int blocks, TileKind kind, const char *x,
+                        size_t x_stride, int tokens, bool first, float *y, size_t y_stride)
+{
+    Floats acc[2][TILE_TOKENS];
+    UNROLL for (int t = 0; t < tokens; t++)
+    {
+        UNROLL for (int h = 0; h < 2; h++) acc[h][t] =
+            first ? all(0) : loadf(y + (size_t)t * y_stride + 8 * h);
+    }
+    for (int i = 0; i < blocks; i++) {
+        Ints sum[2][TILE_TOKENS];
+        tile_sums(tile, i, kind, x, x_stride, tokens, sum);
+        UNROLL for (int t = 0; t < tokens; t++)
+        {
+            const Act *a = act(x, x_stride, t) + i;
+            UNROLL for (int h = 0; h < 2; h++)
+            {
+                Floats scale = _mm256_mul_ps(loadf(tile[h].d[i]), all(a->d));
+                acc[h][t] = mul_add(scale, floats(sum[h][t]), acc[h][t]);
+                if (kind.zero == MINS)
+                    acc[h][t] = mul_add(loadf(tile[h].m[i]), all(a->d * (float)a->sum), acc[h][t]);
+            }
+        }
+    }
+    UNROLL for (int t = 0; t < tokens; t++)
+    {
+        UNROLL for (int h = 0; h < 2; h++) storef(y + (size_t)t * y_stride + 8 * h, acc[h][t]);
+    }
+}
+
+typedef void PackFn(const char *w, size_t w_stride, Tile *tile, int i);
+
+/* n_rows a multiple of 16. */
+INLINE void tile_matmul(PackFn *pack, TileKind kind, size_t w_size, int64_t n, int n_rows,
+                        int n_tokens, const char *w, size_t w_stride, const char *x,
+                        size_t x_stride, float *y, size_t y_stride)
+{
+    int64_t blocks = n / 32, step = 0;
+    for (int r = 0; r < n_rows; r += TILE_ROWS)
+        for (int64_t i = 0; i < blocks; i += TILE_BLOCKS) {
+            Tile tile[2];
+            int some = (int)ENG_MIN(blocks - i, TILE_BLOCKS);
+            for (int j = 0; j < some; j++, step++) {
+                tile_prefetch(step + TILE_BLOCKS, blocks, n_rows, TILE_ROWS, w_size, w, w_stride);
+                const char *block = w + (size_t)r * w_stride + (size_t)(i + j) * w_size;
+                pack(block, w_stride, tile, j);
+                pack(block + 8 * w_stride, w_stride, tile + 1, j);
+            }
+            const char *xi = x + (size_t)i * sizeof(Act);
+            int t = 0;
+            for (; t + TILE_TOKENS <= n_tokens; t += TILE_TOKENS)
+                tile_tokens(tile, some, kind, xi + (size_t)t * x_stride, x_stride, TILE_TOKENS,
+                            i == 0, y + (size_t)t * y_stride + r, y_stride);
+            for (; t < n_tokens; t++)
+                tile_tokens(tile, some, kind, xi + (size_t)t * x_stride, x_stride, 1, i == 0,
+                            y + (size_t)t * y_stride + r, y_stride);
+        }
+}
+
+#define MATMUL(name, Block, zero, chain)                                                           \
+    static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
+                              const void *x, size_t x_stride, float *y, size_t y_stride)           \
+    {                                                                                              \
+        const RowKind row_kind = {step_##name, 32, sizeof(Block), sizeof(Act)};                    \
+        const TileKind tile_kind = {zero, chain};                                                  \
+        int tiled = n_tokens < TILE_FROM ? 0 : n_rows / TILE_ROWS * TILE_ROWS;                     \
+        tile_matmul(pack_##name, tile_kind, sizeof(Block), n, tiled, n_tokens, w, w_stride, x,     \
+                    x_stride, y, y_stride);                                                        \
+        if (tiled < n_rows)                                                                        \
+            rows_matmul(row_kind, n, n_rows - tiled, n_tokens,                                     \
+                        (const char *)w + (size_t)tiled * w_stride, w_stride, x, x_stride,         \
+                        y + tiled, y_stride);                                                      \
+    }
+MATMUL(q4_0, EngBlockQ4_0, 8, 8)
+MATMUL(q4_1, EngBlockQ4_1, MINS, 8)
+MATMUL(q5_0, EngBlockQ5_0, 16, 4)
+MATMUL(q5_1, EngBlockQ5_1, MINS, 4)
+MATMUL(q8_0, EngBlockQ8_0, SIGNED, 1)
+MATMUL(iq4_nl, EngBlockIQ4_NL, SIGNED, 1)
+MATMUL(mxfp4, EngBlockMXFP4, 16, 4)
+#undef MATMUL
+
 void eng_kernels_dot_legacy_avx2(EngKernels *k)
 {
-    k->quantize[ENG_ACT_Q8_0] = quantize_q8_0;
-    k->quantize[ENG_ACT_Q8_K] = quantize_q8_k;
     k->matmul[ENG_TYPE_Q4_0] = matmul_q4_0;
     k->matmul[ENG_TYPE_Q4_1] = matmul_q4_1;
     k->matmul[ENG_TYPE_Q5_0] = matmul_q5_0;
     k->matmul[ENG_TYPE_Q5_1] = matmul_q5_1;
     k->matmul[ENG_TYPE_Q8_0] = matmul_q8_0;
+    k->matmul[ENG_TYPE_IQ4_NL] = matmul_iq4_nl;
+    k->matmul[ENG_TYPE_MXFP4] = matmul_mxfp4;
 }

@@ -6,6 +6,7 @@
 #include "cpu/x86/avx512.h"
 #include "cpu/x86/ladder.h"
 #include "cpu/x86/rows.h"
+#include "load/unpack_iq.h"
 
 typedef EngBlockQ8_0A Act;
 
@@ -96,6 +97,30 @@ INLINE void pack_q8_0(const char *w, size_t w_stride, Tile *tile, int i)
     }
 }
 
+/* `zero` makes the values unsigned. */
+INLINE void put_values(const int8_t table[16], int zero, const uint8_t *qs, size_t w_stride,
+                       uint8_t q[8][64])
+{
+    Ints values = _mm512_add_epi8(_mm512_broadcast_i32x4(load16(table)), bytes(zero));
+    put_nibbles(qs, w_stride, q);
+    UNROLL for (int i = 0; i < 8; i++) store(q[i], lookup(values, load(q[i])));
+}
+
+INLINE void pack_iq4_nl(const char *w, size_t w_stride, Tile *tile, int i)
+{
+    const EngBlockIQ4_NL *b = (const EngBlockIQ4_NL *)w;
+    put_d(&b->d, w_stride, tile->d[i]);
+    put_values(eng_values_iq4, 128, b->qs, w_stride, tile->q[i]);
+}
+
+INLINE void pack_mxfp4(const char *w, size_t w_stride, Tile *tile, int i)
+{
+    const EngBlockMXFP4 *b = (const EngBlockMXFP4 *)w;
+    for (size_t r = 0; r < TILE_ROWS; r++)
+        tile->d[i][r] = eng_e8m0_half(((const EngBlockMXFP4 *)(w + r * w_stride))->e);
+    put_values(eng_values_mxfp4, 16, b->qs, w_stride, tile->q[i]);
+}
+
 INLINE const Act *act(const char *x, size_t x_stride, int t, int block)
 {
     return (const Act *)(x + (size_t)t * x_stride) + block;
@@ -182,6 +207,8 @@ MATMUL(q4_1, ENG_TYPE_Q4_1, EngBlockQ4_1, -1)
 MATMUL(q5_0, ENG_TYPE_Q5_0, EngBlockQ5_0, 16)
 MATMUL(q5_1, ENG_TYPE_Q5_1, EngBlockQ5_1, -1)
 MATMUL(q8_0, ENG_TYPE_Q8_0, EngBlockQ8_0, 128)
+MATMUL(iq4_nl, ENG_TYPE_IQ4_NL, EngBlockIQ4_NL, 128)
+MATMUL(mxfp4, ENG_TYPE_MXFP4, EngBlockMXFP4, 16)
 #undef MATMUL
 
 void eng_kernels_dot_legacy_vnni(EngKernels *k)
@@ -189,11 +216,10 @@ void eng_kernels_dot_legacy_vnni(EngKernels *k)
     static const struct {
         EngType type;
         EngMatmulFn *matmul;
-    } own[] = {{ENG_TYPE_Q4_0, matmul_q4_0},
-               {ENG_TYPE_Q4_1, matmul_q4_1},
-               {ENG_TYPE_Q5_0, matmul_q5_0},
-               {ENG_TYPE_Q5_1, matmul_q5_1},
-               {ENG_TYPE_Q8_0, matmul_q8_0}};
+    } own[] = {{ENG_TYPE_Q4_0, matmul_q4_0},  {ENG_TYPE_Q4_1, matmul_q4_1},
+               {ENG_TYPE_Q5_0, matmul_q5_0},  {ENG_TYPE_Q5_1, matmul_q5_1},
+               {ENG_TYPE_Q8_0, matmul_q8_0},  {ENG_TYPE_IQ4_NL, matmul_iq4_nl},
+               {ENG_TYPE_MXFP4, matmul_mxfp4}};
     for (size_t i = 0; i < ENG_LEN(own); i++) {
         below[own[i].type] = k->matmul[own[i].type];
         k->matmul[own[i].type] = own[i].matmul;

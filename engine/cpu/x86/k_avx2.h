@@ -39,12 +39,7 @@ typedef struct {       /* one block of eight rows */
     float d[8], dmin[8];
 } __attribute__((aligned(64))) Tile;
 
-INLINE void put_d(float *to, Ints halves)
-{
-    Ints low = and(halves, _mm256_set1_epi32(0xffff));
-    Ints packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);
-    storef(to, _mm256_cvtph_ps(_mm256_castsi256_si128(packed)));
-}
+INLINE void put_d(float *to, Ints halves) { storef(to, low_halves(halves)); }
 
 INLINE Ints byte_of(Ints a, int i) /* signed byte i of each lane, as 32 bits */
 {

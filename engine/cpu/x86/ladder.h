@@ -9,7 +9,8 @@
 void eng_kernels_dot_float_avx2(EngKernels *k); /* and gemm */
 void eng_kernels_dot_k_avx2(EngKernels *k);
 void eng_kernels_dot_iq_avx2(EngKernels *k);
-void eng_kernels_dot_legacy_avx2(EngKernels *k); /* and both quantizers */
+void eng_kernels_dot_legacy_avx2(EngKernels *k);
+void eng_kernels_quantize_avx2(EngKernels *k);
 void eng_kernels_elem_avx2(EngKernels *k);
 void eng_kernels_dot_k_vnni(EngKernels *k);
 void eng_kernels_dot_legacy_vnni(EngKernels *k);
@@ -22,6 +23,7 @@ static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
     eng_kernels_dot_k_avx2(k);
     eng_kernels_dot_iq_avx2(k);
     eng_kernels_dot_legacy_avx2(k);
+    eng_kernels_quantize_avx2(k);
     eng_kernels_elem_avx2(k);
     if (level < ENG_CPU_VNNI) return;
     eng_kernels_dot_k_vnni(k);
