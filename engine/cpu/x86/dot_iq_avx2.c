@@ -225,7 +225,8 @@ INLINE void turn(const Block8 *rows, int group, int shift, Tile *tile)
             tile->q[4 * i + j], shift ? _mm256_add_epi8(four[j], bytes(1 << shift)) : four[j]);
     }
     columns((const char *)rows->s[0], sizeof rows->s[0], four);
-    UNROLL for (int i = 0; i < 64 / group; i++)
+    const int fours = 64 / group;
+    UNROLL for (int i = 0; i < fours; i++)
     {
         put_scales(tile, 4 * i, four[i]);
         put_zeros(tile, 4 * i, four[i], shift);

@@ -269,7 +269,8 @@ INLINE void turn(const Block16 *rows, int group, Tile *tile)
             store(tile->q[4 * i + j], _mm512_xor_si512(four[j], bytes(ZERO)));
     }
     columns((const char *)rows->s[0], sizeof rows->s[0], four);
-    UNROLL for (int i = 0; i < 64 / group; i++) put_scales(tile, 4 * i, four[i]);
+    const int fours = 64 / group;
+    UNROLL for (int i = 0; i < fours; i++) put_scales(tile, 4 * i, four[i]);
 }
 
 #define KERNEL(name, Block, group)                                                                 \
