@@ -18,8 +18,10 @@ ENGINE = {
     "sample": ["base"],
     "model": ["base", "load"],
     "plan": ["base", "load", "model"],
-    "cpu": ["base", "load/quant.h", "load/unpack.h", "model/op.h", "plan/backend.h"],
-    "cuda": ["base", "load/quant.h", "load/unpack.h", "model/op.h", "plan/backend.h"],
+    "cpu": ["base", "load/quant.h", "load/unpack.h", "load/unpack_iq.h",
+            "model/op.h", "plan/backend.h"],
+    "cuda": ["base", "load/quant.h", "load/unpack.h", "load/unpack_iq.h",
+            "model/op.h", "plan/backend.h"],
 }
 SEE_ALL = {"engine/engine.c", "engine/ask.c", "engine/session.c",
            "engine/model.h", "engine/session.h"}  # the headers: what they share
