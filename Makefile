@@ -3,7 +3,7 @@
 #   make run [ARGS="…"]   installs what is missing, builds, and opens the window; with no display the
 #                         conversation is in the terminal (ARGS are then those of hearth-cli chat)
 #   make check            every test suite; ends with "N passed, N failed, N skipped"
-#   make check-window     drives the real window like a person; takes a quarter of an hour
+#   make check-window     the part of it that drives the real window like a person
 #   make check-newest     compiles with Debian 13's libraries, deprecations being errors, and runs the
 #                         window's tests there (root)
 #   make fuzz [SECONDS=N] each libFuzzer program for N seconds (600), from the committed corpus

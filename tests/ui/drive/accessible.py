@@ -35,18 +35,20 @@ class Timeout(AssertionError):
 
 
 def wait(what, look, seconds):
-    """Calls look() until it returns something true, and returns that."""
+    """Calls look() until it returns something true, and returns that. What is not there yet or no
+    longer there is nothing true: look() may ask for the second row without asking how many are."""
     end = time.monotonic() + seconds
     pause = 0.02
     while True:
+        found = missing = None
         try:
             found = look()
-        except Gone:
-            found = None
+        except (Gone, IndexError) as error:
+            missing = error
         if found:
             return found
         if time.monotonic() > end:
-            raise Timeout(f"waited in vain for {what}")
+            raise Timeout(f"waited in vain for {what}") from missing
         time.sleep(pause)
         pause = min(pause * 1.3, 0.25)
 
@@ -73,10 +75,11 @@ class Bus:
             raise Gone(error.message) from error
         return answer.unpack()
 
-    def call_all(self, owner, paths, interface, method):
+    def call_all(self, owner, paths, interface, method, signature=None, *args):
         """The first value of the answer of each path, None of those that are gone; the calls are
         under way at the same time."""
         answers, context = {}, GLib.MainContext.default()
+        parameters = GLib.Variant(signature, args) if signature else None
 
         def take(bus, result, path):
             try:
@@ -84,8 +87,8 @@ class Bus:
             except GLib.Error:
                 answers[path] = None
         for path in paths:
-            self.bus.call(owner, path, PREFIX + interface, method, None, None, 0, 120000, None,
-                          take, path)
+            self.bus.call(owner, path, PREFIX + interface, method, parameters, None, 0, 120000,
+                          None, take, path)
         while len(answers) < len(paths):
             context.iteration(True)
         return [answers[path] for path in paths]
@@ -250,8 +253,11 @@ class Node:
         raise AssertionError(f"nothing to press in {self}")
 
     def click(self, button=1, at=(0.5, 0.5)):
-        """With the pointer."""
-        self.app.point(self, at)
+        """With the pointer; not while it moves, as the rows of a list do when one is added."""
+        extents = None
+        while extents != self.extents:
+            extents = self.extents
+            self.app.point(self, at)
         self.app.xdotool("click", button)
 
 

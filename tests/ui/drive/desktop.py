@@ -75,8 +75,8 @@ def start(width=WIDTH, height=HEIGHT):
     read, write = os.pipe()
     with open(os.path.join(folder, "x.log"), "wb") as log:
         _processes.append(subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24", "-nolisten",
-             "tcp", "-noreset"], pass_fds=[write], stdin=subprocess.DEVNULL, stdout=log,
+            ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24", "-fbdir",
+             folder, "-nolisten", "tcp", "-noreset"], pass_fds=[write], stdin=subprocess.DEVNULL, stdout=log,
             stderr=log))
         os.close(write)
         with os.fdopen(read, encoding="ascii") as pipe:

@@ -19,6 +19,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "cli"))
 import desktop  # noqa: E402
 import harness  # noqa: E402
+import screen  # noqa: E402
 
 reason = desktop.missing()  # may start this program again with another Python
 if not reason:
@@ -219,7 +220,8 @@ class Hearth(Node):
                 left = place["X"] + (place["WIDTH"] - inner_width) // 2
                 top = place["Y"] + (place["HEIGHT"] - inner_height) // 2
                 break
-        xdotool("mousemove", "--sync", left + x + int(width * at[0]), top + y + int(height * at[1]))
+        # Not --sync: it waits until the pointer has moved, for seconds where it was there before.
+        xdotool("mousemove", left + x + int(width * at[0]), top + y + int(height * at[1]))
 
     def focus(self):
         """Gives the topmost window the keyboard."""
@@ -241,15 +243,19 @@ class Hearth(Node):
         return next((node for window in windows for node in window.walk()
                      if "focused" in node.states and node.role != "frame"), None)
 
+    def focus_on(self, name):
+        """Waits until the keyboard's focus is on what has that name."""
+        wait(f"the focus on {name}", lambda: getattr(self.focused(), "name", None) == name)
+
     def shot(self, name, size=None, always=False):
-        """A picture of the screen in the folder HEARTH_SHOTS; without it nothing is made."""
+        """A picture of the screen, or of its top left part of that size, in the folder
+        HEARTH_SHOTS; without it nothing is made."""
         where = SHOTS or (always and os.path.join(tempfile.gettempdir(), "hearth-ui-failures"))
         if not where:
             return
         os.makedirs(where, exist_ok=True)
         path = os.path.join(where, name + ".png")
-        crop = ["-crop", f"{size[0]}x{size[1]}+0+0", "+repage"] if size else []
-        subprocess.run(["import", "-window", "root", *crop, path], check=False)
+        screen.take(size).write(path)
         if always:
             print(f"# picture: {path}")
 

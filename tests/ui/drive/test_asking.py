@@ -132,6 +132,9 @@ class Streaming(Case):
             app.conversation("Go").click()
             wait("the first one", lambda: app.rows() and app.rows()[0].name == "You: Go")
             app.button("Stop").press()
+            wait("the end of the first answer", lambda: seed.rows(
+                app.data, "SELECT state FROM message WHERE role = 1 ORDER BY id")[0]
+                == (seed.STOPPED,))
             app.conversation("Second").click()
             wait("the second answer", lambda: len(app.rows()) == 2 and
                  app.rows()[0].name == "You: Second" and len(app.rows()[1].name) > 12)

@@ -60,7 +60,7 @@ class List(Case):
             app.restart()
             app.conversation("A better name")
             wait("the conversation that was open", lambda: len(app.rows()) == 2)
-            wait("the cursor in the message", lambda: app.focused().name == "Message")
+            app.focus_on("Message")
 
     def test_pin(self):
         with self.open(lambda history: history.conversation("Mine", "a", "b")) as app:
@@ -190,6 +190,7 @@ class Files(Case):
         with Hearth() as app:
             app.menu("Import…", of="Main Menu")
             app.choose_file("Import Conversations", everything)
+            app.wait_for("1 conversation imported")
             app.conversation("Of fire").click()
             wait("its messages", lambda: [row.name for row in app.rows()] == [
                 "You: Is it hot?", "Answer: It is.", "You: Ä?", "Answer: Ö."])

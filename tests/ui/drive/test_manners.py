@@ -52,7 +52,7 @@ def iter_up(node):
 class Keyboard(Case):
     def test_all_by_keys(self):
         with Hearth(short()) as app:
-            wait("the cursor in the message", lambda: app.focused().name == "Message")
+            app.focus_on("Message")
             app.type("one two")
             app.key("shift+Return")
             app.type("three")
@@ -60,11 +60,11 @@ class Keyboard(Case):
             app.key("Return")
             app.answered()
             self.assertEqual(app.rows()[0].name, "You: one two")
-            wait("the cursor in the message", lambda: app.focused().name == "Message")
+            app.focus_on("Message")
             app.key("ctrl+n")
             wait("a new conversation", lambda: not app.rows())
             app.key("ctrl+f")
-            wait("the search", lambda: app.focused().name == "Search Conversations")
+            app.focus_on("Search Conversations")
             app.key("Escape")
             app.key("F10")
             app.wait_for("Preferences", role="menu item")
@@ -94,10 +94,10 @@ class Keyboard(Case):
         with Hearth(short()) as app:
             app.send("Go")
             app.answered()
-            seen = []
+            seen = [wait("a focus", app.focused)]
             for _ in range(60):
                 app.key("Tab")
-                now = app.focused()
+                now = wait("another focus", lambda: app.focused() != seen[-1] and app.focused())
                 if now in seen:
                     break
                 seen.append(now)

@@ -82,7 +82,6 @@ class Wrong(Case):
                 self.assertTrue(app.reads(word), app.texts())
             app.wait_for("Models", role=("list", "list box")).wait_for(
                 driver.re.compile("^Ember"), role="list item")
-            app.key("Tab", "Tab")
             self.choose(app, "Ember")
             ready(app, "Ember")
             app.act(app.rows()[1], "Retry")
@@ -95,12 +94,11 @@ class Wrong(Case):
     def choose(self, app, name):
         """By keyboard: Tab until the row has the focus."""
         for _ in range(12):
-            focused = app.focused()
-            if focused and focused.role == "list item" and focused.name.startswith(name):
+            focused = wait("a focus", app.focused)
+            if focused.role == "list item" and focused.name.startswith(name):
                 break
-            before = focused
-            app.key("Down" if focused and focused.role == "list item" else "Tab")
-            wait("another focus", lambda: app.focused() != before, 3)
+            app.key("Down" if focused.role == "list item" else "Tab")
+            wait("another focus", lambda: app.focused() != focused)
         app.key("Return")
 
     def test_garbage(self):

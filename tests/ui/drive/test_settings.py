@@ -2,6 +2,7 @@
 import driver
 import gguf_file
 import reciter
+import screen
 import seed
 from driver import Case, Hearth, wait
 from test_asking import TEXT, content, endless, short
@@ -97,12 +98,12 @@ class Preferences(Case):
     def test_colours(self):
         with Hearth(settings={"color-scheme": "dark"}, size=(800, 600)) as app:
             app.wait_for("Model ready")
-            wait("dark", lambda: brightness(app) < 80)
+            wait("dark", lambda: brightness() < 80)
             window = preferences(app)
             choose(app, window.wait_for("Style", role="list item"), 1)
-            wait("light", lambda: brightness(app) > 180)
+            wait("light", lambda: brightness() > 180)
             close(app)
-            wait("light", lambda: brightness(app) > 180)
+            wait("light", lambda: brightness() > 180)
             app.quit()
             self.assertEqual(app.setting("color-scheme"), "'light'")
 
@@ -119,12 +120,9 @@ class Preferences(Case):
             close(app)
 
 
-def brightness(app):
-    """Of the middle of the screen, 0 … 255."""
-    done = driver.subprocess.run(["import", "-window", "root", "-crop", "300x100+400+150",
-                                  "-resize", "1x1!", "-depth", "8", "gray:-"],
-                                 capture_output=True, check=True)
-    return done.stdout[0]
+def brightness():
+    """Of the middle of the screen."""
+    return screen.take().brightness(400, 150, 300, 100)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ struct _HearthChatComposer {
     HearthConversation *conversation;
     HearthChatMemo *memo; /* of the conversation */
     HearthChatCounter *counter;
-    gint64 became_stop;
+    gint64 clicked_send;
     bool busy; /* the button is Stop */
 };
 
@@ -80,7 +80,6 @@ static bool has_message(HearthChatComposer *self)
 static void update_button(HearthChatComposer *self)
 {
     bool busy = self->conversation && hearth_conversation_is_busy(self->conversation);
-    if (busy && !self->busy) self->became_stop = g_get_monotonic_time();
     self->busy = busy;
     const char *name = busy ? C_("button", "Stop") : C_("button", "Send");
     gtk_button_set_icon_name(GTK_BUTTON(self->send),
@@ -192,10 +191,13 @@ static void send(HearthChatComposer *self)
 
 static void send_clicked(HearthChatComposer *self)
 {
-    if (!self->busy)
+    gint64 now = g_get_monotonic_time();
+    if (!self->busy) {
+        self->clicked_send = now;
         send(self);
-    else if (g_get_monotonic_time() - self->became_stop > REBOUND_US)
+    } else if (now - self->clicked_send > REBOUND_US) {
         hearth_conversation_stop(self->conversation);
+    }
     gtk_widget_grab_focus(self->field);
 }
 
