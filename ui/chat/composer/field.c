@@ -70,7 +70,13 @@ static void show_placeholder(HearthChatField *self, const char *preedit)
                            !*preedit && !gtk_text_buffer_get_char_count(self->buffer));
 }
 
-static void changed(HearthChatField *self) { show_placeholder(self, ""); }
+/* Without a layout before the next frame the text view would learn its new height while it is
+ * drawn, and move a scroll bar that is about to be drawn. */
+static void changed(HearthChatField *self)
+{
+    show_placeholder(self, "");
+    gtk_widget_queue_resize(self->view);
+}
 
 /* Asked while nothing else has seen the key. When the input method has no use for an Enter, it is
  * ours and stops here: the text view does not ask the input method a second time. */
