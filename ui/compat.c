@@ -261,7 +261,7 @@ void hearth_compat_preferences_present(GtkWidget *preferences, GtkWindow *parent
 GtkWidget *hearth_compat_preferences_new(void)
 {
     return g_object_new(ADW_TYPE_PREFERENCES_WINDOW, "search-enabled", true, "modal", true,
-                        "default-width", 740, "default-height", 640, NULL);
+                        "default-width", 740, "default-height", 560, NULL);
 }
 
 static void collect_groups(GtkWidget *widget, GPtrArray *groups)

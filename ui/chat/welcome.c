@@ -121,6 +121,8 @@ static void hearth_chat_welcome_init(HearthChatWelcome *self)
     self->page = adw_status_page_new();
     adw_status_page_set_icon_name(ADW_STATUS_PAGE(self->page), HEARTH_APP_ID "-symbolic");
     adw_status_page_set_child(ADW_STATUS_PAGE(self->page), box);
+    /* All of it is in view at 800×600. */
+    gtk_widget_add_css_class(self->page, "compact");
     gtk_widget_set_parent(self->page, GTK_WIDGET(self));
 }
 

@@ -150,7 +150,7 @@ static void hearth_conversation_options_init(HearthConversationOptions *options)
 {
     options->ids = g_array_new(FALSE, FALSE, sizeof(gint64));
     gtk_window_set_title(GTK_WINDOW(options), _("Conversation Options"));
-    gtk_window_set_default_size(GTK_WINDOW(options), 600, 640);
+    gtk_window_set_default_size(GTK_WINDOW(options), 600, 560);
     gtk_widget_set_size_request(GTK_WIDGET(options), 320, 280);
     gtk_window_set_modal(GTK_WINDOW(options), TRUE);
 }

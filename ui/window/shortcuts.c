@@ -156,7 +156,7 @@ void hearth_shortcuts_show(GtkWindow *parent)
                          gtk_callback_action_new(close_window, NULL, NULL)));
     gtk_widget_add_controller(window, keys);
     gtk_window_set_title(GTK_WINDOW(window), _("Keyboard Shortcuts"));
-    gtk_window_set_default_size(GTK_WINDOW(window), 520, 640);
+    gtk_window_set_default_size(GTK_WINDOW(window), 520, 560);
     gtk_window_set_transient_for(GTK_WINDOW(window), parent);
     gtk_window_set_modal(GTK_WINDOW(window), true);
     gtk_window_set_destroy_with_parent(GTK_WINDOW(window), true);
