@@ -252,8 +252,22 @@ class Node:
                 return
         raise AssertionError(f"nothing to press in {self}")
 
+    def reveal(self, at):
+        """Turns the pointer's wheel until that point of it is in view."""
+        pane = self.now().above("scroll pane")
+        while pane:
+            _, top, _, room = pane.extents
+            _, y, _, height = self.extents
+            y += at * height
+            if top < y < top + room:
+                break
+            self.app.point(pane)
+            self.app.xdotool("click", 4 if y <= top else 5)
+            self.app.wait("a list that scrolls", lambda: abs(self.extents[1] + at * height - y) > 1)
+
     def click(self, button=1, at=(0.5, 0.5)):
         """With the pointer; not while it moves, as the rows of a list do when one is added."""
+        self.reveal(at[1])
         extents = None
         while extents != self.extents:
             extents = self.extents

@@ -44,8 +44,9 @@ def rows(n, width, hot):
 
 
 def write(path, text, endless=False, layers=2, feed=64, context=8192, name="Reciter",
-          template=gguf_file.TEMPLATE):
-    """Writes the file. endless: begins again at the end. layers, feed: the more, the slower."""
+          template=gguf_file.TEMPLATE, ballast=0):
+    """Writes the file. endless: begins again at the end. layers, feed: the more, the slower.
+    ballast: bytes behind all else that only take time to load, and no room on the disk."""
     letters = gguf_file.byte_letters()
     parts = pieces(text)
     n, first = len(parts), gguf_file.N_VOCAB
@@ -79,5 +80,6 @@ def write(path, text, endless=False, layers=2, feed=64, context=8192, name="Reci
             data = ones if len(shape) == 1 else bytes(4 * shape[0] * shape[1])
             tensors.append(Tensor(f"blk.{i}.{tensor}.weight", shape, data))
     with open(path, "wb") as file:
-        file.write(gguf_file.build(metadata, tensors))
+        size = file.write(gguf_file.build(metadata, tensors))
+        file.truncate(size + ballast)
     return path
