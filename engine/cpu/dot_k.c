@@ -67,8 +67,23 @@ MATMUL(iq3_s, EngBlockIQ3_S)
 MATMUL(iq4_xs, EngBlockIQ4_XS)
 #undef MATMUL
 
+/* What a compiler makes of the loops above when nothing is unpacked. */
+static int64_t int8_peak(int64_t n)
+{
+    static const int8_t a[256] = {1}, b[256] = {2};
+    const int8_t *p = a, *q = b;
+    int32_t sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        __asm__ volatile("" : "+r"(p), "+r"(q)); /* not the same product every time round */
+        for (int j = 0; j < 256; j++) sum += p[j] * q[j];
+    }
+    __asm__ volatile("" : : "r"(sum));
+    return n * 512;
+}
+
 void eng_kernels_dot_k_c(EngKernels *k)
 {
+    k->int8_peak = int8_peak;
     k->quantize[ENG_ACT_Q8_K] = quantize_q8_k;
     k->matmul[ENG_TYPE_Q2_K] = matmul_q2_k;
     k->matmul[ENG_TYPE_Q3_K] = matmul_q3_k;

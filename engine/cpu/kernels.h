@@ -45,6 +45,10 @@ typedef struct {
     float (*max)(const float *x, int64_t n);     /* n >= 1; any NaN in x may be ignored */
     void (*scale)(float *x, int64_t n, float a); /* x *= a */
     void (*add_scaled)(const float *x, float *y, int64_t n, float a); /* y += a * x */
+
+    /* No kernel but their ceiling: n rounds of independent int8 dot products in registers. Returns
+     * the operations done, two for each multiply-add. */
+    int64_t (*int8_peak)(int64_t n);
 } EngKernels;
 
 /* The table for a level, filled once per level, valid for ever; thread-safe. */

@@ -69,6 +69,32 @@ typedef struct {
 /* Cheap enough for 5 Hz. */
 bool eng_host_usage(EngUsage *ret_usage, EngError *err);
 
+/* What the machine can do at most and how near its kernels come. A gauge holds threads and 256 MiB
+ * of random weights; each call measures for up to a second or two and returns the best it saw, for
+ * noise only ever makes a figure smaller. */
+typedef struct EngGauge EngGauge;
+
+typedef struct {
+    int threads;
+    double read_gb_s;  /* bytes that the threads read from DRAM together, 10^9 per second */
+    double int8_gop_s; /* multiply-adds of bytes in registers, two operations each */
+    double barrier_us; /* all threads meeting once */
+} EngLimits;
+
+typedef struct {
+    const char *type;   /* "Q4_K" */
+    const char *level;  /* "vnni": the instruction sets that the kernel was written for */
+    double decode_gb_s; /* weights times one token: bytes of weights read */
+    double decode_gop_s;
+    double prefill_gop_s; /* weights times 128 tokens */
+} EngKernelSpeed;
+
+EngGauge *eng_gauge_new(int threads, EngError *err); /* threads 0 = one per physical core */
+void eng_gauge_free(EngGauge *gauge);
+EngLimits eng_gauge_limits(EngGauge *gauge);
+/* The kernel of the i-th weight format, i = 0, 1, …; false when there are no more. */
+bool eng_gauge_kernel(EngGauge *gauge, int i, EngKernelSpeed *ret_speed);
+
 /* ---- looking into a file --------------------------------------------------------------------- */
 
 typedef struct {

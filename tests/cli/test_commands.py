@@ -286,6 +286,19 @@ class Bench(Case):
         self.assertIn(b"pp8 ", self.text("bench", "-p", 8, "-n", 2, "-r", 1))
 
 
+    def test_kernels(self):
+        got = self.json("bench", "--kernels", "--threads", 2)
+        self.assertEqual(got["limits"]["threads"], 2)
+        for key in ("read_gb_s", "int8_gop_s", "barrier_us"):
+            self.assertGreater(got["limits"][key], 0)
+        types = [row["type"] for row in got["rows"]]
+        self.assertEqual(len(types), len(set(types)))
+        self.assertLessEqual({"F32", "Q8_0", "Q4_K", "IQ2_XXS", "MXFP4"}, set(types))
+        for row in got["rows"]:
+            self.assertGreater(min(row["decode_gb_s"], row["decode_gop_s"], row["prefill_gop_s"]), 0)
+            self.assertIn(row["level"], ("c", "avx2", "avx512", "vnni", "amx"))
+
+
 class Hardware(Case):
     def test_json(self):
         got = self.json("hardware")

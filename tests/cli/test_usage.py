@@ -119,6 +119,7 @@ class BadUsage(Case):
         self.refuse(2, "file or an address", "inspect")
         self.refuse(2, "both", "chat", "--prompt", "a", "--prompt-file", "b")
         self.refuse(2, "nothing to measure", "bench", "-m", TINY, "-p", "0", "-n", "0")
+        self.refuse(2, "leave out --model", "bench", "--kernels", "-m", TINY)
 
 
 class Options(Case):

@@ -65,6 +65,7 @@ static void check_tables_full(void)
         for (int act = 0; act < ENG_ACT_COUNT; act++) CHECK(k->quantize[act] != NULL);
         CHECK(k->gemm_nt && k->gemm_nn && k->f16_to_f32 && k->f32_to_f16 && k->rms_norm);
         CHECK(k->silu_mul && k->exp_sum && k->max && k->scale && k->add_scaled);
+        if (level <= (int)eng_cpu_level_machine()) CHECK(k->int8_peak(2) > k->int8_peak(1));
     }
 }
 

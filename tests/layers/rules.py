@@ -23,7 +23,7 @@ ENGINE = {
     "cuda": ["base", "load/quant.h", "load/unpack.h", "load/unpack_iq.h",
             "model/op.h", "plan/backend.h"],
 }
-SEE_ALL = {"engine/engine.c", "engine/ask.c", "engine/session.c",
+SEE_ALL = {"engine/engine.c", "engine/ask.c", "engine/session.c", "engine/gauge.c",
            "engine/model.h", "engine/session.h"}  # the headers: what they share
 
 POSIX_HEADERS = re.compile(

@@ -139,8 +139,25 @@ MATMUL(q5_k, EngBlockQ5_K, 32, 4, 0)
 MATMUL(q6_k, EngBlockQ6_K, 16, 2, 1)
 #undef MATMUL
 
+/* Ten sums, so that none waits for itself. */
+static int64_t int8_peak(int64_t n)
+{
+    enum { SUMS = 10 };
+    Ints sum[SUMS] = {{0}}, a = bytes(3), b = bytes(5);
+    for (int64_t i = 0; i < n; i++) {
+        UNROLL for (int j = 0; j < SUMS; j++)
+        {
+            __asm__ volatile("" : "+x"(a)); /* not the same product every time round */
+            sum[j] = add32(sum[j], pairs_16(pairs_u8(a, b), _mm256_set1_epi16(1)));
+        }
+    }
+    UNROLL for (int j = 0; j < SUMS; j++) __asm__ volatile("" : : "x"(sum[j]));
+    return n * SUMS * 64;
+}
+
 void eng_kernels_dot_k_avx2(EngKernels *k)
 {
+    k->int8_peak = int8_peak;
     k->matmul[ENG_TYPE_Q2_K] = matmul_q2_k;
     k->matmul[ENG_TYPE_Q3_K] = matmul_q3_k;
     k->matmul[ENG_TYPE_Q4_K] = matmul_q4_k;

@@ -1,0 +1,219 @@
+/* The machine's limits and the speed of its kernels, measured with the threads and the tables that
+ * models run with. Kernels get tiles of 32 rows of 2048 numbers, as the engine cuts them, from
+ * weights that no cache holds. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "base/pool.h"
+#include "base/sys.h"
+#include "cpu/kernels.h"
+#include "plan/host.h"
+
+enum {
+    NUMBERS = 2048, /* in a row */
+    ROWS = 32,
+    TOKENS = 128,
+    PIECE = 1 << 20, /* bytes that a thread reads at once */
+    ROUNDS = 25,
+    LIMIT_ROUNDS = 100, /* what all else is compared with */
+    BARRIERS = 2000
+};
+static const size_t weights_bytes = (size_t)256 << 20;
+/* Seconds for one round: short, for then one of them falls between what else the machine does. */
+static const double long_enough = 0.005;
+
+struct EngGauge {
+    EngPool *pool;
+    EngCpuLevel level;
+    uint8_t *weights; /* [weights_bytes] */
+    float *y;         /* [threads][TOKENS * ROWS] */
+    uint8_t *x;       /* [TOKENS] rows of activations */
+    /* of the running measurement */
+    EngType type;
+    int tokens;
+    int64_t count; /* tiles or rounds */
+    int64_t from;  /* rounds go on where the last one stopped, so that no cache has seen it */
+    int64_t ops;   /* of one thread */
+};
+
+/* Numbers that are finite as halves, as bfloat16 and as floats, and no tiny exponent in the first
+ * byte of anything: arithmetic near the end of the range is slow. */
+static void fill_weights(void *arg, int thread, int n_threads)
+{
+    EngGauge *g = arg;
+    (void)n_threads;
+    for (int64_t i; (i = eng_pool_next(g->pool, (int64_t)(weights_bytes / PIECE))) >= 0;) {
+        uint64_t *p = (uint64_t *)(void *)(g->weights + (size_t)i * PIECE);
+        uint64_t state = (uint64_t)i * 0x9e3779b97f4a7c15u + 1;
+        for (size_t j = 0; j < PIECE / sizeof *p; j++) {
+            state ^= state << 13, state ^= state >> 7, state ^= state << 17; /* xorshift64 */
+            p[j] = (state & 0x3fff3fff3fff3fff) | 0x2010201020102010;
+        }
+    }
+    eng_pool_barrier(g->pool, thread);
+}
+
+EngGauge *eng_gauge_new(int threads, EngError *err)
+{
+    EngCpuLevel level;
+    int *cpus = NULL, n_cpus = 0;
+    if (!eng_cpu_level(&level, err) || !eng_host_cores(&cpus, &n_cpus, err)) return NULL;
+    if (threads == 0) threads = n_cpus;
+    EngGauge *g = eng_alloc0(sizeof *g);
+    g->level = level;
+    g->pool = eng_pool_new(threads, threads <= n_cpus ? cpus : NULL, err);
+    free(cpus);
+    g->weights = g->pool ? eng_try_alloc(weights_bytes, "the weights to measure with", err) : NULL;
+    if (!g->weights) {
+        eng_gauge_free(g);
+        return NULL;
+    }
+    g->y = eng_alloc0((size_t)threads * TOKENS * ROWS * sizeof *g->y);
+    g->x = eng_alloc0((size_t)TOKENS * NUMBERS * sizeof(float));
+    eng_pool_run(g->pool, fill_weights, g);
+    return g;
+}
+
+void eng_gauge_free(EngGauge *gauge)
+{
+    if (!gauge) return;
+    eng_pool_free(gauge->pool);
+    if (gauge->weights) eng_big_free(gauge->weights, weights_bytes);
+    free(gauge->y);
+    free(gauge->x);
+    free(gauge);
+}
+
+static double seconds(EngGauge *g, EngPoolFn *fn)
+{
+    double start = eng_sys_now();
+    eng_pool_run(g->pool, fn, g);
+    return ENG_MAX(eng_sys_now() - start, 1e-9);
+}
+
+/* Of pieces of work, at most `most` at once, the most per second: first runs find how many take
+ * long enough. */
+static double best_rate(EngGauge *g, EngPoolFn *fn, int64_t most, int rounds)
+{
+    g->from = 0;
+    g->count = ENG_MIN(4 * eng_pool_threads(g->pool), most);
+    while (seconds(g, fn) < long_enough && g->count < most) g->count = ENG_MIN(2 * g->count, most);
+    double best = 0;
+    for (int i = 0; i < rounds; i++) {
+        g->from = (g->from + g->count) % most;
+        best = ENG_MAX(best, (double)g->count / seconds(g, fn));
+    }
+    return best;
+}
+
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+/* Four streams, for one core cannot fill its line buffers from one, and asked for far ahead, for
+ * the processor's own prefetchers stop at each page: as the row kernels read. */
+static void read_pieces(void *arg, int thread, int n_threads)
+{
+    typedef uint64_t Wide __attribute__((vector_size(64)));
+    enum { STREAMS = 4, STEPS = PIECE / STREAMS / sizeof(Wide), AHEAD = 24 };
+    EngGauge *g = arg;
+    (void)thread, (void)n_threads;
+    Wide sum[STREAMS] = {{0}};
+    for (int64_t i; (i = eng_pool_next(g->pool, g->count)) >= 0;) {
+        size_t piece = (size_t)(g->from + i) % (weights_bytes / PIECE);
+        const Wide *p = (const Wide *)(const void *)(g->weights + piece * PIECE);
+        for (int j = 0; j < STEPS; j++)
+            for (int s = 0; s < STREAMS; s++) {
+                __builtin_prefetch(p + s * STEPS + j + AHEAD);
+                sum[s] ^= p[s * STEPS + j];
+            }
+    }
+    for (int s = 0; s < STREAMS; s++) __asm__ volatile("" : : "m"(sum[s])); /* it was wanted */
+}
+
+static void multiply_bytes(void *arg, int thread, int n_threads)
+{
+    EngGauge *g = arg;
+    (void)n_threads;
+    int64_t ops = eng_kernels(g->level)->int8_peak(g->count);
+    if (thread == 0) g->ops = ops;
+}
+
+static void meet(void *arg, int thread, int n_threads)
+{
+    EngGauge *g = arg;
+    (void)n_threads;
+    for (int64_t i = 0; i < g->count; i++) eng_pool_barrier(g->pool, thread);
+}
+
+EngLimits eng_gauge_limits(EngGauge *gauge)
+{
+    EngLimits l = {.threads = eng_pool_threads(gauge->pool)};
+    l.read_gb_s = best_rate(gauge, read_pieces, (int64_t)(weights_bytes / PIECE), LIMIT_ROUNDS) *
+                  PIECE * 1e-9;
+    double rounds = best_rate(gauge, multiply_bytes, INT64_MAX / 4, LIMIT_ROUNDS);
+    l.int8_gop_s = rounds * ((double)gauge->ops / (double)gauge->count) * l.threads * 1e-9;
+    gauge->count = BARRIERS;
+    double best = seconds(gauge, meet);
+    for (int i = 1; i < LIMIT_ROUNDS; i++) best = ENG_MIN(best, seconds(gauge, meet));
+    l.barrier_us = best / BARRIERS * 1e6;
+    return l;
+}
+
+/* ---- kernels --------------------------------------------------------------------------------- */
+
+static size_t tile_bytes(EngType type) { return ROWS * (size_t)eng_row_bytes(type, NUMBERS); }
+
+static void multiply_tiles(void *arg, int thread, int n_threads)
+{
+    EngGauge *g = arg;
+    (void)n_threads;
+    EngMatmulFn *matmul = eng_kernels(g->level)->matmul[g->type];
+    size_t row = (size_t)eng_row_bytes(g->type, NUMBERS);
+    size_t x_row = eng_act_row_bytes(eng_type_info(g->type)->act, NUMBERS);
+    size_t tile = tile_bytes(g->type), n_tiles = weights_bytes / tile;
+    float *y = g->y + (size_t)thread * TOKENS * ROWS;
+    for (int64_t i; (i = eng_pool_next(g->pool, g->count)) >= 0;)
+        matmul(NUMBERS, ROWS, g->tokens, g->weights + (size_t)(g->from + i) % n_tiles * tile, row,
+               g->x, x_row, y, ROWS);
+}
+
+static double tiles_per_second(EngGauge *g, int tokens)
+{
+    g->tokens = tokens;
+    return best_rate(g, multiply_tiles, (int64_t)(weights_bytes / tile_bytes(g->type)), ROUNDS);
+}
+
+static void fill_activations(EngGauge *g)
+{
+    EngAct act = eng_type_info(g->type)->act;
+    float row[NUMBERS];
+    for (size_t t = 0; t < TOKENS; t++) {
+        for (size_t i = 0; i < NUMBERS; i++) row[i] = (float)((i * 31 + t * 17) % 101) - 50;
+        eng_kernels(g->level)->quantize[act](row, g->x + t * eng_act_row_bytes(act, NUMBERS),
+                                             NUMBERS);
+    }
+}
+
+bool eng_gauge_kernel(EngGauge *gauge, int i, EngKernelSpeed *ret_speed)
+{
+    uint32_t type = 0;
+    for (; type < ENG_TYPE_COUNT; type++)
+        if (eng_type_info(type)->to_f32 && i-- == 0) break;
+    if (type == ENG_TYPE_COUNT) return false;
+    gauge->type = (EngType)type;
+    fill_activations(gauge);
+    EngCpuLevel level = gauge->level; /* the lowest that has this kernel */
+    EngMatmulFn *matmul = eng_kernels(level)->matmul[type];
+    while (level > ENG_CPU_C && eng_kernels(level - 1)->matmul[type] == matmul) level--;
+    double bytes = (double)tile_bytes(gauge->type), ops = 2.0 * NUMBERS * ROWS;
+    double decode = tiles_per_second(gauge, 1);
+    *ret_speed = (EngKernelSpeed){
+        .type = eng_type_info(type)->name,
+        .level = eng_cpu_level_names[level],
+        .decode_gb_s = decode * bytes * 1e-9,
+        .decode_gop_s = decode * ops * 1e-9,
+        .prefill_gop_s = tiles_per_second(gauge, TOKENS) * ops * TOKENS * 1e-9,
+    };
+    return true;
+}
