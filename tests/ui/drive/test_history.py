@@ -7,7 +7,7 @@ import signal
 
 import driver
 import seed
-from driver import BUTTONS, Case, Hearth, wait
+from driver import Case, Hearth, wait
 from seed import DAY, Seed
 from test_asking import TEXT, endless, short
 

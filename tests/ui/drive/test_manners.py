@@ -6,7 +6,6 @@ import shutil
 import subprocess
 
 import driver
-import reciter
 import seed
 from driver import BUTTONS, Case, Hearth, wait
 from seed import Seed

@@ -1,11 +1,10 @@
 """Settings: what is changed in the preferences takes effect at once, and is there again."""
 import driver
 import gguf_file
-import reciter
 import screen
 import seed
 from driver import Case, Hearth, wait
-from test_asking import TEXT, content, endless, short
+from test_asking import content, endless, short
 
 
 def preferences(app, page=None):
