@@ -189,10 +189,17 @@ INLINE Quants quants_iq3_xxs(const EngBlockIQ3_XXS *b, const Head *h, int v)
 
 INLINE Quants quants_iq3_s(const EngBlockIQ3_S *b, const Head *h, int v)
 {
-    uint64_t four[4];
-    UNROLL for (int i = 0; i < 4; i++) four[i] = four_indices(
-        b->qs + 16 * v + 4 * i, (uint32_t)b->qh[2 * v + i / 2] >> i % 2 * 4, FOUR_PLACES(0x100));
-    return (Quants){SIXTEEN(eng_grid_iq3_s, INDEX), h->minus[v]};
+    /* Through memory: so many indices are more than pdep and shifts can take apart, and a compiler
+     * that keeps them in a register takes it apart word by word. */
+    uint16_t index[16] __attribute__((aligned(32))), top;
+    memcpy(&top, b->qh + 2 * v, sizeof top);
+    __m256i high = _mm256_maskz_set1_epi16(top, 0x100);
+    high = _mm256_or_si256(high, _mm256_cvtepu8_epi16(load16(b->qs + 16 * v)));
+    _mm256_store_si256((__m256i *)index, high);
+    __asm__("" : "+m"(index));
+#define AT(i) index[i]
+    return (Quants){SIXTEEN(eng_grid_iq3_s, AT), h->minus[v]};
+#undef AT
 }
 
 INLINE Quants quants_iq1(const uint64_t four[2], const Head *h, int v)
