@@ -98,12 +98,14 @@ static double seconds(EngGauge *g, EngPoolFn *fn)
 static double best_rate(EngGauge *g, EngPoolFn *fn, int64_t most, int rounds)
 {
     g->from = 0;
-    g->count = ENG_MIN(4 * eng_pool_threads(g->pool), most);
+    g->count = ENG_MIN(eng_pool_threads(g->pool), most);
     while (seconds(g, fn) < long_enough && g->count < most) g->count = ENG_MIN(2 * g->count, most);
-    double best = 0;
-    for (int i = 0; i < rounds; i++) {
+    double best = 0, left = 3 * rounds * long_enough; /* for where a single piece takes longer */
+    for (int i = 0; i < rounds && left > 0; i++) {
         g->from = (g->from + g->count) % most;
-        best = ENG_MAX(best, (double)g->count / seconds(g, fn));
+        double spent = seconds(g, fn);
+        best = ENG_MAX(best, (double)g->count / spent);
+        left -= spent;
     }
     return best;
 }
