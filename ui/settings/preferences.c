@@ -15,7 +15,7 @@ static const HearthRowChoice color_schemes[] = {
 static const HearthRowSpec appearance[] = {
     {"color-scheme", HEARTH_ROW_CHOICE, N_("Style"), NULL, .choices = color_schemes},
     {"gauges-visible", HEARTH_ROW_SWITCH, N_("Gauges"),
-     N_("Memory, context and speed at the foot of the sidebar")},
+     N_("Memory, context and speed, always in sight")},
     {NULL},
 };
 
