@@ -7,11 +7,14 @@ import subprocess
 
 import driver
 import seed
+import service
 from driver import BUTTONS, Case, Hearth, wait
 from seed import Seed
 from test_asking import endless, short
 from test_history import new_data
 from test_settings import close, preferences
+
+SUSPEND = 4  # GtkApplicationInhibitFlags, and GNOME's
 
 # Nameless controls that are GTK's or libadwaita's own: role and a name of something around it.
 OF_THE_PLATFORM = [
@@ -221,6 +224,29 @@ class Elsewhere(Case):
             self.assertEqual(second.wait(driver.SLOW), 0)
             app.button("Remove note.txt").press()
             app.wait_no("Remove note.txt")
+
+
+class Outside(Case):
+    """After all others: from here on this process has a desktop that shows notifications."""
+
+    def test_an_answer_that_ends_unseen(self):
+        notes, session = service.Notifications(), service.SessionManager()
+        with Hearth(endless(), settings={"chat/max-tokens": 500}) as app:
+            app.send("Go")
+            app.button("New Conversation").press()
+            wait("an empty transcript", lambda: not app.rows())
+            driver.xdotool("mousemove", driver.desktop.WIDTH - 1, driver.desktop.HEIGHT - 1)
+            driver.xdotool("windowfocus", driver.desktop.root_window)
+            self.assertEqual(session.called("Uninhibit"), [], "it ended too early for this test")
+            note = wait("the notification", lambda: notes.called("Notify"))[0]
+            self.assertEqual(note[3], "Go")
+            self.assertTrue(note[4].startswith("Of Hearths A hearth is the floor"), note[4])
+            wait("leave to sleep", lambda: session.called("Uninhibit"))
+            (_, _, why, what), = session.called("Inhibit")
+            self.assertEqual((why, what), ("An answer is being written", SUSPEND))
+            self.assertEqual(session.called("Uninhibit"), [(session.COOKIE,)])
+            notes.press(1, "default")
+            wait("its conversation", lambda: app.rows() and app.rows()[0].name == "You: Go")
 
 
 class Terminal(Case):
