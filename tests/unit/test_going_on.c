@@ -138,14 +138,23 @@ static EngSession *open_session(EngModel *m)
     return s;
 }
 
-/* Whole, then the same stopped after k tokens and gone on with, in the same session or in another,
- * which knows the text alone. 60 tokens in all: greedy and cut at its length. */
-static void check_stopped(EngModel *m, EngMessage question, int k, bool same_session)
+/* 60 tokens in all: greedy and cut at its length. */
+static Answer answer_whole(EngModel *m, EngMessage question)
 {
-    Answer whole = {0}, part = {0};
+    Answer whole = {0};
+    EngSession *s = m ? open_session(m) : NULL;
+    if (s) run(s, &question, 1, 60, &whole);
+    eng_session_free(s);
+    return whole;
+}
+
+/* The same stopped after k tokens and gone on with, in the same session or in another, which knows
+ * the text alone. */
+static void check_stopped(EngModel *m, EngMessage question, const Answer *whole, int k,
+                          bool same_session)
+{
+    Answer part = {0};
     EngSession *s = open_session(m);
-    run(s, &question, 1, 60, &whole);
-    eng_session_rewind(s, 0);
     if (run(s, &question, 1, k, &part) && !part.ended && (part.thinking[0] || part.content[0])) {
         int prompt = eng_session_stats(s).prompt_tokens;
         Answer before = part;
@@ -160,8 +169,8 @@ static void check_stopped(EngModel *m, EngMessage question, int k, bool same_ses
         EngStats stats = eng_session_stats(s);
         if (same_session) CHECK_INT(stats.reused_tokens, prompt + k - 1);
         CHECK_INT(stats.prompt_tokens, prompt + k);
-        CHECK_STR(part.thinking, whole.thinking);
-        CHECK_STR(part.content, whole.content);
+        CHECK_STR(part.thinking, whole->thinking);
+        CHECK_STR(part.content, whole->content);
     }
     eng_session_free(s);
 }
@@ -171,9 +180,10 @@ static void goes_on_with_its_own_template(void)
     EngError err = {0};
     EngModel *m = eng_model_open(EMBER, NULL, &err);
     CHECK_MSG(m, "%s", err.message);
+    Answer whole = answer_whole(m, asked);
     for (int k = 1; m && k < 30; k += 7) {
-        check_stopped(m, asked, k, true);
-        check_stopped(m, asked, k, false);
+        check_stopped(m, asked, &whole, k, true);
+        check_stopped(m, asked, &whole, k, false);
     }
     eng_model_free(m);
 }
@@ -183,7 +193,8 @@ static void goes_on_inside_a_character(void)
 {
     EngMessage chinese = {.role = "user", .content = "什么是混合专家模型？"};
     EngModel *m = eng_model_open(EMBER, NULL, NULL);
-    for (int k = 1; m && k < 40; k += 3) check_stopped(m, chinese, k, true);
+    Answer whole = answer_whole(m, chinese);
+    for (int k = 1; m && k < 40; k += 3) check_stopped(m, chinese, &whole, k, true);
     eng_model_free(m);
 }
 
@@ -228,7 +239,8 @@ static void goes_on_with_a_familys(void)
         return;
     }
     EngModel *m = open_with(tmpl, n, &file, false);
-    for (int k = 1; m && k < 40; k += 6) check_stopped(m, asked, k, true);
+    Answer whole = answer_whole(m, asked);
+    for (int k = 1; m && k < 40; k += 6) check_stopped(m, asked, &whole, k, true);
     eng_model_free(m);
     free(file.bytes);
     free(tmpl);
