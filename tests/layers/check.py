@@ -19,7 +19,8 @@ ISA_FLAGS = [f"-m{name}" for name in ("avx2", "fma", "f16c", "bmi2", "avx512f", 
                                      "avx512dq", "avx512vl", "avx512vnni")]
 
 # Written once for every instruction set: the file that includes them has defined the words used.
-TEMPLATES = {"engine/cpu/x86/rows.h", "engine/cpu/x86/pack_k.h", "engine/cpu/x86/iq.h"}
+TEMPLATES = {f"engine/cpu/x86/{name}.h" for name in ("rows", "pack_k", "pack_legacy", "k_matmul",
+                                                     "iq")}
 
 
 def report(number, name, complaints):

@@ -44,45 +44,7 @@ INLINE void put_fives(const uint8_t *qs, const uint8_t *qh, size_t w_stride, uin
     }
 }
 
-INLINE void put_d(const uint16_t *d, size_t w_stride, float *to)
-{
-    storef(to, low_halves(column((const char *)d, w_stride)));
-}
-
-INLINE void put_d_and_m(const uint16_t *d, size_t w_stride, float *to_d, float *to_m)
-{
-    Ints both = column((const char *)d, w_stride);
-    storef(to_d, low_halves(both));
-    storef(to_m, low_halves(right(both, 16)));
-}
-
-INLINE void pack_q4_0(const char *w, size_t w_stride, Tile *tile, int i)
-{
-    const EngBlockQ4_0 *b = (const EngBlockQ4_0 *)w;
-    put_d(&b->d, w_stride, tile->d[i]);
-    put_nibbles(b->qs, w_stride, tile->q[i]);
-}
-
-INLINE void pack_q4_1(const char *w, size_t w_stride, Tile *tile, int i)
-{
-    const EngBlockQ4_1 *b = (const EngBlockQ4_1 *)w;
-    put_d_and_m(&b->d, w_stride, tile->d[i], tile->m[i]);
-    put_nibbles(b->qs, w_stride, tile->q[i]);
-}
-
-INLINE void pack_q5_0(const char *w, size_t w_stride, Tile *tile, int i)
-{
-    const EngBlockQ5_0 *b = (const EngBlockQ5_0 *)w;
-    put_d(&b->d, w_stride, tile->d[i]);
-    put_fives(b->qs, b->qh, w_stride, tile->q[i]);
-}
-
-INLINE void pack_q5_1(const char *w, size_t w_stride, Tile *tile, int i)
-{
-    const EngBlockQ5_1 *b = (const EngBlockQ5_1 *)w;
-    put_d_and_m(&b->d, w_stride, tile->d[i], tile->m[i]);
-    put_fives(b->qs, b->qh, w_stride, tile->q[i]);
-}
+#include "cpu/x86/pack_legacy.h"
 
 INLINE void pack_q8_0(const char *w, size_t w_stride, Tile *tile, int i)
 {
