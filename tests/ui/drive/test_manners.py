@@ -231,7 +231,7 @@ class Outside(Case):
 
     def test_an_answer_that_ends_unseen(self):
         notes, session = service.Notifications(), service.SessionManager()
-        with Hearth(endless(), settings={"chat/max-tokens": 500}) as app:
+        with Hearth(endless(), settings={"chat/max-tokens": 1500}) as app:
             app.send("Go")
             app.button("New Conversation").press()
             wait("an empty transcript", lambda: not app.rows())
