@@ -71,22 +71,28 @@ static void announce(EngPool *pool, atomic_uint *counter)
     pthread_mutex_unlock(&pool->lock);
 }
 
-void eng_pool_barrier(EngPool *pool, int thread)
+void eng_pool_meet(EngPool *pool, int thread, EngPoolFn *alone, void *arg)
 {
-    (void)thread;
-    if (pool->n_threads == 1) {
-        atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    unsigned phase = atomic_load_explicit(&pool->phase, memory_order_acquire);
+    bool last =
+        pool->n_threads == 1 ||
+        atomic_fetch_add_explicit(&pool->arrived, 1, memory_order_acq_rel) == pool->n_threads - 1;
+    if (!last) {
+        wait_change(pool, &pool->phase, phase, pool->spins);
         return;
     }
-    unsigned phase = atomic_load_explicit(&pool->phase, memory_order_acquire);
-    if (atomic_fetch_add_explicit(&pool->arrived, 1, memory_order_acq_rel) == pool->n_threads - 1) {
-        atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-        announce(pool, &pool->phase);
-    } else {
-        wait_change(pool, &pool->phase, phase, pool->spins);
+    atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
+    eng_pool_rewind(pool);
+    if (alone) {
+        alone(arg, thread, pool->n_threads);
+        eng_pool_rewind(pool);
     }
+    if (pool->n_threads > 1) announce(pool, &pool->phase);
 }
+
+void eng_pool_barrier(EngPool *pool, int thread) { eng_pool_meet(pool, thread, NULL, NULL); }
+
+void eng_pool_rewind(EngPool *pool) { atomic_store_explicit(&pool->next, 0, memory_order_relaxed); }
 
 int64_t eng_pool_next(EngPool *pool, int64_t n)
 {

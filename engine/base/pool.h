@@ -26,7 +26,13 @@ void eng_pool_run(EngPool *pool, EngPoolFn *fn, void *arg);
  * eng_pool_next starts again at 0. */
 void eng_pool_barrier(EngPool *pool, int thread);
 
+/* A barrier at which the last thread to arrive runs `alone` while the others wait: work too small
+ * to be shared costs no barrier of its own. */
+void eng_pool_meet(EngPool *pool, int thread, EngPoolFn *alone, void *arg);
+
 /* Next piece of [0, n), from 0 upward, each handed to exactly one thread; -1 when none is left. */
 int64_t eng_pool_next(EngPool *pool, int64_t n);
+/* Its counter starts again at 0. Only where one thread runs. */
+void eng_pool_rewind(EngPool *pool);
 
 #endif

@@ -6,39 +6,112 @@
 #include "base/mem.h"
 #include "base/num.h"
 
-static EngCpuOp *const ops[ENG_OP_COUNT] = {
-    [ENG_OP_EMBED] = eng_cpu_op_embed,     [ENG_OP_ROPE_TABLE] = eng_cpu_op_rope_table,
-    [ENG_OP_NORM] = eng_cpu_op_norm,       [ENG_OP_LINEAR] = eng_cpu_op_linear,
-    [ENG_OP_HEADS] = eng_cpu_op_heads,     [ENG_OP_ROPE] = eng_cpu_op_rope,
-    [ENG_OP_KV] = eng_cpu_op_kv,           [ENG_OP_ATTN] = eng_cpu_op_attn,
-    [ENG_OP_GLU] = eng_cpu_op_glu,         [ENG_OP_ROUTE] = eng_cpu_op_route,
-    [ENG_OP_EXPERTS] = eng_cpu_op_experts, [ENG_OP_SELECT] = eng_cpu_op_select,
+/* What decides whether a phase is shared out. */
+typedef enum {
+    SHARED, /* always */
+    SMALL,  /* when it touches many numbers of src */
+    SLOTS,  /* when it touches many hidden numbers of experts */
+    ALONE   /* never */
+} Share;
+
+typedef struct {
+    EngCpuOp *run;
+    Share share;
+} Phase;
+
+enum { MAX_PHASES = 5, MANY = 20000 };
+
+static const Phase phases[ENG_OP_COUNT][MAX_PHASES + 1] = {
+    [ENG_OP_EMBED] = {{eng_cpu_op_embed, SMALL}},
+    [ENG_OP_ROPE_TABLE] = {{eng_cpu_op_rope_table, SMALL}},
+    [ENG_OP_NORM] = {{eng_cpu_op_norm, SMALL}},
+    [ENG_OP_LINEAR] = {{eng_cpu_linear_prepare, SMALL}, {eng_cpu_op_linear, SHARED}},
+    [ENG_OP_HEADS] = {{eng_cpu_linear_prepare, SMALL}, {eng_cpu_op_heads, SHARED}},
+    [ENG_OP_ROPE] = {{eng_cpu_op_rope, SMALL}},
+    [ENG_OP_KV] = {{eng_cpu_op_kv, SMALL}},
+    [ENG_OP_ATTN] = {{eng_cpu_op_attn, SHARED}},
+    [ENG_OP_GLU] = {{eng_cpu_op_glu, SMALL}},
+    [ENG_OP_ROUTE] = {{eng_cpu_op_route, SMALL}},
+    [ENG_OP_EXPERTS] = {{eng_cpu_experts_group, ALONE},
+                        {eng_cpu_experts_fill, SMALL},
+                        {eng_cpu_experts_hidden, SHARED},
+                        {eng_cpu_experts_quantize, SLOTS},
+                        {eng_cpu_experts_down, SHARED}},
+    [ENG_OP_SELECT] = {{eng_cpu_op_select, ALONE}},
 };
+
+static bool is_shared(const EngCpu *cpu, const EngOp *op, Share share)
+{
+    switch (share) {
+    case SHARED: return true;
+    case SMALL: return (int64_t)cpu->rows * op->src.heads * op->src.n > MANY;
+    case SLOTS: return cpu->rows * op->experts.n_used * op->experts.down.cols > MANY;
+    default: return false;
+    }
+}
+
+/* Goes on to the next phase that is shared out, and does what lies before it. */
+static void advance(void *arg, int thread, int n_threads)
+{
+    EngCpu *cpu = arg;
+    (void)n_threads;
+    for (; cpu->op < cpu->end; cpu->op++, cpu->phase = -1) {
+        const EngOp *op = &cpu->graph->ops.data[cpu->op];
+        const Phase *phase = phases[op->kind];
+        while (phase[++cpu->phase].run) {
+            if (is_shared(cpu, op, phase[cpu->phase].share)) return;
+            eng_pool_rewind(cpu->pool);
+            phase[cpu->phase].run(cpu, op, thread);
+        }
+    }
+}
 
 static void walk(void *arg, int thread, int n_threads)
 {
     EngCpu *cpu = arg;
     (void)n_threads;
-    for (int i = cpu->first; i < cpu->first + cpu->count; i++) {
-        const EngOp *op = &cpu->graph->ops.data[i];
-        ops[op->kind](cpu, op, thread);
-        eng_pool_barrier(cpu->pool, thread);
-        if (op->kind == ENG_OP_SELECT) { /* between two barriers: nobody reads it now */
-            if (thread == 0) cpu->rows = cpu->batch->n_out;
-            eng_pool_barrier(cpu->pool, thread);
-        }
+    while (cpu->op < cpu->end) {
+        const EngOp *op = &cpu->graph->ops.data[cpu->op];
+        phases[op->kind][cpu->phase].run(cpu, op, thread);
+        eng_pool_meet(cpu->pool, thread, advance, cpu);
     }
+}
+
+void eng_cpu_pieces(EngCpu *cpu, int64_t n, EngCpuPiece *work, EngCpuPiece *ask, const void *arg,
+                    int thread)
+{
+    int64_t last = n - 4 * eng_pool_threads(cpu->pool); /* from there on nobody takes two */
+    for (int64_t i = eng_pool_next(cpu->pool, n), next; i >= 0; i = next) {
+        bool early = cpu->rows == 1 && i < last;
+        next = early ? eng_pool_next(cpu->pool, n) : -1;
+        if (next >= 0) ask(cpu, arg, next, thread);
+        work(cpu, arg, i, thread);
+        if (!early) next = eng_pool_next(cpu->pool, n);
+    }
+}
+
+/* Row kernels read four streams (x86/rows.h) and ask ahead in each; here is what no one asked for.
+ */
+void eng_cpu_ask(const EngWeight *w, int64_t mat, int64_t row0, int rows)
+{
+    enum { STREAMS = 4, BEGIN = 1536 };
+    size_t apart = (size_t)ENG_MAX(rows / STREAMS, 1) * w->row_bytes;
+    const uint8_t *p = eng_weight_mat(w, mat) + (size_t)row0 * w->row_bytes;
+    for (size_t at = 0; at < ENG_MIN(apart, BEGIN); at += 64)
+        for (size_t s = 0; s < STREAMS; s++) __builtin_prefetch(p + s * apart + at);
 }
 
 static void cpu_run(EngBackend *backend, int first, int n, const EngBatch *batch)
 {
     EngCpu *cpu = (EngCpu *)backend;
     cpu->batch = batch;
-    cpu->first = first;
-    cpu->count = n;
+    cpu->op = first;
+    cpu->phase = -1;
+    cpu->end = first + n;
     cpu->rows = batch->n;
     for (int i = 0; i < first; i++)
         if (cpu->graph->ops.data[i].kind == ENG_OP_SELECT) cpu->rows = batch->n_out;
+    advance(cpu, 0, 1);
     eng_pool_run(cpu->pool, walk, cpu);
 }
 

@@ -1,6 +1,7 @@
-/* The CPU backend: a pool of threads that walk the ops together (SPMD). Each op hands out its work
- * in pieces; threads meet at a barrier after every op and, inside some, between phases. Which
- * thread takes a piece never changes a result.
+/* The CPU backend: a pool of threads that walk the ops together (SPMD). An op has phases; each
+ * hands out its work in pieces, and threads meet at a barrier after it. Which thread takes a piece
+ * never changes a result. A phase that is small (most are when one token is decoded) is done by the
+ * last thread to arrive at the barrier before it, which costs less than the barrier that it saves.
  *
  * op_*.c hold the ops; they see this header, which nobody outside cpu/ needs beyond eng_cpu_new. */
 #ifndef ENG_CPU_CPU_H
@@ -50,8 +51,8 @@ typedef struct {
     uint8_t *memory; /* one block behind all of the above */
 
     const EngBatch *batch;
-    int rows; /* rows of the op at work: batch->n, after SELECT batch->n_out */
-    int first, count;
+    int rows;           /* rows of the op at work: batch->n, after SELECT batch->n_out */
+    int op, phase, end; /* what the threads do now: phase of ops.data[op]; end: stop before it */
 } EngCpu;
 
 static inline float *eng_cpu_row(const EngCpu *cpu, EngView v, int row)
@@ -71,8 +72,10 @@ static inline void *eng_cpu_scratch(const EngCpu *cpu, int thread)
 
 typedef void EngCpuOp(EngCpu *cpu, const EngOp *op, int thread);
 EngCpuOp eng_cpu_op_embed, eng_cpu_op_rope_table, eng_cpu_op_norm, eng_cpu_op_rope, eng_cpu_op_kv,
-    eng_cpu_op_glu, eng_cpu_op_select, eng_cpu_op_linear, eng_cpu_op_heads, eng_cpu_op_attn,
-    eng_cpu_op_route, eng_cpu_op_experts;
+    eng_cpu_op_glu, eng_cpu_op_select, eng_cpu_op_attn, eng_cpu_op_route;
+EngCpuOp eng_cpu_linear_prepare, eng_cpu_op_linear, eng_cpu_op_heads;
+EngCpuOp eng_cpu_experts_group, eng_cpu_experts_fill, eng_cpu_experts_hidden,
+    eng_cpu_experts_quantize, eng_cpu_experts_down;
 
 /* What an op needs beyond the buffers, in bytes; asked once per op when the backend is made. */
 typedef struct {
@@ -91,5 +94,16 @@ void eng_cpu_needs_experts(const EngOp *op, int max_tokens, EngCpuNeeds *needs);
  * keep activations in the second-level cache. `scratch` takes ENG_TILE_ROWS * ENG_TILE_TOKENS
  * floats. */
 enum { ENG_TILE_ROWS = 32, ENG_TILE_TOKENS = 256, ENG_DECODE_ROWS = 256 };
+
+/* Weight rows, of so many bytes, per piece of work: a matter of the shape and the batch alone,
+ * never of the threads. */
+int eng_cpu_tile_rows(const EngCpu *cpu, size_t row_bytes);
+
+/* Does pieces 0 … n - 1 together with the other threads. A stream of weights begins slowly: while a
+ * token is decoded, `ask` (for its first bytes, see eng_cpu_ask) comes one piece before `work`. */
+typedef void EngCpuPiece(EngCpu *cpu, const void *arg, int64_t piece, int thread);
+void eng_cpu_pieces(EngCpu *cpu, int64_t n, EngCpuPiece *work, EngCpuPiece *ask, const void *arg,
+                    int thread);
+void eng_cpu_ask(const EngWeight *w, int64_t mat, int64_t row0, int rows);
 
 #endif

@@ -109,10 +109,12 @@ void eng_cpu_op_glu(EngCpu *cpu, const EngOp *op, int thread)
     }
 }
 
+/* Later ops see only these rows. One thread runs it, between two barriers. */
 void eng_cpu_op_select(EngCpu *cpu, const EngOp *op, int thread)
 {
     (void)thread;
-    for (int64_t i; (i = eng_pool_next(cpu->pool, cpu->batch->n_out)) >= 0;)
-        memcpy(eng_cpu_row(cpu, op->dst, (int)i), eng_cpu_row(cpu, op->src, cpu->batch->out[i]),
+    for (int i = 0; i < cpu->batch->n_out; i++)
+        memcpy(eng_cpu_row(cpu, op->dst, i), eng_cpu_row(cpu, op->src, cpu->batch->out[i]),
                (size_t)op->src.n * sizeof(float));
+    cpu->rows = cpu->batch->n_out;
 }

@@ -1,16 +1,16 @@
 /* Routed experts: who goes where, then the work, expert by expert, so that a weight row is read
  * once for all the tokens that want it. Decode is the same with one token.
  *
- * A token's place in an expert is a slot. Phases, with a barrier after each: group slots by expert;
- * quantize activations into their slots; hidden = silu(gate x) * (up x) for tiles of (expert,
- * rows); quantize hidden; for tiles of output rows add weight * (down hidden), experts in ascending
- * order, so that a token's sum has one order whatever else is in the batch. */
-#include <float.h>
-#include <math.h>
+ * A token's place in an expert is a slot. Phases: group slots by expert; quantize activations into
+ * their slots; hidden = silu(gate x) * (up x) for tiles of (expert, rows); quantize hidden; for
+ * tiles of output rows add weight * (down hidden), experts in ascending order, so that a token's
+ * sum has one order whatever else is in the batch. */
 #include <string.h>
 
 #include "base/num.h"
 #include "cpu/cpu.h"
+
+enum { DOWN_ROWS = 16 }; /* at least, of each expert: a stream of fewer is not worth its start */
 
 void eng_cpu_needs_experts(const EngOp *op, int max_tokens, EngCpuNeeds *needs)
 {
@@ -29,94 +29,16 @@ void eng_cpu_needs_experts(const EngOp *op, int max_tokens, EngCpuNeeds *needs)
     needs->n_experts = ENG_MAX(needs->n_experts, (int)e->gate.mats);
 }
 
-/* ---- routing --------------------------------------------------------------------------------- */
-
-static void gate_scores(const EngOpRoute *p, float *x, int n)
-{
-    if (p->gate == ENG_GATE_SIGMOID) {
-        for (int i = 0; i < n; i++) x[i] = 1 / (1 + expf(-x[i]));
-        return;
-    }
-    float max = -INFINITY, sum = 0;
-    for (int i = 0; i < n; i++) max = fmaxf(max, x[i]);
-    for (int i = 0; i < n; i++) sum += x[i] = expf(x[i] - max);
-    for (int i = 0; i < n; i++) x[i] /= sum;
-}
-
-/* Best of x[from … to) that is not yet taken; the lower index wins a tie, and a NaN never does. */
-static int best(const float *choice, const bool *taken, int from, int to)
-{
-    int at = -1;
-    for (int i = from; i < to; i++)
-        if (!taken[i] && (at < 0 || choice[i] > choice[at])) at = i;
-    return at;
-}
-
-static float group_score(const EngOpRoute *p, const float *choice, int from, int to)
-{
-    float first = -FLT_MAX, second = -FLT_MAX;
-    for (int i = from; i < to; i++) {
-        if (choice[i] > first) {
-            second = first;
-            first = choice[i];
-        } else if (choice[i] > second) {
-            second = choice[i];
-        }
-    }
-    return p->group_top2 && to - from > 1 ? first + second : first;
-}
-
-enum { MAX_EXPERTS = 4096 }; /* hparams.c's limit */
-
-/* Group-limited choice (DeepSeek-V2, section 2.2.2): only experts of the best groups stand. */
-static void drop_groups(const EngOpRoute *p, const float *choice, bool *taken, int n)
-{
-    float score[MAX_EXPERTS];
-    bool chosen[MAX_EXPERTS] = {false};
-    int size = n / p->n_groups;
-    for (int g = 0; g < p->n_groups; g++)
-        score[g] = group_score(p, choice, g * size, (g + 1) * size);
-    for (int i = 0; i < p->n_groups_used; i++) chosen[best(score, chosen, 0, p->n_groups)] = true;
-    for (int i = 0; i < n; i++) taken[i] = !chosen[i / size];
-}
-
-static void route_token(const EngOpRoute *p, float *scores, int n, int32_t *ids, float *weights)
-{
-    float choice[MAX_EXPERTS];
-    bool taken[MAX_EXPERTS] = {false};
-    gate_scores(p, scores, n);
-    for (int i = 0; i < n; i++) choice[i] = scores[i] + (p->bias ? p->bias[i] : 0);
-    if (p->n_groups > 1) drop_groups(p, choice, taken, n);
-    float sum = 0;
-    for (int k = 0; k < p->n_used; k++) {
-        ids[k] = best(choice, taken, 0, n);
-        taken[ids[k]] = true;
-        weights[k] = scores[ids[k]];
-        sum += weights[k];
-    }
-    for (int k = 0; k < p->n_used; k++)
-        weights[k] = (p->norm ? weights[k] / (sum + 1e-20f) : weights[k]) * p->scale;
-}
-
-void eng_cpu_op_route(EngCpu *cpu, const EngOp *op, int thread)
-{
-    (void)thread;
-    for (int64_t t; (t = eng_pool_next(cpu->pool, cpu->rows)) >= 0;)
-        route_token(&op->route, eng_cpu_row(cpu, op->src, (int)t), op->src.n,
-                    (int32_t *)(void *)eng_cpu_row(cpu, op->dst, (int)t),
-                    eng_cpu_row(cpu, op->route.weights, (int)t));
-}
-
-/* ---- experts --------------------------------------------------------------------------------- */
-
 static const int32_t *token_ids(const EngCpu *cpu, const EngOpExperts *e, int token)
 {
     return (const int32_t *)(const void *)eng_cpu_row(cpu, e->ids, token);
 }
 
 /* Counting sort of (token, expert) pairs by expert. */
-static void group_slots(EngCpu *cpu, const EngOpExperts *e)
+void eng_cpu_experts_group(EngCpu *cpu, const EngOp *op, int thread)
 {
+    (void)thread;
+    const EngOpExperts *e = &op->experts;
     EngSlots *s = &cpu->slots;
     int n_experts = (int)e->gate.mats;
     memset(s->first, 0, ((size_t)n_experts + 1) * sizeof *s->first);
@@ -140,28 +62,39 @@ static void group_slots(EngCpu *cpu, const EngOpExperts *e)
     s->first[0] = 0;
 }
 
-/* Where the activations that `w` wants begin; the second form, if any, lies behind the first. */
+/* Where the activations that `w` wants begin; the second form, if any, lies behind the first. The
+ * slots of a single token share one copy: stride 0. */
 static uint8_t *slot_activations(const EngCpu *cpu, const EngOpExperts *e, const EngWeight *w,
                                  size_t *ret_stride)
 {
     EngAct act = eng_type_info(w->type)->act, first = eng_type_info(e->gate.type)->act;
-    *ret_stride = eng_act_row_bytes(act, w->cols);
+    *ret_stride = cpu->rows == 1 ? 0 : eng_act_row_bytes(act, w->cols);
     if (act == first) return cpu->slot_act;
-    size_t slots = (size_t)cpu->rows * (size_t)e->n_used;
+    size_t slots = cpu->rows == 1 ? 1 : (size_t)cpu->rows * (size_t)e->n_used;
     return cpu->slot_act + slots * eng_act_row_bytes(first, w->cols);
 }
 
-static void fill_slots(EngCpu *cpu, const EngOp *op, const EngWeight *w)
+static void fill_slots(EngCpu *cpu, const EngOp *op, const EngWeight *w, int token)
 {
     const EngOpExperts *e = &op->experts;
     EngAct act = eng_type_info(w->type)->act;
+    const int32_t *slot = cpu->slots.slot + token * e->n_used;
     size_t stride;
     uint8_t *base = slot_activations(cpu, e, w, &stride);
-    for (int64_t t; (t = eng_pool_next(cpu->pool, cpu->rows)) >= 0;) {
-        const int32_t *slot = cpu->slots.slot + t * e->n_used;
-        uint8_t *one = base + (size_t)slot[0] * stride;
-        cpu->k->quantize[act](eng_cpu_row(cpu, op->src, (int)t), one, w->cols);
+    uint8_t *one = base + (size_t)slot[0] * stride;
+    cpu->k->quantize[act](eng_cpu_row(cpu, op->src, token), one, w->cols);
+    if (stride)
         for (int k = 1; k < e->n_used; k++) memcpy(base + (size_t)slot[k] * stride, one, stride);
+}
+
+void eng_cpu_experts_fill(EngCpu *cpu, const EngOp *op, int thread)
+{
+    (void)thread;
+    const EngOpExperts *e = &op->experts;
+    bool two = eng_type_info(e->up.type)->act != eng_type_info(e->gate.type)->act;
+    for (int64_t t; (t = eng_pool_next(cpu->pool, cpu->rows)) >= 0;) {
+        fill_slots(cpu, op, &e->gate, (int)t);
+        if (two) fill_slots(cpu, op, &e->up, (int)t);
     }
 }
 
@@ -182,6 +115,7 @@ static void hidden_tile(EngCpu *cpu, const EngOpExperts *e, const ExpertTile *t,
     for (int at = 0; at < t->n; at += ENG_TILE_TOKENS) {
         int n = ENG_MIN(ENG_TILE_TOKENS, t->n - at);
         size_t slot = (size_t)(t->first + at);
+        if (cpu->rows == 1) eng_cpu_ask(up, t->expert, t->row0, t->rows);
         cpu->k->matmul[gate->type](gate->cols, t->rows, n, gw, gate->row_bytes,
                                    gx + slot * g_stride, g_stride, g, rows);
         cpu->k->matmul[up->type](up->cols, t->rows, n, uw, up->row_bytes, ux + slot * u_stride,
@@ -204,6 +138,7 @@ static void down_tile(EngCpu *cpu, const EngOp *op, int row0, int rows, int thre
     for (int i = 0; i < s->n_active; i++) {
         int expert = s->active[i], end = s->first[expert + 1];
         const uint8_t *wr = eng_weight_mat(w, expert) + (size_t)row0 * w->row_bytes;
+        if (cpu->rows == 1 && i + 1 < s->n_active) eng_cpu_ask(w, s->active[i + 1], row0, rows);
         for (int at = s->first[expert]; at < end; at += ENG_TILE_TOKENS) {
             int n = ENG_MIN(ENG_TILE_TOKENS, end - at);
             cpu->k->matmul[w->type](w->cols, rows, n, wr, w->row_bytes, x + (size_t)at * stride,
@@ -216,42 +151,75 @@ static void down_tile(EngCpu *cpu, const EngOp *op, int row0, int rows, int thre
     }
 }
 
-/* gate and up for all active experts. */
-static void hidden_phase(EngCpu *cpu, const EngOpExperts *e, int thread)
+/* Tile i of gate and up of the active experts. */
+static ExpertTile tile_at(const EngCpu *cpu, const EngOpExperts *e, int64_t i)
 {
     const EngSlots *s = &cpu->slots;
-    int64_t tiles = (e->gate.rows + ENG_TILE_ROWS - 1) / ENG_TILE_ROWS;
-    for (int64_t i; (i = eng_pool_next(cpu->pool, tiles * s->n_active)) >= 0;) {
-        int expert = s->active[i / tiles];
-        int row0 = (int)(i % tiles) * ENG_TILE_ROWS;
-        ExpertTile t = {expert, s->first[expert], s->first[expert + 1] - s->first[expert], row0,
-                        (int)ENG_MIN(ENG_TILE_ROWS, e->gate.rows - row0)};
-        hidden_tile(cpu, e, &t, thread);
-    }
+    int size = eng_cpu_tile_rows(cpu, e->gate.row_bytes + e->up.row_bytes);
+    int64_t tiles = (e->gate.rows + size - 1) / size;
+    int expert = s->active[i / tiles], row0 = (int)(i % tiles) * size;
+    return (ExpertTile){expert, s->first[expert], s->first[expert + 1] - s->first[expert], row0,
+                        (int)ENG_MIN(size, e->gate.rows - row0)};
 }
 
-void eng_cpu_op_experts(EngCpu *cpu, const EngOp *op, int thread)
+static void hidden_work(EngCpu *cpu, const void *arg, int64_t i, int thread)
+{
+    ExpertTile t = tile_at(cpu, arg, i);
+    hidden_tile(cpu, arg, &t, thread);
+}
+
+static void hidden_ask(EngCpu *cpu, const void *arg, int64_t i, int thread)
+{
+    (void)thread;
+    const EngOpExperts *e = arg;
+    ExpertTile t = tile_at(cpu, e, i);
+    eng_cpu_ask(&e->gate, t.expert, t.row0, t.rows);
+}
+
+/* gate and up for all active experts. */
+void eng_cpu_experts_hidden(EngCpu *cpu, const EngOp *op, int thread)
 {
     const EngOpExperts *e = &op->experts;
-    if (thread == 0) group_slots(cpu, e);
-    eng_pool_barrier(cpu->pool, thread);
-    fill_slots(cpu, op, &e->gate);
-    eng_pool_barrier(cpu->pool, thread);
-    if (eng_type_info(e->up.type)->act != eng_type_info(e->gate.type)->act) {
-        fill_slots(cpu, op, &e->up);
-        eng_pool_barrier(cpu->pool, thread);
-    }
-    hidden_phase(cpu, e, thread);
-    eng_pool_barrier(cpu->pool, thread);
+    int size = eng_cpu_tile_rows(cpu, e->gate.row_bytes + e->up.row_bytes);
+    int64_t tiles = (e->gate.rows + size - 1) / size;
+    eng_cpu_pieces(cpu, tiles * cpu->slots.n_active, hidden_work, hidden_ask, e, thread);
+}
+
+void eng_cpu_experts_quantize(EngCpu *cpu, const EngOp *op, int thread)
+{
+    (void)thread;
+    const EngOpExperts *e = &op->experts;
     EngAct act = eng_type_info(e->down.type)->act;
     size_t stride = eng_act_row_bytes(act, e->down.cols);
     for (int64_t i; (i = eng_pool_next(cpu->pool, (int64_t)cpu->rows * e->n_used)) >= 0;)
         cpu->k->quantize[act](cpu->hidden + (size_t)i * (size_t)e->down.cols,
                               cpu->hidden_act + (size_t)i * stride, e->down.cols);
-    eng_pool_barrier(cpu->pool, thread);
-    int64_t tiles = (e->down.rows + ENG_TILE_ROWS - 1) / ENG_TILE_ROWS;
-    for (int64_t i; (i = eng_pool_next(cpu->pool, tiles)) >= 0;) {
-        int row0 = (int)i * ENG_TILE_ROWS;
-        down_tile(cpu, op, row0, (int)ENG_MIN(ENG_TILE_ROWS, e->down.rows - row0), thread);
-    }
+}
+
+/* Rows of all experts' down matrices that make a piece. */
+static int down_rows(const EngCpu *cpu, const EngOpExperts *e)
+{
+    int rows = eng_cpu_tile_rows(cpu, e->down.row_bytes * (size_t)e->n_used);
+    return ENG_MIN(ENG_MAX(rows, DOWN_ROWS), ENG_TILE_ROWS);
+}
+
+static void down_work(EngCpu *cpu, const void *arg, int64_t i, int thread)
+{
+    const EngOp *op = arg;
+    int size = down_rows(cpu, &op->experts), row0 = (int)i * size;
+    down_tile(cpu, op, row0, (int)ENG_MIN(size, op->experts.down.rows - row0), thread);
+}
+
+static void down_ask(EngCpu *cpu, const void *arg, int64_t i, int thread)
+{
+    (void)thread;
+    const EngOpExperts *e = &((const EngOp *)arg)->experts;
+    int size = down_rows(cpu, e), row0 = (int)i * size;
+    eng_cpu_ask(&e->down, cpu->slots.active[0], row0, (int)ENG_MIN(size, e->down.rows - row0));
+}
+
+void eng_cpu_experts_down(EngCpu *cpu, const EngOp *op, int thread)
+{
+    int size = down_rows(cpu, &op->experts);
+    eng_cpu_pieces(cpu, (op->experts.down.rows + size - 1) / size, down_work, down_ask, op, thread);
 }

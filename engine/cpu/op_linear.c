@@ -7,7 +7,7 @@
 
 enum {
     SEGMENT = 2048,             /* numbers quantized as one piece of work; a multiple of 256 */
-    DECODE_BYTES = 32 << 10,    /* of weights in a piece of work for one token */
+    DECODE_BYTES = 128 << 10,    /* of weights in a piece of work for one token */
     ACT_TILE_BYTES = 384 << 10, /* of activations that should stay in the second-level cache */
 };
 
@@ -25,36 +25,44 @@ static size_t token_bytes(const EngOp *op, EngAct act)
     return act == ENG_ACT_F32 ? 0 : (size_t)op->src.heads * eng_act_row_bytes(act, op->src.n);
 }
 
+/* Where each form of the activations begins in cpu->act, for `tokens`. */
+static size_t places(const EngOp *op, int tokens, size_t ret_at[ENG_ACT_COUNT])
+{
+    size_t end = 0;
+    for (EngAct act = 0; act < ENG_ACT_COUNT; act++) {
+        ret_at[act] = end;
+        if (uses(op, act)) end += (size_t)tokens * token_bytes(op, act);
+    }
+    return end;
+}
+
 void eng_cpu_needs_linear(const EngOp *op, int max_tokens, EngCpuNeeds *needs)
 {
-    size_t bytes = 0;
-    for (EngAct act = 0; act < ENG_ACT_COUNT; act++)
-        if (uses(op, act)) bytes += (size_t)max_tokens * token_bytes(op, act);
-    needs->act = ENG_MAX(needs->act, bytes);
+    size_t at[ENG_ACT_COUNT];
+    needs->act = ENG_MAX(needs->act, places(op, max_tokens, at));
     size_t tile = (size_t)ENG_TILE_TOKENS * ENG_TILE_ROWS;
     needs->scratch = ENG_MAX(needs->scratch, ENG_MAX(tile, ENG_DECODE_ROWS) * sizeof(float));
 }
 
-/* Fills cpu->act; ret_at[act] is where a form begins. Ends with a barrier when there was work. */
-static void quantize(EngCpu *cpu, const EngOp *op, int thread, size_t *ret_at)
+/* Fills cpu->act. */
+void eng_cpu_linear_prepare(EngCpu *cpu, const EngOp *op, int thread)
 {
-    int segments = (op->src.n + SEGMENT - 1) / SEGMENT, heads = op->src.heads;
-    size_t end = 0;
-    for (EngAct act = ENG_ACT_F32 + 1; act < ENG_ACT_COUNT; act++) {
-        if (!uses(op, act)) continue;
-        ret_at[act] = end;
-        int64_t pieces = (int64_t)cpu->rows * heads * segments;
-        for (int64_t i; (i = eng_pool_next(cpu->pool, pieces)) >= 0;) {
-            int at = (int)(i % segments) * SEGMENT, head = (int)(i / segments % heads);
-            int row = (int)(i / segments / heads);
-            const float *x = eng_cpu_row(cpu, op->src, row) + (size_t)head * (size_t)op->src.stride;
-            uint8_t *y = cpu->act + end + (size_t)row * token_bytes(op, act) +
-                         (size_t)head * eng_act_row_bytes(act, op->src.n) +
-                         eng_act_row_bytes(act, at);
-            cpu->k->quantize[act](x + at, y, ENG_MIN(SEGMENT, op->src.n - at));
-        }
-        end += (size_t)cpu->rows * token_bytes(op, act);
-        eng_pool_barrier(cpu->pool, thread);
+    (void)thread;
+    int segments = (op->src.n + SEGMENT - 1) / SEGMENT, heads = op->src.heads, n_forms = 0;
+    EngAct forms[ENG_ACT_COUNT];
+    size_t begin[ENG_ACT_COUNT];
+    places(op, cpu->rows, begin);
+    for (EngAct act = ENG_ACT_F32 + 1; act < ENG_ACT_COUNT; act++)
+        if (uses(op, act)) forms[n_forms++] = act;
+    int64_t pieces = (int64_t)cpu->rows * heads * segments;
+    for (int64_t i; (i = eng_pool_next(cpu->pool, pieces * n_forms)) >= 0;) {
+        EngAct act = forms[i / pieces];
+        int at = (int)(i % segments) * SEGMENT, head = (int)(i / segments % heads);
+        int row = (int)(i % pieces / segments / heads);
+        const float *x = eng_cpu_row(cpu, op->src, row) + (size_t)head * (size_t)op->src.stride;
+        uint8_t *y = cpu->act + begin[act] + (size_t)row * token_bytes(op, act) +
+                     (size_t)head * eng_act_row_bytes(act, op->src.n) + eng_act_row_bytes(act, at);
+        cpu->k->quantize[act](x + at, y, ENG_MIN(SEGMENT, op->src.n - at));
     }
 }
 
@@ -71,12 +79,10 @@ static const void *activations(const EngCpu *cpu, const EngOp *op, EngType type,
     return cpu->act + at[act] + (size_t)head * eng_act_row_bytes(act, op->src.n);
 }
 
-/* Weight rows per piece of work: a matter of the shape and the batch alone, never of the threads.
- */
-static int tile_rows(const EngWeight *w, int tokens)
+int eng_cpu_tile_rows(const EngCpu *cpu, size_t row_bytes)
 {
-    if (tokens > 1) return ENG_TILE_ROWS;
-    int64_t rows = (int64_t)(DECODE_BYTES / w->row_bytes) / 8 * 8;
+    if (cpu->rows > 1) return ENG_TILE_ROWS;
+    int64_t rows = (int64_t)(DECODE_BYTES / row_bytes) / 8 * 8;
     return (int)ENG_MIN(ENG_MAX(rows, 8), ENG_DECODE_ROWS);
 }
 
@@ -124,42 +130,63 @@ static void multiply(EngCpu *cpu, const Product *p, int row0, int n_rows, int th
     }
 }
 
+typedef struct {
+    Product products[ENG_LINEAR_MAX];
+    int tile[ENG_LINEAR_MAX];
+    int64_t end[ENG_LINEAR_MAX]; /* number of the first piece of the next matrix */
+} Pieces;
+
+static void linear_piece(EngCpu *cpu, const Pieces *p, int64_t piece, bool ask, int thread)
+{
+    int i = 0;
+    while (piece >= p->end[i]) i++;
+    const EngWeight *w = p->products[i].w;
+    int64_t row = (piece - (i ? p->end[i - 1] : 0)) * p->tile[i];
+    int rows = (int)ENG_MIN(p->tile[i], w->rows - row);
+    if (ask)
+        eng_cpu_ask(w, 0, row, rows);
+    else
+        multiply(cpu, &p->products[i], (int)row, rows, thread);
+}
+
+static void linear_work(EngCpu *cpu, const void *arg, int64_t piece, int thread)
+{
+    linear_piece(cpu, arg, piece, false, thread);
+}
+
+static void linear_ask(EngCpu *cpu, const void *arg, int64_t piece, int thread)
+{
+    linear_piece(cpu, arg, piece, true, thread);
+}
+
 void eng_cpu_op_linear(EngCpu *cpu, const EngOp *op, int thread)
 {
     const EngOpLinear *l = &op->linear;
-    size_t at[ENG_ACT_COUNT] = {0};
-    quantize(cpu, op, thread, at);
-    Product products[ENG_LINEAR_MAX];
-    int tile[ENG_LINEAR_MAX];
-    int64_t end[ENG_LINEAR_MAX], total = 0;
+    size_t at[ENG_ACT_COUNT];
+    places(op, cpu->rows, at);
+    Pieces p;
+    int64_t total = 0;
     for (int i = 0; i < l->n; i++) {
-        products[i] = (Product){&l->w[i],
-                                0,
-                                NULL,
-                                0,
-                                eng_cpu_row(cpu, l->dst[i], 0),
-                                eng_cpu_stride(cpu, l->dst[i]),
-                                l->bias[i],
-                                l->add};
-        products[i].x = activations(cpu, op, l->w[i].type, 0, at, &products[i].x_stride);
-        tile[i] = tile_rows(&l->w[i], cpu->rows);
-        total += (l->w[i].rows + tile[i] - 1) / tile[i];
-        end[i] = total;
+        Product *one = &p.products[i];
+        *one = (Product){.w = &l->w[i],
+                         .y = eng_cpu_row(cpu, l->dst[i], 0),
+                         .y_stride = eng_cpu_stride(cpu, l->dst[i]),
+                         .bias = l->bias[i],
+                         .add = l->add};
+        one->x = activations(cpu, op, l->w[i].type, 0, at, &one->x_stride);
+        p.tile[i] = eng_cpu_tile_rows(cpu, l->w[i].row_bytes);
+        total += (l->w[i].rows + p.tile[i] - 1) / p.tile[i];
+        p.end[i] = total;
     }
-    for (int64_t piece; (piece = eng_pool_next(cpu->pool, total)) >= 0;) {
-        int i = 0;
-        while (piece >= end[i]) i++;
-        int64_t row = (piece - (i ? end[i - 1] : 0)) * tile[i];
-        multiply(cpu, &products[i], (int)row, (int)ENG_MIN(tile[i], l->w[i].rows - row), thread);
-    }
+    eng_cpu_pieces(cpu, total, linear_work, linear_ask, &p, thread);
 }
 
 void eng_cpu_op_heads(EngCpu *cpu, const EngOp *op, int thread)
 {
     const EngWeight *w = &op->heads.w;
-    size_t at[ENG_ACT_COUNT] = {0};
-    quantize(cpu, op, thread, at);
-    int tile = tile_rows(w, cpu->rows);
+    size_t at[ENG_ACT_COUNT];
+    places(op, cpu->rows, at);
+    int tile = eng_cpu_tile_rows(cpu, w->row_bytes);
     int64_t tiles = (w->rows + tile - 1) / tile;
     for (int64_t piece; (piece = eng_pool_next(cpu->pool, tiles * w->mats)) >= 0;) {
         int head = (int)(piece / tiles);

@@ -142,18 +142,31 @@ static EngWeight bind_ffn(EngBuild *build, int layer, const char *part, const ch
     return eng_bind(&build->b, true, name, layer, cols, rows, 1);
 }
 
-void eng_arch_ffn(EngBuild *build, const EngTrunk *t, int layer, const char *suffix, int ff)
+static void ffn_in(EngBuild *build, const EngTrunk *t, int layer, const char *suffix, int ff)
 {
     EngGraph *g = build->g;
     int d = build->h.n_embd;
     EngView gate = eng_view_part(t->gate, 0, ff), up = eng_view_part(t->up, 0, ff);
     eng_graph_linear(g, gate, t->norm, bind_ffn(build, layer, "gate", suffix, d, ff), NULL, false);
     eng_graph_linear(g, up, t->norm, bind_ffn(build, layer, "up", suffix, d, ff), NULL, false);
-    eng_graph_glu(g, gate, gate, up);
-    eng_graph_linear(g, t->x, gate, bind_ffn(build, layer, "down", suffix, ff, d), NULL, true);
 }
 
-void eng_arch_experts(EngBuild *build, const EngTrunk *t, int layer, EngOpRoute route)
+static void ffn_out(EngBuild *build, const EngTrunk *t, int layer, const char *suffix, int ff)
+{
+    EngView gate = eng_view_part(t->gate, 0, ff), up = eng_view_part(t->up, 0, ff);
+    EngWeight down = bind_ffn(build, layer, "down", suffix, ff, build->h.n_embd);
+    eng_graph_glu(build->g, gate, gate, up);
+    eng_graph_linear(build->g, t->x, gate, down, NULL, true);
+}
+
+void eng_arch_ffn(EngBuild *build, const EngTrunk *t, int layer, const char *suffix, int ff)
+{
+    ffn_in(build, t, layer, suffix, ff);
+    ffn_out(build, t, layer, suffix, ff);
+}
+
+void eng_arch_experts(EngBuild *build, const EngTrunk *t, int layer, EngOpRoute route,
+                      int ff_shared)
 {
     const EngHparams *h = &build->h;
     EngBinder *b = &build->b;
@@ -173,8 +186,10 @@ void eng_arch_experts(EngBuild *build, const EngTrunk *t, int layer, EngOpRoute 
     route.weights = t->weights;
     route.n_used = h->n_experts_used;
     eng_graph_linear(build->g, t->router, t->norm, router, NULL, false);
+    if (ff_shared > 0) ffn_in(build, t, layer, "_shexp", ff_shared); /* one op with the router */
     eng_graph_route(build->g, t->ids, t->router, route);
     if (b->ok) eng_graph_experts(build->g, t->x, t->norm, experts);
+    if (ff_shared > 0) ffn_out(build, t, layer, "_shexp", ff_shared);
 }
 
 EngGqa eng_arch_gqa_begin(EngBuild *build)

@@ -53,8 +53,10 @@ bool eng_arch_end(EngBuild *build, const EngTrunk *trunk);
 /* x += down(silu(gate norm) * up norm), of the named tensors ("ffn" → blk.N.ffn_gate.weight …;
  * suffix "" or "_shexp"). */
 void eng_arch_ffn(EngBuild *build, const EngTrunk *t, int layer, const char *suffix, int ff);
-/* x += routed experts of norm. `route` has everything but the views. */
-void eng_arch_experts(EngBuild *build, const EngTrunk *t, int layer, EngOpRoute route);
+/* x += routed experts of norm, then the shared one, ff_shared wide (0: there is none). `route` has
+ * everything but the views. */
+void eng_arch_experts(EngBuild *build, const EngTrunk *t, int layer, EngOpRoute route,
+                      int ff_shared);
 
 /* Grouped-query attention: buffers shared by all layers, then per layer over norm, with optional
  * biases and per-head norms of q and k; x += output. `neox`: see EngOpRope. */

@@ -120,6 +120,46 @@ static void barriers_hold_with_more_threads_than_cores(void)
     eng_pool_free(s.pool);
 }
 
+/* What one thread does while the others wait: it sees all that they wrote and gets every piece. */
+typedef struct {
+    EngPool *pool;
+    int slot[8], sum, pieces; /* plain on purpose */
+    atomic_int wrong;
+} Meeting;
+
+static void add_up(void *arg, int thread, int n_threads)
+{
+    Meeting *m = arg;
+    CHECK(thread >= 0 && thread < n_threads);
+    m->sum = m->pieces = 0;
+    for (int i = 0; i < n_threads; i++) m->sum += m->slot[i];
+    while (eng_pool_next(m->pool, 5) >= 0) m->pieces++;
+}
+
+static void meet_and_add(void *arg, int thread, int n_threads)
+{
+    Meeting *m = arg;
+    for (int round = 1; round <= ROUNDS / 10; round++) {
+        m->slot[thread] = round;
+        while (eng_pool_next(m->pool, 3) >= 0) {} /* leaves the counter somewhere */
+        eng_pool_meet(m->pool, thread, add_up, m);
+        m->wrong += m->sum != n_threads * round || m->pieces != 5;
+        m->wrong += n_threads == 1 && eng_pool_next(m->pool, 1) != 0;
+        eng_pool_barrier(m->pool, thread);
+    }
+}
+
+static void the_last_to_arrive_works_alone(void)
+{
+    for (int n_threads = 1; n_threads <= 8; n_threads++) {
+        Meeting m = {.pool = eng_pool_new(n_threads, NULL, NULL)};
+        CHECK(m.pool);
+        eng_pool_run(m.pool, meet_and_add, &m);
+        CHECK_INT(m.wrong, 0);
+        eng_pool_free(m.pool);
+    }
+}
+
 static void nothing(void *arg, int thread, int n_threads)
 {
     (void)thread;
@@ -172,6 +212,7 @@ int main(int argc, char **argv)
     static const Test tests[] = {
         {"each_piece_is_done_once", each_piece_is_done_once},
         {"barriers_hold_with_more_threads_than_cores", barriers_hold_with_more_threads_than_cores},
+        {"the_last_to_arrive_works_alone", the_last_to_arrive_works_alone},
         {"runs_follow_each_other", runs_follow_each_other},
         {"idle_workers_sleep", idle_workers_sleep},
         {"numbers_of_threads_are_checked", numbers_of_threads_are_checked},

@@ -116,22 +116,35 @@ STEP(q6_k, EngBlockQ6_K, 1)
 #undef STEP
 
 #include "cpu/x86/pack_k.h"
+#include "cpu/x86/four_k_vnni.h"
 
-#define MATMUL(name, Block, group, zero)                                                           \
+#define MATMUL_BELOW(name, Block, group, zero)                                                     \
+    const RowKind row_kind = {step_##name, 256, sizeof(Block), sizeof(Act)};                       \
+    const TileKind tile_kind = {group, zero};                                                      \
+    k_matmul(pack_##name, tile_kind, row_kind, n, n_rows, n_tokens, w, w_stride, x, x_stride, y,   \
+             y_stride)
+#define MATMUL(name, Block, group, zero, apart)                                                    \
     static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
                               const void *x, size_t x_stride, float *y, size_t y_stride)           \
     {                                                                                              \
-        const RowKind row_kind = {step_##name, 256, sizeof(Block), sizeof(Act)};                   \
-        const TileKind tile_kind = {group, zero};                                                  \
-        k_matmul(pack_##name, tile_kind, row_kind, n, n_rows, n_tokens, w, w_stride, x, x_stride,  \
-                 y, y_stride);                                                                     \
+        if (n_tokens == 1) {                                                                       \
+            four_matvec(four_##name, apart, sizeof(Block), n, n_rows, w, w_stride, x, y);          \
+            return;                                                                                \
+        }                                                                                          \
+        MATMUL_BELOW(name, Block, group, zero);                                                    \
     }
-MATMUL(q2_k, EngBlockQ2_K, 16, 0)
-MATMUL(q3_k, EngBlockQ3_K, 16, 4)
-MATMUL(q4_k, EngBlockQ4_K, 32, 0)
-MATMUL(q5_k, EngBlockQ5_K, 32, 0)
-MATMUL(q6_k, EngBlockQ6_K, 16, 32)
+MATMUL(q2_k, EngBlockQ2_K, 16, 0, 128)
+MATMUL(q3_k, EngBlockQ3_K, 16, 4, 128)
+MATMUL(q4_k, EngBlockQ4_K, 32, 0, 64)
+MATMUL(q5_k, EngBlockQ5_K, 32, 0, 64)
 #undef MATMUL
+
+static void matmul_q6_k(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride,
+                        const void *x, size_t x_stride, float *y, size_t y_stride)
+{
+    MATMUL_BELOW(q6_k, EngBlockQ6_K, 16, 32);
+}
+#undef MATMUL_BELOW
 
 /* Twelve sums, so that none waits for itself. gcc 12 copies the sums of the intrinsic. */
 static int64_t int8_peak(int64_t n)

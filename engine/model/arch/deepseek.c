@@ -215,8 +215,7 @@ bool eng_arch_build_deepseek2(EngBuild *build)
             continue;
         }
         route.bias = eng_bind_vector(b, false, "blk.%d.exp_probs_b.bias", i, h->n_experts);
-        eng_arch_experts(build, &t, i, route);
-        if (h->n_experts_shared > 0) eng_arch_ffn(build, &t, i, "_shexp", h->n_ff_shared);
+        eng_arch_experts(build, &t, i, route, h->n_experts_shared > 0 ? h->n_ff_shared : 0);
     }
     return b->ok && eng_arch_end(build, &t);
 }

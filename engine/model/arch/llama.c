@@ -20,7 +20,7 @@ bool eng_arch_build_llama(EngBuild *build)
         norm = eng_bind_vector(b, true, "blk.%d.ffn_norm.weight", i, h->n_embd);
         eng_graph_norm(build->g, t.norm, t.x, norm, h->norm_eps);
         if (h->n_experts > 0)
-            eng_arch_experts(build, &t, i, route);
+            eng_arch_experts(build, &t, i, route, 0);
         else
             eng_arch_ffn(build, &t, i, "", h->n_ff);
     }

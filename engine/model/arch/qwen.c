@@ -24,7 +24,7 @@ static bool build_qwen3(EngBuild *build, bool moe)
         norm = eng_bind_vector(b, true, "blk.%d.ffn_norm.weight", i, h->n_embd);
         eng_graph_norm(build->g, t.norm, t.x, norm, h->norm_eps);
         if (moe)
-            eng_arch_experts(build, &t, i, route);
+            eng_arch_experts(build, &t, i, route, 0);
         else
             eng_arch_ffn(build, &t, i, "", h->n_ff);
     }
