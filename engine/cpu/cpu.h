@@ -70,6 +70,14 @@ static inline void *eng_cpu_scratch(const EngCpu *cpu, int thread)
     return cpu->scratch + (size_t)thread * cpu->scratch_bytes;
 }
 
+/* Bytes from one token's activations to the next: an odd number of cache lines, so that one block
+ * of several tokens does not fall into the same few sets of the cache. */
+static inline size_t eng_cpu_act_stride(size_t bytes)
+{
+    size_t lines = (bytes + 63) / 64;
+    return bytes ? 64 * (lines + (21 - lines % 16) % 16) : 0;
+}
+
 typedef void EngCpuOp(EngCpu *cpu, const EngOp *op, int thread);
 EngCpuOp eng_cpu_op_embed, eng_cpu_op_rope_table, eng_cpu_op_norm, eng_cpu_op_rope, eng_cpu_op_kv,
     eng_cpu_op_glu, eng_cpu_op_select, eng_cpu_op_attn, eng_cpu_op_route;

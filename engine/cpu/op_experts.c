@@ -12,17 +12,21 @@
 
 enum { DOWN_ROWS = 16 }; /* at least, of each expert: a stream of fewer is not worth its start */
 
+/* Bytes per row of what `w` is multiplied with. */
+static size_t act_stride(const EngWeight *w)
+{
+    return eng_cpu_act_stride(eng_act_row_bytes(eng_type_info(w->type)->act, w->cols));
+}
+
 void eng_cpu_needs_experts(const EngOp *op, int max_tokens, EngCpuNeeds *needs)
 {
     const EngOpExperts *e = &op->experts;
     size_t slots = (size_t)max_tokens * (size_t)e->n_used;
-    size_t in = ENG_MAX(eng_act_row_bytes(eng_type_info(e->gate.type)->act, e->gate.cols),
-                        eng_act_row_bytes(eng_type_info(e->up.type)->act, e->up.cols));
+    size_t in = ENG_MAX(act_stride(&e->gate), act_stride(&e->up));
     /* gate and up of different forms (never seen, but legal) keep two copies */
     needs->slot_act = ENG_MAX(needs->slot_act, 2 * slots * in);
     needs->hidden = ENG_MAX(needs->hidden, slots * (size_t)e->gate.rows * sizeof(float));
-    size_t mid = eng_act_row_bytes(eng_type_info(e->down.type)->act, e->down.cols);
-    needs->hidden_act = ENG_MAX(needs->hidden_act, slots * mid);
+    needs->hidden_act = ENG_MAX(needs->hidden_act, slots * act_stride(&e->down));
     needs->scratch =
         ENG_MAX(needs->scratch, 2 * (size_t)ENG_TILE_TOKENS * ENG_TILE_ROWS * sizeof(float));
     needs->n_used = ENG_MAX(needs->n_used, e->n_used);
@@ -68,10 +72,10 @@ static uint8_t *slot_activations(const EngCpu *cpu, const EngOpExperts *e, const
                                  size_t *ret_stride)
 {
     EngAct act = eng_type_info(w->type)->act, first = eng_type_info(e->gate.type)->act;
-    *ret_stride = cpu->rows == 1 ? 0 : eng_act_row_bytes(act, w->cols);
+    *ret_stride = cpu->rows == 1 ? 0 : act_stride(w);
     if (act == first) return cpu->slot_act;
     size_t slots = cpu->rows == 1 ? 1 : (size_t)cpu->rows * (size_t)e->n_used;
-    return cpu->slot_act + slots * eng_act_row_bytes(first, w->cols);
+    return cpu->slot_act + slots * act_stride(&e->gate);
 }
 
 static void fill_slots(EngCpu *cpu, const EngOp *op, const EngWeight *w, int token)
@@ -132,7 +136,7 @@ static void down_tile(EngCpu *cpu, const EngOp *op, int row0, int rows, int thre
     const EngOpExperts *e = &op->experts;
     const EngWeight *w = &e->down;
     const EngSlots *s = &cpu->slots;
-    size_t stride = eng_act_row_bytes(eng_type_info(w->type)->act, w->cols);
+    size_t stride = act_stride(w);
     const uint8_t *x = cpu->hidden_act;
     float *y = eng_cpu_scratch(cpu, thread);
     for (int i = 0; i < s->n_active; i++) {
@@ -190,7 +194,7 @@ void eng_cpu_experts_quantize(EngCpu *cpu, const EngOp *op, int thread)
     (void)thread;
     const EngOpExperts *e = &op->experts;
     EngAct act = eng_type_info(e->down.type)->act;
-    size_t stride = eng_act_row_bytes(act, e->down.cols);
+    size_t stride = act_stride(&e->down);
     for (int64_t i; (i = eng_pool_next(cpu->pool, (int64_t)cpu->rows * e->n_used)) >= 0;)
         cpu->k->quantize[act](cpu->hidden + (size_t)i * (size_t)e->down.cols,
                               cpu->hidden_act + (size_t)i * stride, e->down.cols);

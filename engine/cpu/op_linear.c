@@ -7,8 +7,8 @@
 
 enum {
     SEGMENT = 2048,             /* numbers quantized as one piece of work; a multiple of 256 */
-    DECODE_BYTES = 128 << 10,    /* of weights in a piece of work for one token */
-    ACT_TILE_BYTES = 384 << 10, /* of activations that should stay in the second-level cache */
+    DECODE_BYTES = 128 << 10,   /* of weights in a piece of work for one token */
+    ACT_TILE_BYTES = 640 << 10, /* of activations that should stay in the second-level cache */
 };
 
 static bool uses(const EngOp *op, EngAct act)
@@ -19,10 +19,11 @@ static bool uses(const EngOp *op, EngAct act)
     return false;
 }
 
-/* Bytes of one token's activations in a form: its groups one after the other. */
+/* From one token's activations in a form to the next: its groups one after the other. */
 static size_t token_bytes(const EngOp *op, EngAct act)
 {
-    return act == ENG_ACT_F32 ? 0 : (size_t)op->src.heads * eng_act_row_bytes(act, op->src.n);
+    if (act == ENG_ACT_F32) return 0;
+    return eng_cpu_act_stride((size_t)op->src.heads * eng_act_row_bytes(act, op->src.n));
 }
 
 /* Where each form of the activations begins in cpu->act, for `tokens`. */

@@ -276,14 +276,10 @@ INLINE void four_matvec(FourFn *four, int apart, size_t w_size, int64_t n, int n
             four(at, &a, &sums);
             UNROLL for (int s = 0; s < FOUR; s++) at[s] += w_size;
         }
-        UNROLL for (int s = 0; s < FOUR; s++)
-        {
-            __m128 m = _mm512_extractf32x4_ps(sums.mins, s);
-            m = _mm_add_ps(m, _mm_movehl_ps(m, m));
-            m = _mm_add_ss(m, _mm_movehdup_ps(m));
-            if (r + s * quarter < n_rows)
-                y[r + s * quarter] = total(sums.acc[s]) - _mm_cvtss_f32(m);
-        }
+        float m[FOUR][4];
+        storef(&m[0][0], sums.mins);
+        UNROLL for (int s = 0; s < FOUR; s++) if (r + s * quarter < n_rows) y[r + s * quarter] =
+            total(sums.acc[s]) - ((m[s][0] + m[s][2]) + (m[s][1] + m[s][3]));
     }
 }
 

@@ -34,8 +34,10 @@ INLINE Ints spread_scales(__m128i s)
 }
 
 /* A tile lies across: lane r of a vector belongs to row r, and a vector holds four neighbouring
- * numbers of sixteen rows. Four activations broadcast to all lanes give sixteen rows' sums. */
-enum { TILE_ROWS = 16, TILE_TOKENS = 8 };
+ * numbers of sixteen rows. Four activations broadcast to all lanes give sixteen rows' sums. Two
+ * tiles share each broadcast, and six tokens give twelve sums, enough to hide the five cycles of
+ * each. */
+enum { TILE_ROWS = 16, TILES = 2, TILE_TOKENS = 6 };
 
 typedef struct {       /* one block of sixteen rows */
     uint8_t q[64][64]; /* [numbers / 4][row][4] */
@@ -72,63 +74,160 @@ typedef struct {
     int zero;  /* zero point; 0: the format has minima */
 } TileKind;
 
-/* dmin times the products of the minima with the activations' sums. */
-INLINE Floats tile_mins(const Tile *tile, TileKind kind, const Act *a)
+/* Sums of a token's activations, two neighbouring groups in each word pair. */
+INLINE void pair_sums(TileKind kind, const Act *a, int16_t ret[16])
 {
-    int16_t sums[16] __attribute__((aligned(32)));
-    __m256i all_sums = load32(a->sums);
+    __m256i sums = load32(a->sums);
     if (kind.group == 32) { /* sums of 32, at most 32 * 127 */
-        all_sums = _mm256_madd_epi16(all_sums, _mm256_set1_epi16(1));
-        all_sums = _mm256_zextsi128_si256(_mm256_cvtepi32_epi16(all_sums));
+        sums = _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
+        sums = _mm256_zextsi128_si256(_mm256_cvtepi32_epi16(sums));
     }
-    _mm256_store_si256((__m256i *)sums, all_sums);
+    _mm256_store_si256((__m256i *)ret, sums);
+}
+
+/* -dmin times the products of the minima with the activations' sums. */
+INLINE Floats tile_mins(const Tile *tile, TileKind kind, const int16_t sums[16])
+{
     const int pairs = 128 / kind.group;
     Ints mins = zero();
     UNROLL for (int j = 0; j < pairs; j++) mins =
         add_pairs(mins, load(tile->m[j]), all_words(sums + 2 * j));
-    return mul(loadf(tile->dmin), floats(mins));
+    return sub_mul(all(0), loadf(tile->dmin), floats(mins));
 }
 
-/* One block of 16 rows with 1 … 8 tokens; `first` sets y, later blocks add to it. */
-INLINE void tile_tokens(const Tile *tile, TileKind kind, const char *x, size_t x_stride, int tokens,
-                        bool first, float *y, size_t y_stride)
+/* Where the sums of a token's groups begin when quants count from a zero point. */
+INLINE void zero_sums(TileKind kind, const Act *a, int32_t ret[16])
 {
-    Floats acc[TILE_TOKENS];
+    Ints sums = _mm512_cvtepi16_epi32(load32(a->sums));
+    if (kind.group == 32)
+        sums = _mm512_castsi256_si512(_mm256_madd_epi16(load32(a->sums), _mm256_set1_epi16(1)));
+    store(ret, _mm512_mullo_epi32(sums, _mm512_set1_epi32(-kind.zero)));
+}
+
+/* Not the intrinsic: gcc 12 copies its sums. */
+INLINE void add_fours_to(Ints *sum, Ints a, Ints b)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
+}
+
+/* One group of all the numbers of a block. */
+INLINE void tile_group(const Tile *tile, int tiles, TileKind kind, const int8_t *const q[],
+                       int tokens, int group, Ints sum[TILES][TILE_TOKENS])
+{
+    const int steps = kind.group / 4;
+    UNROLL for (int c = 0; c < steps; c++)
+    {
+        Ints w[TILES];
+        UNROLL for (int h = 0; h < tiles; h++) w[h] = load(tile[h].q[group * steps + c]);
+        UNROLL for (int t = 0; t < tokens; t++)
+        {
+            Ints four = all_words(q[t] + 4 * (group * steps + c));
+            UNROLL for (int h = 0; h < tiles; h++) add_fours_to(&sum[h][t], w[h], four);
+        }
+    }
+}
+
+/* Weights of the tile that comes after the next, asked for line by line while this one is worked
+ * on: all at once they would fill the line buffers and hold up everything else. */
+typedef struct {
+    const char *row;
+    size_t stride, size, line;
+    int rows, at_once; /* rows left; lines per group of numbers */
+} Ask;
+
+INLINE void ask_some(Ask *ask)
+{
+    for (int i = 0; i < ask->at_once && ask->rows > 0; i++) {
+        _mm_prefetch(ask->row + ask->line, _MM_HINT_T0);
+        ask->line += 64;
+        if (ask->line < ask->size) continue;
+        ask->line = 0;
+        ask->row += ask->stride;
+        ask->rows--;
+    }
+}
+
+/* step: number of the tile at work, in the order in which they are read. */
+INLINE Ask ask_for(int64_t step, int64_t blocks, int n_rows, int n_tokens, TileKind kind,
+                   size_t w_size, const char *w, size_t w_stride)
+{
+    int64_t next = step + 2, r = next / blocks * TILES * TILE_ROWS;
+    if (r >= n_rows) return (Ask){0};
+    int rows = (int)ENG_MIN(n_rows - r, TILES * TILE_ROWS);
+    int lines = rows * (int)((w_size + 63) / 64);
+    int turns = (n_tokens + TILE_TOKENS - 1) / TILE_TOKENS * (256 / kind.group);
+    return (Ask){w + (size_t)r * w_stride + (size_t)(next % blocks) * w_size,
+                 w_stride,
+                 w_size,
+                 0,
+                 rows,
+                 (lines + turns - 1) / turns};
+}
+
+/* One block of 16 or 32 rows with 1 … 6 tokens; `first` sets y, later blocks add to it. The
+ * activations of the tokens that come after these are asked for. */
+INLINE void tile_tokens(const Tile *tile, int tiles, TileKind kind, const char *x, size_t x_stride,
+                        int tokens, bool first, float *y, size_t y_stride, Ask *ask)
+{
+    Floats acc[TILES][TILE_TOKENS];
     int32_t start[TILE_TOKENS][16] __attribute__((aligned(64)));
+    const int8_t *q[TILE_TOKENS];
     UNROLL for (int t = 0; t < tokens; t++)
     {
         const Act *a = act(x, x_stride, t);
-        acc[t] = kind.zero ? all(0) : sub_mul(all(0), all(1), tile_mins(tile, kind, a));
-        if (kind.zero) {
-            Ints sums = kind.group == 16 ? _mm512_cvtepi16_epi32(load32(a->sums))
-                                         : _mm512_castsi256_si512(_mm256_madd_epi16(
-                                               load32(a->sums), _mm256_set1_epi16(1)));
-            store(start[t], _mm512_mullo_epi32(sums, _mm512_set1_epi32(-kind.zero)));
-        }
+        q[t] = a->q;
+        int16_t sums[16] __attribute__((aligned(32)));
+        if (kind.zero)
+            zero_sums(kind, a, start[t]);
+        else
+            pair_sums(kind, a, sums);
+        UNROLL for (int h = 0; h < tiles; h++) acc[h][t] =
+            kind.zero ? all(0) : tile_mins(tile + h, kind, sums);
+        const char *next = x + (size_t)(t + tokens) * x_stride;
+        for (size_t at = 0; at < sizeof(Act) + 63; at += 64) _mm_prefetch(next + at, _MM_HINT_T0);
     }
     for (int group = 0; group < 256 / kind.group; group++) {
-        Ints sum[TILE_TOKENS];
-        const int steps = kind.group / 4;
-        UNROLL for (int t = 0; t < tokens; t++) sum[t] =
+        Ints sum[TILES][TILE_TOKENS];
+        ask_some(ask);
+        UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int h = 0; h < tiles; h++) sum[h][t] =
             kind.zero ? _mm512_set1_epi32(start[t][group]) : zero();
-        UNROLL for (int c = 0; c < steps; c++)
+        tile_group(tile, tiles, kind, q, tokens, group, sum);
+        UNROLL for (int h = 0; h < tiles; h++)
         {
-            Ints w = load(tile->q[group * steps + c]);
-            UNROLL for (int t = 0; t < tokens; t++)
-            {
-                const int8_t *q = act(x, x_stride, t)->q + 4 * (group * steps + c);
-                sum[t] = add_fours(sum[t], w, all_words(q));
-            }
+            Floats s = loadf(tile[h].s[group]);
+            UNROLL for (int t = 0; t < tokens; t++) acc[h][t] =
+                mul_add(s, floats(sum[h][t]), acc[h][t]);
         }
-        Floats s = loadf(tile->s[group]);
-        UNROLL for (int t = 0; t < tokens; t++) acc[t] = mul_add(s, floats(sum[t]), acc[t]);
     }
-    UNROLL for (int t = 0; t < tokens; t++)
+    UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int h = 0; h < tiles; h++)
     {
         Floats dx = all(act(x, x_stride, t)->d);
-        float *to = y + (size_t)t * y_stride;
-        storef(to, first ? mul(dx, acc[t]) : mul_add(dx, acc[t], loadf(to)));
+        float *to = y + (size_t)t * y_stride + h * TILE_ROWS;
+        storef(to, first ? mul(dx, acc[h][t]) : mul_add(dx, acc[h][t], loadf(to)));
     }
+}
+
+/* All tokens with one block of 16 or 32 rows. */
+INLINE void tile_all(const Tile *tile, int tiles, TileKind kind, int n_tokens, const char *x,
+                     size_t x_stride, bool first, float *y, size_t y_stride, Ask *ask)
+{
+    int t = 0;
+    for (; t + TILE_TOKENS <= n_tokens; t += TILE_TOKENS)
+        tile_tokens(tile, tiles, kind, x + (size_t)t * x_stride, x_stride, TILE_TOKENS, first,
+                    y + (size_t)t * y_stride, y_stride, ask);
+    if (t + 4 <= n_tokens) {
+        tile_tokens(tile, tiles, kind, x + (size_t)t * x_stride, x_stride, 4, first,
+                    y + (size_t)t * y_stride, y_stride, ask);
+        t += 4;
+    }
+    if (t + 2 <= n_tokens) {
+        tile_tokens(tile, tiles, kind, x + (size_t)t * x_stride, x_stride, 2, first,
+                    y + (size_t)t * y_stride, y_stride, ask);
+        t += 2;
+    }
+    for (; t < n_tokens; t++)
+        tile_tokens(tile, tiles, kind, x + (size_t)t * x_stride, x_stride, 1, first,
+                    y + (size_t)t * y_stride, y_stride, ask);
 }
 
 typedef void PackFn(const char *w, size_t w_stride, Tile *tile);
@@ -139,25 +238,21 @@ INLINE void tile_matmul(PackFn *pack, TileKind kind, size_t w_size, int64_t n, i
                         size_t x_stride, float *y, size_t y_stride)
 {
     int64_t blocks = n / 256, step = 0;
-    for (int r = 0; r < n_rows; r += TILE_ROWS)
+    for (int r = 0; r < n_rows; r += TILES * TILE_ROWS) {
+        int tiles = r + TILE_ROWS < n_rows ? TILES : 1;
         for (int64_t i = 0; i < blocks; i++, step++) {
-            tile_prefetch(step, blocks, n_rows, TILE_ROWS, w_size, w, w_stride);
-            Tile tile;
-            pack(w + (size_t)r * w_stride + (size_t)i * w_size, w_stride, &tile);
+            Ask ask = ask_for(step, blocks, n_rows, n_tokens, kind, w_size, w, w_stride);
+            Tile tile[TILES];
+            for (int h = 0; h < tiles; h++)
+                pack(w + (size_t)(r + h * TILE_ROWS) * w_stride + (size_t)i * w_size, w_stride,
+                     tile + h);
             const char *xi = x + (size_t)i * sizeof(Act);
-            int t = 0;
-            for (; t + 8 <= n_tokens; t += 8)
-                tile_tokens(&tile, kind, xi + (size_t)t * x_stride, x_stride, 8, i == 0,
-                            y + (size_t)t * y_stride + r, y_stride);
-            if (t + 4 <= n_tokens) {
-                tile_tokens(&tile, kind, xi + (size_t)t * x_stride, x_stride, 4, i == 0,
-                            y + (size_t)t * y_stride + r, y_stride);
-                t += 4;
-            }
-            for (; t < n_tokens; t++)
-                tile_tokens(&tile, kind, xi + (size_t)t * x_stride, x_stride, 1, i == 0,
-                            y + (size_t)t * y_stride + r, y_stride);
+            if (tiles == TILES)
+                tile_all(tile, TILES, kind, n_tokens, xi, x_stride, i == 0, y + r, y_stride, &ask);
+            else
+                tile_all(tile, 1, kind, n_tokens, xi, x_stride, i == 0, y + r, y_stride, &ask);
         }
+    }
 }
 
 #include "cpu/x86/k_matmul.h"
