@@ -364,16 +364,30 @@ static bool eval_piece(EngSession *s, int n, bool last, float *ret_logits, EngEr
     return ok;
 }
 
+static bool fits(const EngSession *session, size_t n, EngError *err)
+{
+    if (n <= (size_t)(session->kv.context - session->n_past)) return true;
+    return eng_fail(err, ENG_ERR_CONTEXT,
+                    "%zu tokens do not fit behind the %d that the context of %d holds: choose a "
+                    "larger context.",
+                    n, session->n_past, session->kv.context);
+}
+
+bool eng_session_pretend(EngSession *session, size_t n, EngError *err)
+{
+    if (!fits(session, n, err)) return false;
+    eng_session_rewind(session, (size_t)session->n_past);
+    memset(session->tokens + session->n_past, 0, n * sizeof *session->tokens);
+    eng_kv_pretend(&session->kv, session->n_past, (int)n);
+    session->n_past = session->n_tokens += (int)n;
+    return true;
+}
+
 bool eng_session_eval(EngSession *session, const int32_t *tokens, size_t n, float *ret_logits,
                       EngError *err)
 {
     EngModel *m = session->model;
-    if (n > (size_t)(session->kv.context - session->n_past))
-        return eng_fail(
-            err, ENG_ERR_CONTEXT,
-            "%zu tokens do not fit behind the %d that the context of %d holds: choose a "
-            "larger context.",
-            n, session->n_past, session->kv.context);
+    if (!fits(session, n, err)) return false;
     for (size_t i = 0; i < n; i++)
         if (tokens[i] < 0 || tokens[i] >= m->h.n_vocab)
             return eng_fail(err, ENG_ERR_REFUSED,

@@ -6,7 +6,7 @@
 
 typedef struct {
     HearthCommon common;
-    const char *model, *gpu;
+    const char *model, *gpu, *kv;
     int prompt, generate, depth, repeat, threads;
     gboolean kernels;
 } Values;
@@ -19,11 +19,13 @@ static const HearthOption options[] = {
     {"new-tokens", 'n', HEARTH_OPTION_INT, "N", offsetof(Values, generate), 0, 1000000,
      "tokens to generate, one by one (64); 0: skip this test"},
     {"depth", 'd', HEARTH_OPTION_INT, "N", offsetof(Values, depth), 0, 1000000,
-     "tokens already in the context before each test (0)"},
+     "tokens, made up, already in the context before each test (0)"},
     {"repeat", 'r', HEARTH_OPTION_INT, "N", offsetof(Values, repeat), 1, 1000,
      "times each test is measured, after a warm-up (5)"},
     {"threads", 0, HEARTH_OPTION_INT, "N", offsetof(Values, threads), 1, 512,
      "worker threads (otherwise one per physical core)"},
+    {"kv", 0, HEARTH_OPTION_CHOICE, "f16|q8_0", offsetof(Values, kv), 0, 0,
+     "16 bits per number of the context, or 8 (f16)"},
     {"gpu", 0, HEARTH_OPTION_CHOICE, "auto|off", offsetof(Values, gpu), 0, 0,
      "whether a GPU may be used where there is one (auto)"},
     {"kernels", 0, HEARTH_OPTION_FLAG, NULL, offsetof(Values, kernels), 0, 0,
@@ -38,6 +40,7 @@ static void defaults(void *data)
     values->generate = 64;
     values->repeat = 5;
     values->gpu = "auto";
+    values->kv = "f16";
 }
 
 typedef struct {
@@ -105,8 +108,7 @@ static bool measure_all(Bench *bench, GError **error)
 {
     const Values *values = bench->values;
     EngError failure = {0};
-    if (values->depth > 0 &&
-        !eng_session_eval(bench->session, bench->tokens, (size_t)values->depth, NULL, &failure))
+    if (!eng_session_pretend(bench->session, (size_t)values->depth, &failure))
         return hearth_error_from_engine(error, &failure);
     return (values->prompt == 0 || measure(bench, "pp", values->prompt, values->prompt, error)) &&
            (values->generate == 0 || measure(bench, "tg", values->generate, 1, error));
@@ -162,6 +164,7 @@ static bool run(const void *data, char **operands, GError **error)
                             "There is nothing to measure: -p and -n are both 0.");
     EngSessionSettings settings = eng_session_defaults();
     settings.context = n;
+    if (g_str_equal(values->kv, "q8_0")) settings.kv = ENG_KV_Q8_0;
     EngError failure = {0};
     g_autoptr(EngSession) session = eng_session_new(model, &settings, &failure);
     if (!session) return hearth_error_from_engine(error, &failure);

@@ -7,7 +7,7 @@
 void eng_kernels_dot_float_c(EngKernels *k);  /* F32 F16 BF16 */
 void eng_kernels_dot_legacy_c(EngKernels *k); /* 32-number blocks, and their activations */
 void eng_kernels_dot_k_c(EngKernels *k);      /* 256-number blocks, and their activations */
-void eng_kernels_gemm_c(EngKernels *k);
+void eng_kernels_attn_c(EngKernels *k);
 void eng_kernels_elem_c(EngKernels *k);
 
 /* Largest magnitude in x; NaN when a NaN or an infinity is in x. Magnitudes of floats order like

@@ -14,7 +14,7 @@ static void fill_tables(void)
         eng_kernels_dot_float_c(k);
         eng_kernels_dot_legacy_c(k);
         eng_kernels_dot_k_c(k);
-        eng_kernels_gemm_c(k);
+        eng_kernels_attn_c(k);
         eng_kernels_elem_c(k);
         eng_ladder_climb(k, (EngCpuLevel)level);
     }

@@ -20,6 +20,15 @@
 typedef void EngMatmulFn(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride,
                          const void *x, size_t x_stride, float *y, size_t y_stride);
 
+/* 32 numbers of 16 queries as bytes: query j's number 4 f + i is d[j] * q[f][j][i]. */
+typedef struct {
+    float d[16];
+    int32_t start[16]; /* -128 times the sum of a query's bytes */
+    int8_t q[8][16][4];
+} EngQueryQ8;
+
+enum { ENG_Q8_POSITIONS = 64, ENG_Q8_BLOCKS = 64 }; /* most of a call: positions, 32-blocks of dv */
+
 typedef struct {
     /* Activations into the form the weights want. n a multiple of 32 / 256. NaN or infinity in x
      * must come out as NaN in d (never a silent zero). [ENG_ACT_F32] copies. */
@@ -27,12 +36,35 @@ typedef struct {
 
     EngMatmulFn *matmul[ENG_TYPE_COUNT]; /* NULL where eng_type_info()->to_f32 is NULL */
 
-    /* Small float GEMMs for attention; strides in floats.
-     * nt: c[m][n] = alpha * sum_k a[m][k] * b[n][k].   nn: c[m][n] += sum_k a[m][k] * b[k][n]. */
-    void (*gemm_nt)(int m, int n, int k, float alpha, const float *a, size_t lda, const float *b,
-                    size_t ldb, float *c, size_t ldc);
-    void (*gemm_nn)(int m, int n, int k, const float *a, size_t lda, const float *b, size_t ldb,
-                    float *c, size_t ldc);
+    /* Attention. A query is a column: `n`, `rows` and strides of matrices of queries are multiples
+     * of 16, so that vectors of queries need no tails and no sum goes across a vector.
+     *
+     * c[i][j] = keep[j] * c[i][j] + sum_p a(i, p) * b[p][j], with a(i, p) = a[i * a_row + p *
+     * a_step] for i < m, j < n, p < k. keep NULL: c is written without being read. Strides in
+     * floats. */
+    void (*gemm)(int m, int n, int k, const float *a, size_t a_row, size_t a_step, const float *b,
+                 size_t ldb, const float *keep, float *c, size_t ldc);
+    /* Scores of n positions, s[n][rows], become weights exp(scale * s - max); a query sees the
+     * first seen[j] positions of these, the others weigh 0. max and sum run on from block to block
+     * (first -inf and 0), and what was summed with the old max must be multiplied by keep. Relative
+     * error of exp <= 2e-6; a NaN that is seen stays one. */
+    void (*soften)(int n, int rows, float scale, const int32_t *seen, float *s, float *max,
+                   float *sum, float *keep);
+
+    /* The same two products with n rows of a q8_0 cache, n <= ENG_Q8_POSITIONS, k_stride and
+     * v_stride bytes apart, scales not negative. q[b][rows / 16] is block b of the queries.
+     *     s[i][j] = sum_d q[j][d] * k[i][d]
+     *     o[d][j] = keep[j] * o[d][j] + sum_i p[i][j] * v[i][d],  p >= 0
+     * Scores differ by float reordering alone. In the second, p may be rounded to 1/8191 of a
+     * query's largest here and v by 1/16 of half its block's step, the largest of the block's n
+     * scales. `room` takes n * dk * 2 and (n + 1) * (dv + rows + 16) * 2 + rows * 4 bytes.
+     * q8_pays: this beats turning the rows into floats for gemm. */
+    void (*scores_q8)(int n, int rows, int dk, const EngQueryQ8 *q, const void *k, size_t k_stride,
+                      void *room, float *s);
+    void (*values_q8)(int n, int rows, int dv, const float *p, const void *v, size_t v_stride,
+                      const float *keep, void *room, float *o);
+    bool q8_pays;
+    void (*q8_0_to_f32)(const void *x, float *y, int64_t n); /* n a multiple of 32 */
 
     void (*f16_to_f32)(const uint16_t *x, float *y, int64_t n);
     void (*f32_to_f16)(const float *x, uint16_t *y, int64_t n);
@@ -40,11 +72,8 @@ typedef struct {
     void (*rms_norm)(const float *x, const float *w, float *y, int64_t n,
                      float eps);                                               /* w NULL = 1 */
     void (*silu_mul)(const float *gate, const float *up, float *y, int64_t n); /* silu(gate) * up */
-    /* x[i] = exp(x[i] - max), returns their sum. Relative error of exp <= 2e-6; exp(-inf) = 0. */
-    float (*exp_sum)(float *x, int64_t n, float max);
-    float (*max)(const float *x, int64_t n);     /* n >= 1; any NaN in x may be ignored */
-    void (*scale)(float *x, int64_t n, float a); /* x *= a */
-    void (*add_scaled)(const float *x, float *y, int64_t n, float a); /* y += a * x */
+    void (*scale)(float *x, int64_t n, float a);                               /* x *= a */
+    void (*add_scaled)(const float *x, float *y, int64_t n, float a);          /* y += a * x */
 
     /* No kernel but their ceiling: n rounds of independent int8 dot products in registers. Returns
      * the operations done, two for each multiply-add. */

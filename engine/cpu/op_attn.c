@@ -1,26 +1,17 @@
 /* Attention over the KV cache with an online softmax (FlashAttention, arXiv 2205.14135).
  *
  * A piece of work is a tile: some neighbouring tokens of one session times some query heads that
- * share a KV head, at most TILE rows of queries, walking over the past in blocks of BLOCK
- * positions. A single token with a long past is cut along the past too (flash decoding) into at
- * most SPLITS parts whose results are merged afterwards. All cuts depend on shapes and positions
- * alone. */
+ * share a KV head, at most TILE queries, walking over the past in blocks of BLOCK positions. A
+ * query is a column of every matrix, so that its softmax runs down a vector's lane. A single token
+ * with a past is cut along the past too (flash decoding) into at most SPLITS parts whose results
+ * are merged afterwards. All cuts depend on shapes and positions alone. */
 #include <math.h>
 #include <string.h>
 
 #include "base/num.h"
 #include "cpu/cpu.h"
 
-enum { TILE = 64, TILE_HEADS = 16, BLOCK = 64, SPLITS = 32, SPLIT_LEAST = 512 };
-
-void eng_cpu_needs_attn(const EngOp *op, EngCpuNeeds *needs)
-{
-    size_t dk = (size_t)op->attn.dk, dv = (size_t)op->attn.dv;
-    size_t floats = TILE * dk + BLOCK * dk + BLOCK * dv + TILE * BLOCK + TILE * dv + 2 * TILE;
-    needs->scratch = ENG_MAX(needs->scratch, floats * sizeof(float));
-    size_t partial = (size_t)op->src.heads * SPLITS * (dv + 2) * sizeof(float);
-    needs->partial = ENG_MAX(needs->partial, partial);
-}
+enum { LANES = 16, TILE = 64, BLOCK = 64, SPLITS = 16, SPLIT_LEAST = 128, SLICE = 64 };
 
 typedef struct {
     int row0, n_tokens; /* rows of the batch */
@@ -28,23 +19,137 @@ typedef struct {
     int from, to; /* positions of the past looked at; the causal limit cuts further */
 } Tile;
 
-/* Rows of a tile are [token][head]. */
+/* Queries of a tile are [token][head], filled up to a multiple of LANES with some that see nothing.
+ */
 typedef struct {
-    float *q, *k, *v, *s; /* [TILE][dk], [BLOCK][dk], [BLOCK][dv], [TILE][BLOCK] */
-    float *o, *max, *sum; /* [TILE][dv] unnormalised, [TILE], [TILE] */
+    int rows;           /* queries, filled up */
+    bool bytes;         /* queries are `packed` */
+    float *q;           /* [dk][rows] */
+    EngQueryQ8 *packed; /* [dk / 32][rows / LANES] in the same place */
+    float *k, *v;       /* cached rows as floats, room_stride() apart */
+    float *s;           /* [BLOCK][rows] */
+    float *o;           /* [dv][rows] unnormalised, then their max and sum */
+    float *max, *sum;   /* [rows] */
+    float *keep;        /* [rows] */
+    int32_t *seen;      /* [rows] */
 } Work;
 
-static Work work_of(EngCpu *cpu, const EngOpAttn *a, int thread)
+static int heads_per_tile(const EngOp *op) { return ENG_MIN(op->src.heads / op->attn.n_kv, TILE); }
+
+static int tiles_per_token(const EngOp *op)
 {
-    Work w;
-    w.q = eng_cpu_scratch(cpu, thread);
-    w.k = w.q + (size_t)TILE * (size_t)a->dk;
-    w.v = w.k + (size_t)BLOCK * (size_t)a->dk;
-    w.s = w.v + (size_t)BLOCK * (size_t)a->dv;
-    w.o = w.s + TILE * BLOCK;
-    w.max = w.o + (size_t)TILE * (size_t)a->dv;
-    w.sum = w.max + TILE;
+    int heads = heads_per_tile(op), group = op->src.heads / op->attn.n_kv;
+    return op->attn.n_kv * ((group + heads - 1) / heads);
+}
+
+static int filled_up(int queries) { return (int)eng_align_up((uint64_t)queries, LANES); }
+
+/* Floats between rows in scratch: no power of two, or a column of them would share a few of the
+ * cache's sets. */
+static size_t room_stride(int d) { return eng_align_up((uint64_t)d, LANES) + LANES; }
+
+/* What a part of the past leaves: o, max and sum of its tile. */
+static size_t part_floats(const EngOpAttn *a, int rows)
+{
+    return (size_t)(a->dv + 2) * (size_t)rows;
+}
+
+static Work work_of(float *room, const EngOpAttn *a, int rows, size_t *ret_floats)
+{
+    Work w = {.rows = rows};
+    size_t n = (size_t)rows, at = 0;
+    w.packed = (EngQueryQ8 *)(void *)room;
+    w.q = room + at, at += (size_t)a->dk * n;
+    w.k = room + at, at += BLOCK * room_stride(a->dk);
+    w.v = room + at, at += BLOCK * room_stride(a->dv) + (BLOCK / 2 + 1) * n;
+    w.s = room + at, at += BLOCK * n;
+    w.o = room + at, at += part_floats(a, rows);
+    w.keep = room + at, at += n;
+    w.seen = (int32_t *)(void *)(room + at), at += n;
+    *ret_floats = at;
     return w;
+}
+
+static void put_result(Work *w, const EngOpAttn *a, float *o)
+{
+    w->o = o;
+    w->max = o + (size_t)a->dv * (size_t)w->rows;
+    w->sum = w->max + w->rows;
+}
+
+static Work work_for(EngCpu *cpu, const EngOpAttn *a, const Tile *t, int thread)
+{
+    size_t floats;
+    Work w = work_of(eng_cpu_scratch(cpu, thread), a, filled_up(t->n_tokens * t->n_heads), &floats);
+    put_result(&w, a, w.o);
+    return w;
+}
+
+void eng_cpu_needs_attn(const EngOp *op, EngCpuNeeds *needs)
+{
+    static float nowhere;
+    size_t floats;
+    work_of(&nowhere, &op->attn, TILE, &floats);
+    needs->scratch = ENG_MAX(needs->scratch, floats * sizeof(float));
+    size_t parts = SPLITS * (size_t)tiles_per_token(op) *
+                   part_floats(&op->attn, filled_up(heads_per_tile(op)));
+    needs->partial = ENG_MAX(needs->partial, parts * sizeof(float));
+}
+
+static const float *query(const EngCpu *cpu, const EngOp *op, const Tile *t, int r)
+{
+    return eng_cpu_row(cpu, op->src, t->row0 + r / t->n_heads) +
+           (size_t)(t->head0 + r % t->n_heads) * (size_t)op->src.stride;
+}
+
+/* A cache line of floats at a time. */
+static void take_queries(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
+{
+    int n = t->n_tokens * t->n_heads;
+    for (int d0 = 0; d0 < op->attn.dk; d0 += LANES)
+        for (int r = 0; r < w->rows; r++) {
+            const float *q = r < n ? query(cpu, op, t, r) : NULL;
+            for (int d = d0; d < ENG_MIN(d0 + LANES, op->attn.dk); d++)
+                w->q[(size_t)d * (size_t)w->rows + (size_t)r] = q ? q[d] : 0;
+        }
+}
+
+/* Numbers 32 b … of query r, in the form in which queries meet a q8_0 cache: bytes, also where
+ * those become floats again. */
+static void put_block(Work *w, const EngBlockQ8_0A *block, int b, int r)
+{
+    if (w->bytes) {
+        EngQueryQ8 *to = &w->packed[b * (w->rows / LANES) + r / LANES];
+        to->d[r % LANES] = block->d;
+        to->start[r % LANES] = -128 * block->sum;
+        for (int four = 0; four < 8; four++) memcpy(to->q[four][r % LANES], block->q + 4 * four, 4);
+    } else {
+        for (int i = 0; i < 32; i++)
+            w->q[(32 * b + i) * w->rows + r] = block->d * (float)block->q[i];
+    }
+}
+
+static void take_queries_as_bytes(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
+{
+    static const EngBlockQ8_0A nothing;
+    int n = t->n_tokens * t->n_heads;
+    for (int b = 0; b < op->attn.dk / 32; b++)
+        for (int r = 0; r < w->rows; r++) {
+            EngBlockQ8_0A block = nothing;
+            if (r < n) cpu->k->quantize[ENG_ACT_Q8_0](query(cpu, op, t, r) + 32 * b, &block, 32);
+            put_block(w, &block, b, r);
+        }
+}
+
+/* Numbers d0 … d0 + n - 1 of each query's result, o[n][rows]. */
+static void give_results(EngCpu *cpu, const EngOp *op, const Tile *t, const Work *w, int d0, int n,
+                         const float *o)
+{
+    for (int r = 0; r < t->n_tokens * t->n_heads; r++) {
+        float *y = eng_cpu_row(cpu, op->dst, t->row0 + r / t->n_heads) +
+                   (size_t)(t->head0 + r % t->n_heads) * (size_t)op->dst.stride + d0;
+        for (int d = 0; d < n; d++) y[d] = o[(size_t)d * (size_t)w->rows + (size_t)r];
+    }
 }
 
 /* n rows of d numbers of the cache as floats: in place, or converted into `room`. */
@@ -55,77 +160,92 @@ static const float *cached(const EngCpu *cpu, const EngKv *kv, const uint8_t *ce
         *ret_stride = (size_t)width;
         return (const float *)(const void *)cells;
     }
-    const uint16_t *half = (const uint16_t *)(const void *)cells;
-    *ret_stride = (size_t)d;
-    if (width == d) {
-        cpu->k->f16_to_f32(half, room, (int64_t)n * d);
-        return room;
+    size_t row = eng_kv_part(kv->type, width);
+    *ret_stride = room_stride(d);
+    for (int i = 0; i < n; i++, cells += row) {
+        float *to = room + (size_t)i * *ret_stride;
+        if (kv->type == ENG_KV_Q8_0)
+            cpu->k->q8_0_to_f32(cells, to, d);
+        else
+            cpu->k->f16_to_f32((const uint16_t *)(const void *)cells, to, d);
     }
-    for (int i = 0; i < n; i++)
-        cpu->k->f16_to_f32(half + (size_t)i * (size_t)width, room + (size_t)i * (size_t)d, d);
     return room;
 }
 
-/* One row's scores become weights relative to its running maximum; what was summed before is
- * brought to the new maximum. */
-static void weigh(const EngCpu *cpu, Work *w, int r, int valid, int n, int dv)
+/* Rows of several KV heads lie between each other, which the processor's own prefetchers follow
+ * badly. */
+static void ask_for(const uint8_t *cells, size_t row, size_t bytes, int n)
 {
-    float *s = w->s + (size_t)r * BLOCK;
-    if (valid > 0) {
-        float max = fmaxf(w->max[r], cpu->k->max(s, valid));
-        float sum = cpu->k->exp_sum(s, valid, max);
-        if (max != w->max[r]) {
-            float shrink = expf(w->max[r] - max);
-            w->sum[r] *= shrink;
-            cpu->k->scale(w->o + (size_t)r * (size_t)dv, dv, shrink);
-            w->max[r] = max;
-        }
-        w->sum[r] += sum;
+    for (int i = 0; i < n; i++, cells += row)
+        for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(cells + at);
+}
+
+static void attend_block(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w, int at, int n)
+{
+    const EngOpAttn *a = &op->attn;
+    const EngKv *kv = cpu->batch->kvs[t->row0];
+    bool apart = kv->v_width > 0; /* otherwise a value is the beginning of its key */
+    int k_width = kv->k_width, v_width = apart ? kv->v_width : k_width;
+    size_t k_row = eng_kv_part(kv->type, k_width), v_row = eng_kv_part(kv->type, v_width);
+    size_t k_bytes = eng_kv_part(kv->type, a->dk), v_bytes = eng_kv_part(kv->type, a->dv);
+    const uint8_t *k = eng_kv_key(kv, a->layer, at) + (size_t)t->kv_head * k_bytes, *v = k;
+    if (apart) v = eng_kv_value(kv, a->layer, at) + (size_t)t->kv_head * v_bytes;
+    size_t rows = (size_t)w->rows, stride = 0;
+    int more = ENG_MIN(t->to - at - n, BLOCK);
+    ask_for(k + (size_t)n * k_row, k_row, k_bytes, more);
+    if (apart) ask_for(v + (size_t)n * v_row, v_row, v_bytes, more);
+    const float *floats = NULL;
+    if (w->bytes) {
+        cpu->k->scores_q8(n, w->rows, a->dk, w->packed, k, k_row, w->k, w->s);
+    } else {
+        floats = cached(cpu, kv, k, k_width, n, a->dk, w->k, &stride);
+        cpu->k->gemm(n, w->rows, a->dk, floats, stride, 1, w->q, rows, NULL, w->s, rows);
     }
-    for (int i = ENG_MAX(valid, 0); i < n; i++) s[i] = 0;
+    for (int r = 0; r < t->n_tokens * t->n_heads; r++)
+        w->seen[r] = cpu->batch->positions[t->row0 + r / t->n_heads] - at + 1;
+    cpu->k->soften(n, w->rows, a->scale, w->seen, w->s, w->max, w->sum, w->keep);
+    if (w->bytes) {
+        cpu->k->values_q8(n, w->rows, a->dv, w->s, v, v_row, w->keep, w->v, w->o);
+        return;
+    }
+    if (apart) floats = cached(cpu, kv, v, v_width, n, a->dv, w->v, &stride);
+    cpu->k->gemm(a->dv, w->rows, n, floats, 1, stride, w->s, rows, w->keep, w->o, rows);
 }
 
 static void attend(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
 {
-    const EngOpAttn *a = &op->attn;
-    const EngKv *kv = cpu->batch->kvs[t->row0];
-    int rows = t->n_tokens * t->n_heads, dk = a->dk, dv = a->dv;
-    for (int r = 0; r < rows; r++) {
-        const float *q = eng_cpu_row(cpu, op->src, t->row0 + r / t->n_heads) +
-                         (size_t)(t->head0 + r % t->n_heads) * (size_t)op->src.stride;
-        memcpy(w->q + (size_t)r * (size_t)dk, q, (size_t)dk * sizeof *q);
+    bool bytes = cpu->batch->kvs[t->row0]->type == ENG_KV_Q8_0;
+    w->bytes = bytes && cpu->k->q8_pays && op->attn.dv <= 32 * ENG_Q8_BLOCKS;
+    if (bytes)
+        take_queries_as_bytes(cpu, op, t, w);
+    else
+        take_queries(cpu, op, t, w);
+    for (int r = 0; r < w->rows; r++) {
         w->max[r] = -INFINITY;
         w->sum[r] = 0;
+        w->seen[r] = 0;
     }
-    memset(w->o, 0, (size_t)rows * (size_t)dv * sizeof *w->o);
-    for (int at = t->from; at < t->to; at += BLOCK) {
-        int n = ENG_MIN(BLOCK, t->to - at);
-        size_t k_stride, v_stride;
-        const uint8_t *cells = eng_kv_key(kv, a->layer, at) + (size_t)(t->kv_head * dk) * kv->item;
-        const float *k = cached(cpu, kv, cells, kv->k_width, n, dk, w->k, &k_stride), *v = k;
-        v_stride = k_stride;
-        if (kv->v_width > 0) {
-            cells = eng_kv_value(kv, a->layer, at) + (size_t)(t->kv_head * dv) * kv->item;
-            v = cached(cpu, kv, cells, kv->v_width, n, dv, w->v, &v_stride);
-        }
-        cpu->k->gemm_nt(rows, n, dk, a->scale, w->q, (size_t)dk, k, k_stride, w->s, BLOCK);
-        for (int r = 0; r < rows; r++) {
-            int last = cpu->batch->positions[t->row0 + r / t->n_heads];
-            weigh(cpu, w, r, ENG_MIN(n, last - at + 1), n, dv);
-        }
-        cpu->k->gemm_nn(rows, dv, n, w->s, BLOCK, v, v_stride, w->o, (size_t)dv);
-    }
+    memset(w->o, 0, (size_t)op->attn.dv * (size_t)w->rows * sizeof *w->o);
+    for (int at = t->from; at < t->to; at += BLOCK)
+        attend_block(cpu, op, t, w, at, ENG_MIN(BLOCK, t->to - at));
 }
 
 static void finish(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
 {
-    int dv = op->attn.dv;
-    for (int r = 0; r < t->n_tokens * t->n_heads; r++) {
-        float *y = eng_cpu_row(cpu, op->dst, t->row0 + r / t->n_heads) +
-                   (size_t)(t->head0 + r % t->n_heads) * (size_t)op->dst.stride;
-        memcpy(y, w->o + (size_t)r * (size_t)dv, (size_t)dv * sizeof *y);
-        cpu->k->scale(y, dv, 1 / w->sum[r]);
-    }
+    for (int r = 0; r < w->rows; r++) w->keep[r] = 1 / w->sum[r];
+    for (int d = 0; d < op->attn.dv; d++)
+        for (int r = 0; r < w->rows; r++) w->o[d * w->rows + r] *= w->keep[r];
+    for (int d = 0; d < op->attn.dv; d += LANES)
+        give_results(cpu, op, t, w, d, ENG_MIN(LANES, op->attn.dv - d), w->o + d * w->rows);
+}
+
+/* The i-th tile of the tokens from row0 on. */
+static Tile tile_of(const EngOp *op, int i, int row0, int n_tokens, int from, int to)
+{
+    int group = op->src.heads / op->attn.n_kv, heads = heads_per_tile(op);
+    int chunks = (group + heads - 1) / heads, h = i % chunks * heads;
+    return (Tile){row0, n_tokens, i / chunks * group + h, ENG_MIN(heads, group - h), i / chunks,
+                  from, to};
 }
 
 /* Tokens from row0 on that belong together: one session, at most `most`. */
@@ -139,85 +259,81 @@ static int run_length(const EngBatch *batch, int row0, int most)
 /* Every thread walks all tiles and works on those whose number it drew. */
 static void whole_past(EngCpu *cpu, const EngOp *op, int thread)
 {
-    const EngOpAttn *a = &op->attn;
-    int group = op->src.heads / a->n_kv, heads = ENG_MIN(group, TILE_HEADS);
-    Work w = work_of(cpu, a, thread);
+    int tiles = tiles_per_token(op);
     int64_t mine = eng_pool_next(cpu->pool, INT64_MAX), number = 0;
     for (int row0 = 0, n; row0 < cpu->rows; row0 += n) {
-        n = run_length(cpu->batch, row0, TILE / heads);
-        for (int kv_head = 0; kv_head < a->n_kv; kv_head++)
-            for (int h = 0; h < group; h += heads, number++) {
-                if (number != mine) continue;
-                Tile t = {row0,
-                          n,
-                          kv_head * group + h,
-                          ENG_MIN(heads, group - h),
-                          kv_head,
-                          0,
-                          cpu->batch->positions[row0 + n - 1] + 1};
-                attend(cpu, op, &t, &w);
-                finish(cpu, op, &t, &w);
-                mine = eng_pool_next(cpu->pool, INT64_MAX);
-            }
+        n = run_length(cpu->batch, row0, TILE / heads_per_tile(op));
+        for (int i = 0; i < tiles; i++, number++) {
+            if (number != mine) continue;
+            Tile t = tile_of(op, i, row0, n, 0, cpu->batch->positions[row0 + n - 1] + 1);
+            Work w = work_for(cpu, &op->attn, &t, thread);
+            attend(cpu, op, &t, &w);
+            finish(cpu, op, &t, &w);
+            mine = eng_pool_next(cpu->pool, INT64_MAX);
+        }
     }
 }
 
-static float *partial_of(const EngCpu *cpu, const EngOpAttn *a, int head, int split)
+static float *part_of(const EngCpu *cpu, const EngOp *op, int tile, int split)
 {
-    return cpu->partial + ((size_t)head * SPLITS + (size_t)split) * (size_t)(a->dv + 2);
+    size_t floats = part_floats(&op->attn, filled_up(heads_per_tile(op)));
+    return cpu->partial + ((size_t)tile * SPLITS + (size_t)split) * floats;
 }
 
-static void merge(EngCpu *cpu, const EngOp *op, int head, int n_splits)
+/* Numbers d0 … of a tile's results from its parts. A part is to the softmax what a position is: its
+ * max is the score, and what it summed is the value. */
+static void merge(EngCpu *cpu, const EngOp *op, int tile, int n_splits, int d0, int thread)
 {
     const EngOpAttn *a = &op->attn;
-    float *y = eng_cpu_row(cpu, op->dst, 0) + (size_t)head * (size_t)op->dst.stride;
-    float max = -INFINITY, sum = 0;
-    for (int i = 0; i < n_splits; i++) max = fmaxf(max, partial_of(cpu, a, head, i)[a->dv]);
-    memset(y, 0, (size_t)a->dv * sizeof *y);
+    Tile t = tile_of(op, tile, 0, 1, 0, 0);
+    Work w = work_for(cpu, a, &t, thread), part = w;
+    size_t rows = (size_t)w.rows;
     for (int i = 0; i < n_splits; i++) {
-        const float *p = partial_of(cpu, a, head, i);
-        float part = expf(p[a->dv] - max);
-        cpu->k->add_scaled(p, y, a->dv, part);
-        sum += part * p[a->dv + 1];
+        put_result(&part, a, part_of(cpu, op, tile, i));
+        memcpy(w.s + (size_t)i * rows, part.max, rows * sizeof *w.s);
     }
-    cpu->k->scale(y, a->dv, 1 / sum);
+    for (size_t r = 0; r < rows; r++) w.max[r] = -INFINITY, w.sum[r] = 0, w.seen[r] = n_splits;
+    cpu->k->soften(n_splits, w.rows, 1, w.seen, w.s, w.max, w.sum, w.keep);
+    memset(w.sum, 0, rows * sizeof *w.sum);
+    int n = ENG_MIN(SLICE, a->dv - d0);
+    memset(w.o, 0, (size_t)n * rows * sizeof *w.o);
+    for (int i = 0; i < n_splits; i++) {
+        const float *weight = w.s + (size_t)i * rows;
+        put_result(&part, a, part_of(cpu, op, tile, i));
+        for (size_t r = 0; r < rows; r++) w.sum[r] += weight[r] * part.sum[r];
+        for (size_t d = 0; d < (size_t)n; d++) {
+            const float *from = part.o + ((size_t)d0 + d) * rows;
+            for (size_t r = 0; r < rows; r++) w.o[d * rows + r] += weight[r] * from[r];
+        }
+    }
+    for (size_t d = 0; d < (size_t)n; d++)
+        for (size_t r = 0; r < rows; r++) w.o[d * rows + r] /= w.sum[r];
+    give_results(cpu, op, &t, &w, d0, n, w.o);
 }
 
 static void split_past(EngCpu *cpu, const EngOp *op, int split_len, int n_splits, int thread)
 {
     const EngOpAttn *a = &op->attn;
-    int group = op->src.heads / a->n_kv, heads = ENG_MIN(group, TILE_HEADS);
-    int chunks = (group + heads - 1) / heads, past = cpu->batch->positions[0] + 1;
-    Work w = work_of(cpu, a, thread);
-    for (int64_t i; (i = eng_pool_next(cpu->pool, (int64_t)a->n_kv * chunks * n_splits)) >= 0;) {
-        int split = (int)(i % n_splits), chunk = (int)(i / n_splits % chunks);
-        int kv_head = (int)(i / n_splits / chunks), h = chunk * heads;
-        Tile t = {0,
-                  1,
-                  kv_head * group + h,
-                  ENG_MIN(heads, group - h),
-                  kv_head,
-                  split * split_len,
-                  ENG_MIN((split + 1) * split_len, past)};
+    int past = cpu->batch->positions[0] + 1, tiles = tiles_per_token(op);
+    for (int64_t i; (i = eng_pool_next(cpu->pool, (int64_t)tiles * n_splits)) >= 0;) {
+        int split = (int)(i % n_splits), tile = (int)(i / n_splits), from = split * split_len;
+        Tile t = tile_of(op, tile, 0, 1, from, ENG_MIN(from + split_len, past));
+        Work w = work_for(cpu, a, &t, thread);
+        put_result(&w, a, part_of(cpu, op, tile, split));
         attend(cpu, op, &t, &w);
-        for (int r = 0; r < t.n_heads; r++) {
-            float *p = partial_of(cpu, a, t.head0 + r, split);
-            memcpy(p, w.o + (size_t)r * (size_t)a->dv, (size_t)a->dv * sizeof *p);
-            p[a->dv] = w.max[r];
-            p[a->dv + 1] = w.sum[r];
-        }
     }
     eng_pool_barrier(cpu->pool, thread);
-    for (int64_t h; (h = eng_pool_next(cpu->pool, op->src.heads)) >= 0;)
-        merge(cpu, op, (int)h, n_splits);
+    int slices = (a->dv + SLICE - 1) / SLICE;
+    for (int64_t i; (i = eng_pool_next(cpu->pool, (int64_t)tiles * slices)) >= 0;)
+        merge(cpu, op, (int)(i / slices), n_splits, (int)(i % slices) * SLICE, thread);
 }
 
 void eng_cpu_op_attn(EngCpu *cpu, const EngOp *op, int thread)
 {
     int past = cpu->batch->positions[0] + 1;
     int least = ENG_MAX(SPLIT_LEAST, (past + SPLITS - 1) / SPLITS);
-    int split_len = (least + BLOCK - 1) / BLOCK * BLOCK,
-        n_splits = (past + split_len - 1) / split_len;
+    int split_len = (least + BLOCK - 1) / BLOCK * BLOCK;
+    int n_splits = (past + split_len - 1) / split_len;
     if (cpu->rows == 1 && n_splits > 1)
         split_past(cpu, op, split_len, n_splits, thread);
     else

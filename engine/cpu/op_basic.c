@@ -72,15 +72,27 @@ void eng_cpu_op_rope(EngCpu *cpu, const EngOp *op, int thread)
     }
 }
 
+/* Activation blocks are q8_0 blocks with a wider scale. */
+static void store_bytes(const EngCpu *cpu, const float *x, EngBlockQ8_0 *to, int n)
+{
+    for (int i = 0; i < n / 32; i++) {
+        EngBlockQ8_0A block;
+        cpu->k->quantize[ENG_ACT_Q8_0](x + 32 * i, &block, 32);
+        to[i].d = eng_f32_to_f16(block.d);
+        memcpy(to[i].qs, block.q, sizeof to[i].qs);
+    }
+}
+
 static void store(const EngCpu *cpu, const EngKv *kv, uint8_t *cell, EngView v, int row)
 {
     for (int h = 0; h < v.heads; h++) {
         const float *x = eng_cpu_row(cpu, v, row) + (size_t)h * (size_t)v.stride;
-        uint8_t *to = cell + (size_t)h * (size_t)v.n * kv->item;
-        if (kv->type == ENG_KV_F32)
-            memcpy(to, x, (size_t)v.n * sizeof *x);
-        else
-            cpu->k->f32_to_f16(x, (uint16_t *)(void *)to, v.n);
+        void *to = cell + (size_t)h * eng_kv_part(kv->type, v.n);
+        switch (kv->type) {
+        case ENG_KV_F32: memcpy(to, x, (size_t)v.n * sizeof *x); break;
+        case ENG_KV_Q8_0: store_bytes(cpu, x, to, v.n); break;
+        default: cpu->k->f32_to_f16(x, to, v.n);
+        }
     }
 }
 

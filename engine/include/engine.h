@@ -199,16 +199,19 @@ bool eng_chat_render_template(const char *tmpl, const char *request, const char 
 
 typedef struct EngSession EngSession;
 
-typedef enum { ENG_KV_F16, ENG_KV_F32 } EngKvType;
+/* F32 only for exact comparisons: twice the memory of F16. Q8_0: bytes with a scale for each 32,
+ * half the memory and, behind a long context, faster; queries meet it as such bytes, too. */
+typedef enum { ENG_KV_F16, ENG_KV_F32, ENG_KV_Q8_0 } EngKvType;
 
 typedef struct {
-    int context;  /* tokens of KV cache; 0 = min(trained context, 4096) */
-    EngKvType kv; /* ENG_KV_F32 only for exact comparisons: twice the memory */
+    int context; /* tokens of KV cache; 0 = min(trained context, 4096) */
+    EngKvType kv;
 } EngSessionSettings;
 
 EngSessionSettings eng_session_defaults(void);
 
-/* Allocates the KV cache: an error names its bytes. The model must outlive the session. */
+/* Allocates the KV cache: an error names its bytes. ENG_KV_Q8_0 is refused (ENG_ERR_USAGE) where
+ * heads are not multiples of 32 numbers. The model must outlive the session. */
 EngSession *eng_session_new(EngModel *model, const EngSessionSettings *settings, EngError *err);
 void eng_session_free(EngSession *session);
 
@@ -284,6 +287,11 @@ bool eng_session_eval(EngSession *session, const int32_t *tokens, size_t n, floa
 
 /* Logits of the last position computed, [n_vocab], borrowed until the next call; NULL if none. */
 const float *eng_session_logits(const EngSession *session);
+
+/* Puts n tokens with random numbers for their keys and values on the timeline, for measuring: how
+ * long a step takes depends on how much the cache holds, not on what. Without it, measuring behind
+ * a long context would mean reading one. ENG_ERR_CONTEXT when they do not fit. */
+bool eng_session_pretend(EngSession *session, size_t n, EngError *err);
 
 /* Forgets all but the first n tokens of the timeline. */
 void eng_session_rewind(EngSession *session, size_t n);

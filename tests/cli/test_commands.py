@@ -282,6 +282,10 @@ class Bench(Case):
         got = self.json("bench", "-m", TINY, "-p", 3, "-n", 0, "-r", 1)
         self.assertEqual([row["test"] for row in got["rows"]], ["pp3"])
 
+    def test_context_in_bytes(self):
+        self.refuse(2, "blocks of 32, as a context in 8 bits needs: choose 16 bits",
+                    "bench", "-m", TINY, "--kv", "q8_0")
+
     def test_the_built_in_model(self):
         self.assertIn(b"pp8 ", self.text("bench", "-p", 8, "-n", 2, "-r", 1))
 

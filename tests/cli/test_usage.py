@@ -48,7 +48,7 @@ class Manual(Case):
     def test_options_are_those_of_the_help(self):
         for name in COMMANDS:
             help_text = self.text(name, "--help").decode()
-            listed = re.findall(r"^  (?:(-\w), )?--([\w-]+)(?: ([A-Za-z|]+))?  ", help_text, re.M)
+            listed = re.findall(r"^  (?:(-\w), )?--([\w-]+)(?: ([A-Za-z0-9_|]+))?  ", help_text, re.M)
             self.assertEqual([row[1] for row in listed[-2:]], ["json", "help"], name)
             described = re.findall(r"^\.It Fl (?:(\w) , Fl )?-([\w-]+)(?: Ar (\S+))?$",
                                    self.section(name), re.M)

@@ -56,7 +56,8 @@ void check_matmul_nan(void);
 void check_quantize(void);
 void check_gemm(void);
 void check_elem(void);
-void check_exp(void);
+void check_soften(void);
+void check_attn_q8(void);
 void check_cpu_mask(void);
 
 int bench(int argc, char **argv);

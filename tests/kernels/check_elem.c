@@ -1,4 +1,4 @@
-/* Small float products and the kernels over vectors. */
+/* The kernels over vectors. */
 #define TEST_PART
 #include "check.h"
 
@@ -7,74 +7,6 @@ static float *random_floats(size_t n, float size)
     float *x = malloc((n ? n : 1) * sizeof *x);
     for (size_t i = 0; i < n; i++) x[i] = test_float() * size;
     return x;
-}
-
-static double dot(int k, const float *a, const float *b, size_t b_step, double *ret_terms)
-{
-    double sum = 0, terms = 0;
-    for (int p = 0; p < k; p++) {
-        double part = (double)a[p] * b[(size_t)p * b_step];
-        sum += part, terms += fabs(part);
-    }
-    *ret_terms = terms;
-    return sum;
-}
-
-/* One product against double precision; bound 2^-20 of the terms' size. */
-static void gemm_once(const EngKernels *k, bool nt)
-{
-    int m = test_range(1, 20), n = test_range(1, 80), kk = test_range(1, 200);
-    size_t lda = (size_t)kk + (size_t)test_range(0, 3), ldc = (size_t)n + (size_t)test_range(0, 3);
-    size_t ldb = (size_t)(nt ? kk : n) + (size_t)test_range(0, 3);
-    size_t b_rows = (size_t)(nt ? n : kk), b_cols = (size_t)(nt ? kk : n);
-    float *a = random_floats((size_t)(m - 1) * lda + (size_t)kk, 3);
-    float *b = random_floats((b_rows - 1) * ldb + b_cols, 3);
-    size_t c_n = (size_t)(m - 1) * ldc + (size_t)n;
-    float *c = random_floats(c_n, 3), *old = malloc(c_n * sizeof *old);
-    memcpy(old, c, c_n * sizeof *old);
-    float alpha = test_float();
-    if (nt)
-        k->gemm_nt(m, n, kk, alpha, a, lda, b, ldb, c, ldc);
-    else
-        k->gemm_nn(m, n, kk, a, lda, b, ldb, c, ldc);
-    for (size_t i = 0; i < c_n && test_failures_ < 5; i++) {
-        size_t row = i / ldc, col = i % ldc;
-        if (col >= (size_t)n) {
-            CHECK_MSG(c[i] == old[i], "%s writes past its columns", kernel_now);
-            continue;
-        }
-        double terms,
-            want = dot(kk, a + row * lda, nt ? b + col * ldb : b + col, nt ? 1 : ldb, &terms);
-        want = nt ? want * alpha : want + old[i];
-        terms = nt ? terms * fabs((double)alpha) : terms + fabs((double)old[i]);
-        CHECK_MSG(fabs(c[i] - want) <= 0x1p-20 * terms, "%s %d x %d x %d: %.9g, not %.9g",
-                  kernel_now, m, n, kk, (double)c[i], want);
-    }
-    free(a);
-    free(b);
-    free(c);
-    free(old);
-}
-
-static void gemm_of_level(EngCpuLevel level, const EngKernels *k, const EngKernels *below)
-{
-    for (int i = 0; i < 60; i++) {
-        if (k->gemm_nt != below->gemm_nt) {
-            kernel_name("gemm_nt", "", level);
-            gemm_once(k, true);
-        }
-        if (k->gemm_nn != below->gemm_nn) {
-            kernel_name("gemm_nn", "", level);
-            gemm_once(k, false);
-        }
-    }
-}
-
-void check_gemm(void)
-{
-    static const EngKernels none;
-    gemm_of_level(ENG_CPU_C, eng_kernels(ENG_CPU_C), &none);
-    each_level(gemm_of_level);
 }
 
 static void near_all(const float *got, const float *want, int64_t n, double relative)
@@ -142,12 +74,6 @@ static void maps_of(EngCpuLevel level, const EngKernels *k, const EngKernels *c,
     c->add_scaled(x, want, n, a);
     for (int64_t i = 0; i < n; i++)
         CHECK(fabsf(got[i] - want[i]) <= 0x1p-22f * (fabsf(a * x[i]) + fabsf(w[i])));
-    kernel_name("max", "", level);
-    float most = -test_range(1, 100) * 1.0f; /* all negative: zero must not slip in */
-    for (int64_t i = 0; i < n; i++) x[i] = most * (1 + fabsf(x[i]));
-    x[test_range(0, (int)n - 1)] = most / 2;
-    CHECK_MSG(k->max(x, n) == most / 2, "%s: %g, not %g", kernel_now, (double)k->max(x, n),
-              (double)(most / 2));
     free(x);
     free(w);
     free(got);
@@ -158,7 +84,7 @@ static void elem_of_level(EngCpuLevel level, const EngKernels *k, const EngKerne
 {
     const EngKernels *c = eng_kernels(ENG_CPU_C);
     if (k->rms_norm == below->rms_norm && k->f16_to_f32 == below->f16_to_f32 &&
-        k->silu_mul == below->silu_mul && k->max == below->max)
+        k->silu_mul == below->silu_mul)
         return;
     for (int i = 0; i < 60; i++) {
         int64_t n = i < 40 ? i + 1 : test_range(41, 3000);
@@ -168,41 +94,3 @@ static void elem_of_level(EngCpuLevel level, const EngKernels *k, const EngKerne
 }
 
 void check_elem(void) { each_level(elem_of_level); }
-
-static void exp_of_level(EngCpuLevel level, const EngKernels *k, const EngKernels *below)
-{
-    if (k->exp_sum == below->exp_sum) return;
-    kernel_name("exp_sum", "", level);
-    for (int i = 0; i < 60; i++) {
-        int64_t n = test_range(1, 300);
-        float *x = random_floats((size_t)n, i % 2 ? 100 : 1), *y = malloc((size_t)n * 4);
-        float max = i % 3 ? (i % 2 ? 100 : 1) : -20;
-        if (i % 3 == 0)
-            for (int64_t j = 0; j < n; j++) x[j] = fminf(x[j], 60); /* up to exp(80) */
-        if (i % 4 == 0) x[test_range(0, (int)n - 1)] = -INFINITY;
-        if (i % 5 == 0) x[test_range(0, (int)n - 1)] = -3e38f;
-        memcpy(y, x, (size_t)n * 4);
-        float sum = k->exp_sum(y, n, max);
-        double want_sum = 0;
-        for (int64_t j = 0; j < n; j++) {
-            double want = exp((double)(x[j] - max));
-            want_sum += want;
-            CHECK_MSG(fabs(y[j] - want) <= 2e-6 * want + 1.2e-38, "%s: exp(%.9g) is %.9g, not %.9g",
-                      kernel_now, (double)(x[j] - max), (double)y[j], want);
-            if (isinf(x[j])) CHECK(y[j] == 0);
-        }
-        CHECK_MSG(fabs(sum - want_sum) <= 4e-6 * want_sum + 1e-36, "%s: sum %.9g, not %.9g",
-                  kernel_now, (double)sum, want_sum);
-        x[n / 2] = NAN;
-        CHECK_MSG(isnan(k->exp_sum(x, n, 0)), "%s loses a NaN", kernel_now);
-        free(x);
-        free(y);
-    }
-}
-
-void check_exp(void)
-{
-    static const EngKernels none;
-    exp_of_level(ENG_CPU_C, eng_kernels(ENG_CPU_C), &none);
-    each_level(exp_of_level);
-}

@@ -63,8 +63,9 @@ static void check_tables_full(void)
         for (uint32_t type = 0; type < ENG_TYPE_COUNT; type++)
             CHECK(!k->matmul[type] == !eng_type_info(type)->to_f32);
         for (int act = 0; act < ENG_ACT_COUNT; act++) CHECK(k->quantize[act] != NULL);
-        CHECK(k->gemm_nt && k->gemm_nn && k->f16_to_f32 && k->f32_to_f16 && k->rms_norm);
-        CHECK(k->silu_mul && k->exp_sum && k->max && k->scale && k->add_scaled);
+        CHECK(k->gemm && k->soften && k->scores_q8 && k->values_q8 && k->q8_0_to_f32 &&
+              k->f16_to_f32 && k->f32_to_f16 && k->rms_norm);
+        CHECK(k->silu_mul && k->scale && k->add_scaled);
         if (level <= (int)eng_cpu_level_machine()) CHECK(k->int8_peak(2) > k->int8_peak(1));
     }
 }
@@ -81,7 +82,8 @@ int main(int argc, char **argv)
         {"matmul_nan", check_matmul_nan},
         {"gemm", check_gemm},
         {"elem", check_elem},
-        {"exp", check_exp},
+        {"soften", check_soften},
+        {"attn_q8", check_attn_q8},
     };
     signal(SIGILL, crashed);
 #if !defined(__SANITIZE_ADDRESS__) /* ASan explains a SEGV better */

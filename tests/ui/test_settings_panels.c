@@ -168,11 +168,11 @@ static void scrolling_changes_nothing(void)
 
 /* ---- memory and threads ---------------------------------------------------------------------- */
 
-static void costs(const HearthModelInfo *info, int context, bool f32, uint64_t available,
+static void costs(const HearthModelInfo *info, int context, const char *kv, uint64_t available,
                   bool warns, const char *title, const char *subtitle)
 {
     g_autofree char *got_title = NULL, *got_subtitle = NULL;
-    CHECK_INT(hearth_context_cost_text(info, context, f32, available, &got_title, &got_subtitle),
+    CHECK_INT(hearth_context_cost_text(info, context, kv, available, &got_title, &got_subtitle),
               warns);
     CHECK_STR(got_title, title);
     CHECK_MSG(strstr(got_subtitle, subtitle), "“%s” has no “%s”", got_subtitle, subtitle);
@@ -181,14 +181,15 @@ static void costs(const HearthModelInfo *info, int context, bool f32, uint64_t a
 static void context_costs(void)
 {
     HearthModelInfo info = {.context_trained = 163840, .kv_bytes_per_token = 70272};
-    costs(NULL, 4096, false, GIB, false, "Memory Needed", "Load a model");
-    costs(&info, 0, false, GIB, false, "Needs 274.5\u00a0MiB", "4,096 tokens, chosen");
-    costs(&info, 4096, true, GIB, false, "Needs 549.0\u00a0MiB", "4,096 tokens per");
-    costs(&info, 16384, false, GIB, true, "Needs 1.1\u00a0GiB", "Only 1.0\u00a0GiB");
-    costs(&info, 16384, false, 0, false, "Needs 1.1\u00a0GiB", "16,384 tokens");
-    costs(&info, 200000, false, 64 * GIB, true, "Needs 13.1\u00a0GiB", "163,840 tokens");
+    costs(NULL, 4096, "f16", GIB, false, "Memory Needed", "Load a model");
+    costs(&info, 0, "f16", GIB, false, "Needs 274.5\u00a0MiB", "4,096 tokens, chosen");
+    costs(&info, 4096, "f32", GIB, false, "Needs 549.0\u00a0MiB", "4,096 tokens per");
+    costs(&info, 4096, "q8_0", GIB, false, "Needs 145.8\u00a0MiB", "4,096 tokens per");
+    costs(&info, 16384, "f16", GIB, true, "Needs 1.1\u00a0GiB", "Only 1.0\u00a0GiB");
+    costs(&info, 16384, "f16", 0, false, "Needs 1.1\u00a0GiB", "16,384 tokens");
+    costs(&info, 200000, "f16", 64 * GIB, true, "Needs 13.1\u00a0GiB", "163,840 tokens");
     info.context_trained = 2048;
-    costs(&info, 0, false, GIB, false, "Needs 137.2\u00a0MiB", "2,048 tokens");
+    costs(&info, 0, "f16", GIB, false, "Needs 137.2\u00a0MiB", "2,048 tokens");
 }
 
 static void context_row_follows(void)
@@ -205,11 +206,11 @@ static void context_row_follows(void)
     CHECK(g_str_has_prefix(was, "Needs "));
     gtk_spin_button_set_value(GTK_SPIN_BUTTON(spin_of(prefs, "Context Length")), 1024);
     g_autofree char *title = NULL, *subtitle = NULL;
-    hearth_context_cost_text(info, 1024, false, 0, &title, &subtitle);
+    hearth_context_cost_text(info, 1024, "f16", 0, &title, &subtitle);
     CHECK(has_title(cost, title));
     CHECK(!has_title(cost, was));
     gtk_drop_down_set_selected(
-        GTK_DROP_DOWN(world_in_row(prefs, "Context Precision", GTK_TYPE_DROP_DOWN)), 1);
+        GTK_DROP_DOWN(world_in_row(prefs, "Context Precision", GTK_TYPE_DROP_DOWN)), 2);
     CHECK(!has_title(cost, title)); /* twice as much */
     gtk_window_destroy(window);
     world_free(w);

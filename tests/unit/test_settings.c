@@ -215,6 +215,12 @@ static void defaults_agree(void)
     CHECK(ours.max_tokens == engine.max_tokens);
     CHECK_INT(request->context, 0);
     CHECK_INT(request->kv, ENG_KV_F16);
+    CHECK(g_settings_set_string(chat, "kv-type", "q8_0"));
+    hearth_options_fill(request, NULL, chat, 1);
+    CHECK_INT(request->kv, ENG_KV_Q8_0);
+    CHECK(g_settings_set_string(chat, "kv-type", "f32"));
+    hearth_options_fill(request, NULL, chat, 1);
+    CHECK_INT(request->kv, ENG_KV_F32);
     g_settings_set_int64(chat, "seed", 40);
     hearth_options_fill(request, NULL, chat, 3);
     CHECK_INT(request->sampling.seed, 42);

@@ -17,7 +17,7 @@ struct _HearthContextCost {
 
 G_DEFINE_FINAL_TYPE(HearthContextCost, hearth_context_cost, ADW_TYPE_ACTION_ROW)
 
-bool hearth_context_cost_text(const HearthModelInfo *info, int context, bool f32,
+bool hearth_context_cost_text(const HearthModelInfo *info, int context, const char *kv_type,
                               uint64_t available, char **ret_title, char **ret_subtitle)
 {
     if (!info) {
@@ -27,7 +27,9 @@ bool hearth_context_cost_text(const HearthModelInfo *info, int context, bool f32
     }
     int trained = info->context_trained;
     int tokens = context ? context : trained ? MIN(trained, AUTOMATIC_CONTEXT) : AUTOMATIC_CONTEXT;
-    uint64_t bytes = (uint64_t)tokens * info->kv_bytes_per_token * (f32 ? 2 : 1);
+    uint64_t bytes = (uint64_t)tokens * info->kv_bytes_per_token;
+    if (g_str_equal(kv_type, "f32")) bytes *= 2;
+    if (g_str_equal(kv_type, "q8_0")) bytes = bytes * 34 / 64; /* a scale of 2 for 32 numbers */
     g_autofree char *size = hearth_amount_bytes(bytes);
     g_autofree char *count = hearth_amount_tokens(tokens);
     *ret_title = g_strdup_printf(_("Needs %s"), size);
@@ -56,10 +58,9 @@ static void update(HearthContextCost *cost)
     g_autoptr(GVariant) context = hearth_setting_get_value(cost->context);
     g_autoptr(GVariant) kv = hearth_setting_get_value(cost->kv_type);
     HearthSample sample = hearth_telemetry_get_sample(hearth_app_get_telemetry(cost->app));
-    bool warns = hearth_context_cost_text(hearth_worker_get_info(hearth_app_get_worker(cost->app)),
-                                          g_variant_get_int32(context),
-                                          g_str_equal(g_variant_get_string(kv, NULL), "f32"),
-                                          sample.dram_available, &title, &subtitle);
+    bool warns = hearth_context_cost_text(
+        hearth_worker_get_info(hearth_app_get_worker(cost->app)), g_variant_get_int32(context),
+        g_variant_get_string(kv, NULL), sample.dram_available, &title, &subtitle);
     gtk_widget_set_visible(cost->warning, warns);
     adw_preferences_row_set_title(ADW_PREFERENCES_ROW(cost), title);
     adw_action_row_set_subtitle(ADW_ACTION_ROW(cost), subtitle);

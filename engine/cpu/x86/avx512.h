@@ -1,5 +1,5 @@
-/* AVX-512 with VNNI in plain words: the same words as avx2.h, twice as wide. Included only by files
- * that are compiled with those flags. */
+/* AVX-512, with VNNI where that is at hand, in plain words: the same words as avx2.h, twice as
+ * wide. Included only by files that are compiled with those flags. */
 #ifndef ENG_CPU_X86_AVX512_H
 #define ENG_CPU_X86_AVX512_H
 
@@ -42,9 +42,11 @@ INLINE Ints rights(Ints a, int low, int high) { return _mm512_srlv_epi32(a, halv
 INLINE Ints lefts(Ints a, int low, int high) { return _mm512_sllv_epi32(a, halves_of(low, high)); }
 /* a unsigned, b signed bytes: 32 sums of two products, *saturated* to 16 bits. */
 INLINE Ints pairs_u8(Ints a, Ints b) { return _mm512_maddubs_epi16(a, b); }
+#if defined(__AVX512VNNI__)
 /* sum + 16 sums of four products of unsigned a and signed b bytes; of two products of 16 bits. */
 INLINE Ints add_fours(Ints sum, Ints a, Ints b) { return _mm512_dpbusd_epi32(sum, a, b); }
 INLINE Ints add_pairs(Ints sum, Ints a, Ints b) { return _mm512_dpwssd_epi32(sum, a, b); }
+#endif
 INLINE Ints lookup(Ints table, Ints index) { return _mm512_shuffle_epi8(table, index); }
 INLINE Floats floats(Ints a) { return _mm512_cvtepi32_ps(a); }
 INLINE Floats all(float a) { return _mm512_set1_ps(a); }

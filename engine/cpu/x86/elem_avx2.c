@@ -1,6 +1,7 @@
 /* Kernels over vectors of floats. Tails of fewer than eight numbers are masked loads and stores,
  * so that a number's result does not depend on where in the vector it stands. */
 #include "cpu/x86/avx2.h"
+#include "cpu/x86/exp_avx2.h"
 #include "cpu/x86/ladder.h"
 
 INLINE Ints tail_mask(int64_t left_over) /* ones in the first left_over lanes */
@@ -50,32 +51,6 @@ static void rms_norm(const float *x, const float *w, float *y, int64_t n, float 
     }
 }
 
-/* exp(x) = 2^k * exp(r) with k = round(x / ln 2), |r| <= ln 2 / 2, ln 2 split in two (Cody and
- * Waite) and exp(r) by Taylor's series to r^7: truncation below 2^-30. 2^k is applied in two steps,
- * so that results below the normal range and up to the largest float come out right.
- * Below -104 the result is 0, above 89 infinite; NaN stays. */
-INLINE Floats exp8(Floats x)
-{
-    /* min and max return their second operand when either is NaN */
-    x = _mm256_min_ps(all(89.0f), _mm256_max_ps(all(-104.0f), x));
-    Floats k = _mm256_round_ps(_mm256_mul_ps(x, all(1.44269504f)),
-                               _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    Floats r = _mm256_fnmadd_ps(k, all(0.693359375f), x);
-    r = _mm256_fnmadd_ps(k, all(-2.12194440e-4f), r);
-    Floats p = all(1.0f / 5040);
-    p = mul_add(p, r, all(1.0f / 720));
-    p = mul_add(p, r, all(1.0f / 120));
-    p = mul_add(p, r, all(1.0f / 24));
-    p = mul_add(p, r, all(1.0f / 6));
-    p = mul_add(p, r, all(0.5f));
-    p = mul_add(p, r, all(1.0f));
-    p = mul_add(p, r, all(1.0f));
-    Ints whole = _mm256_cvtps_epi32(k), first = _mm256_srai_epi32(whole, 1);
-    Ints second = sub32(whole, first), bias = _mm256_set1_epi32(127);
-    p = _mm256_mul_ps(p, _mm256_castsi256_ps(left(add32(first, bias), 23)));
-    return _mm256_mul_ps(p, _mm256_castsi256_ps(left(add32(second, bias), 23)));
-}
-
 static void silu_mul(const float *gate, const float *up, float *y, int64_t n)
 {
     for (int64_t i = 0; i < n; i += 8) {
@@ -85,30 +60,6 @@ static void silu_mul(const float *gate, const float *up, float *y, int64_t n)
         Floats silu = _mm256_div_ps(g, _mm256_add_ps(all(1.0f), e));
         store_part(y + i, mask, _mm256_mul_ps(silu, load_part(up + i, mask)));
     }
-}
-
-static float exp_sum(float *x, int64_t n, float max)
-{
-    Floats sum = all(0);
-    for (int64_t i = 0; i < n; i += 8) {
-        Ints mask = tail_mask(n - i);
-        Floats e = exp8(_mm256_sub_ps(load_part(x + i, mask), all(max)));
-        store_part(x + i, mask, e);
-        sum = _mm256_add_ps(sum, _mm256_and_ps(e, _mm256_castsi256_ps(mask)));
-    }
-    return total(sum);
-}
-
-static float max_of(const float *x, int64_t n)
-{
-    Floats most = all(x[0]);
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8) most = _mm256_max_ps(loadf(x + i), most);
-    float lanes[8], max = x[0];
-    storef(lanes, most);
-    for (int j = 0; j < 8; j++) max = lanes[j] > max ? lanes[j] : max;
-    for (; i < n; i++) max = x[i] > max ? x[i] : max;
-    return max;
 }
 
 static void scale(float *x, int64_t n, float a)
@@ -133,8 +84,6 @@ void eng_kernels_elem_avx2(EngKernels *k)
     k->f32_to_f16 = f32_to_f16;
     k->rms_norm = rms_norm;
     k->silu_mul = silu_mul;
-    k->exp_sum = exp_sum;
-    k->max = max_of;
     k->scale = scale;
     k->add_scaled = add_scaled;
 }

@@ -6,12 +6,15 @@
 
 #if defined(__x86_64__)
 
-void eng_kernels_dot_float_avx2(EngKernels *k); /* and gemm */
+void eng_kernels_dot_float_avx2(EngKernels *k);
 void eng_kernels_dot_k_avx2(EngKernels *k);
 void eng_kernels_dot_iq_avx2(EngKernels *k);
 void eng_kernels_dot_legacy_avx2(EngKernels *k);
 void eng_kernels_quantize_avx2(EngKernels *k);
 void eng_kernels_elem_avx2(EngKernels *k);
+void eng_kernels_attn_avx2(EngKernels *k);
+void eng_kernels_attn_avx512(EngKernels *k);
+void eng_kernels_attn_vnni(EngKernels *k);
 void eng_kernels_dot_k_vnni(EngKernels *k);
 void eng_kernels_dot_legacy_vnni(EngKernels *k);
 void eng_kernels_dot_iq_vnni(EngKernels *k);
@@ -25,7 +28,11 @@ static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
     eng_kernels_dot_legacy_avx2(k);
     eng_kernels_quantize_avx2(k);
     eng_kernels_elem_avx2(k);
+    eng_kernels_attn_avx2(k);
+    if (level < ENG_CPU_AVX512) return;
+    eng_kernels_attn_avx512(k);
     if (level < ENG_CPU_VNNI) return;
+    eng_kernels_attn_vnni(k);
     eng_kernels_dot_k_vnni(k);
     eng_kernels_dot_legacy_vnni(k);
     eng_kernels_dot_iq_vnni(k);

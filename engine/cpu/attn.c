@@ -1,0 +1,85 @@
+/* Attention's products and its softmax. */
+#include <math.h>
+#include "base/num.h"
+#include "cpu/families.h"
+
+static void gemm(int m, int n, int k, const float *a, size_t a_row, size_t a_step, const float *b,
+                 size_t ldb, const float *keep, float *c, size_t ldc)
+{
+    for (int i = 0; i < m; i++) {
+        float *ci = c + (size_t)i * ldc;
+        for (int j = 0; j < n; j++) ci[j] = keep ? ci[j] * keep[j] : 0;
+        for (int p = 0; p < k; p++) {
+            float factor = a[(size_t)i * a_row + (size_t)p * a_step];
+            const float *bp = b + (size_t)p * ldb;
+            for (int j = 0; j < n; j++) ci[j] += factor * bp[j];
+        }
+    }
+}
+
+static void soften(int n, int rows, float scale, const int32_t *seen, float *s, float *max,
+                   float *sum, float *keep)
+{
+    for (int j = 0; j < rows; j++) {
+        float most = max[j], total = 0, *sj = s + j;
+        for (int i = 0; i < n && i < seen[j]; i++) most = fmaxf(most, sj[i * rows] * scale);
+        float from = most == -INFINITY ? 0 : most;
+        keep[j] = expf(max[j] - from);
+        for (int i = 0; i < n; i++) {
+            sj[i * rows] = i < seen[j] ? expf(sj[i * rows] * scale - from) : 0;
+            total += sj[i * rows];
+        }
+        sum[j] = sum[j] * keep[j] + total;
+        max[j] = most;
+    }
+}
+
+static void scores_q8(int n, int rows, int dk, const EngQueryQ8 *q, const void *k, size_t k_stride,
+                      void *room, float *s)
+{
+    (void)room;
+    for (int i = 0; i < n; i++) {
+        const void *row = (const uint8_t *)k + (size_t)i * k_stride;
+        const EngBlockQ8_0 *block = row;
+        for (int j = 0; j < rows; j++) {
+            float sum = 0;
+            for (int b = 0; b < dk / 32; b++) {
+                const EngQueryQ8 *qb = q + b * (rows / 16) + j / 16;
+                int32_t dot = 0;
+                for (int d = 0; d < 32; d++) dot += qb->q[d / 4][j % 16][d % 4] * block[b].qs[d];
+                sum += (float)dot * (qb->d[j % 16] * eng_f16_to_f32(block[b].d));
+            }
+            s[i * rows + j] = sum;
+        }
+    }
+}
+
+static void values_q8(int n, int rows, int dv, const float *p, const void *v, size_t v_stride,
+                      const float *keep, void *room, float *o)
+{
+    (void)room;
+    for (int d = 0; d < dv; d++) {
+        for (int j = 0; j < rows; j++) o[d * rows + j] *= keep[j];
+        for (int i = 0; i < n; i++) {
+            const void *row = (const uint8_t *)v + (size_t)i * v_stride;
+            const EngBlockQ8_0 *block = (const EngBlockQ8_0 *)row + d / 32;
+            float value = eng_f16_to_f32(block->d) * (float)block->qs[d % 32];
+            for (int j = 0; j < rows; j++) o[d * rows + j] += p[i * rows + j] * value;
+        }
+    }
+}
+
+static void q8_0_to_f32(const void *x, float *y, int64_t n)
+{
+    eng_type_info(ENG_TYPE_Q8_0)->to_f32(x, y, n);
+}
+
+void eng_kernels_attn_c(EngKernels *k)
+{
+    k->gemm = gemm;
+    k->soften = soften;
+    k->scores_q8 = scores_q8;
+    k->values_q8 = values_q8;
+    k->q8_pays = false;
+    k->q8_0_to_f32 = q8_0_to_f32;
+}

@@ -1,0 +1,126 @@
+/* Attention in floats, sixteen queries to a vector. */
+#include "cpu/x86/avx512.h"
+#include "cpu/x86/ladder.h"
+
+enum {
+    TILE_ROWS = 6,
+    DEPTH = 96
+}; /* DEPTH rows of 64 columns of b: most of the first-level cache */
+
+typedef struct {
+    const float *a;
+    size_t a_row, a_step;
+    const float *b;
+    size_t ldb;
+    const float *keep;
+    bool add; /* to c, as it is */
+    float *c;
+    size_t ldc;
+} Product;
+
+/* rows x 16 vectors of c, constants; rows * vectors <= 24. */
+INLINE void tile(const Product *g, int rows, int vectors, int i, int j, int from, int to)
+{
+    Floats acc[12][4];
+    UNROLL for (int r = 0; r < rows; r++)
+    {
+        UNROLL for (int v = 0; v < vectors; v++)
+        {
+            const float *c = g->c + (size_t)(i + r) * g->ldc + j + 16 * v;
+            acc[r][v] = g->add    ? loadf(c)
+                        : g->keep ? mul(loadf(c), loadf(g->keep + j + 16 * v))
+                                  : all(0);
+        }
+    }
+    const float *a = g->a + (size_t)i * g->a_row, *b = g->b + j;
+    for (int p = from; p < to; p++) {
+        Floats bs[4];
+        UNROLL for (int v = 0; v < vectors; v++) bs[v] = loadf(b + (size_t)p * g->ldb + 16 * v);
+        UNROLL for (int r = 0; r < rows; r++)
+        {
+            Floats factor = all(a[(size_t)r * g->a_row + (size_t)p * g->a_step]);
+            UNROLL for (int v = 0; v < vectors; v++) acc[r][v] = mul_add(factor, bs[v], acc[r][v]);
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++)
+    {
+        UNROLL for (int v = 0; v < vectors; v++)
+            storef(g->c + (size_t)(i + r) * g->ldc + j + 16 * v, acc[r][v]);
+    }
+}
+
+INLINE void columns_of(const Product *g, int m, int vectors, int j, int from, int to)
+{
+    int i = 0, most = vectors == 1 ? 2 * TILE_ROWS : TILE_ROWS;
+    for (; i + most <= m; i += most) tile(g, most, vectors, i, j, from, to);
+    for (; i + 4 <= m; i += 4) tile(g, 4, vectors, i, j, from, to);
+    for (; i + 2 <= m; i += 2) tile(g, 2, vectors, i, j, from, to);
+    for (; i < m; i++) tile(g, 1, vectors, i, j, from, to);
+}
+
+static void gemm(int m, int n, int k, const float *a, size_t a_row, size_t a_step, const float *b,
+                 size_t ldb, const float *keep, float *c, size_t ldc)
+{
+    Product g = {a, a_row, a_step, b, ldb, keep, false, c, ldc};
+    int from = 0;
+    do {
+        int to = ENG_MIN(from + DEPTH, k), j = 0;
+        for (; j + 64 <= n; j += 64) columns_of(&g, m, 4, j, from, to);
+        for (; j + 32 <= n; j += 32) columns_of(&g, m, 2, j, from, to);
+        for (; j < n; j += 16) columns_of(&g, m, 1, j, from, to);
+        g.add = true;
+        from = to;
+    } while (from < k);
+}
+
+/* As exp8 of elem_avx2.c; 2^k is applied by the instruction for it. */
+INLINE Floats exp16(Floats x)
+{
+    x = _mm512_min_ps(all(89.0f), _mm512_max_ps(all(-104.0f), x)); /* NaN stays */
+    Floats k = _mm512_roundscale_ps(mul(x, all(1.44269504f)), _MM_FROUND_TO_NEAREST_INT);
+    Floats r = sub_mul(x, k, all(0.693359375f));
+    r = sub_mul(r, k, all(-2.12194440e-4f));
+    Floats p = all(1.0f / 5040);
+    p = mul_add(p, r, all(1.0f / 720));
+    p = mul_add(p, r, all(1.0f / 120));
+    p = mul_add(p, r, all(1.0f / 24));
+    p = mul_add(p, r, all(1.0f / 6));
+    p = mul_add(p, r, all(0.5f));
+    p = mul_add(p, r, all(1.0f));
+    p = mul_add(p, r, all(1.0f));
+    return _mm512_scalef_ps(p, k);
+}
+
+static void soften(int n, int rows, float scale, const int32_t *seen, float *s, float *max,
+                   float *sum, float *keep)
+{
+    const Floats none = all(-__builtin_inff()), by = all(scale);
+    for (int j = 0; j < rows; j += 16) {
+        Ints limit = load(seen + j);
+        Floats old = loadf(max + j), most = old, total = all(0);
+        for (int i = 0; i < n; i++) { /* max_ps returns its second operand when the first is NaN */
+            __mmask16 in = _mm512_cmpgt_epi32_mask(limit, _mm512_set1_epi32(i));
+            most = _mm512_mask_max_ps(most, in, mul(loadf(s + i * rows + j), by), most);
+        }
+        __mmask16 any = _mm512_cmp_ps_mask(most, none, _CMP_NEQ_OQ);
+        Floats from = _mm512_maskz_mov_ps(any, most);
+        for (int i = 0; i < n; i++) {
+            __mmask16 in = _mm512_cmpgt_epi32_mask(limit, _mm512_set1_epi32(i));
+            float *at = s + i * rows + j;
+            Floats e = exp16(_mm512_sub_ps(mul(loadf(at), by), from));
+            e = _mm512_maskz_mov_ps(in, e);
+            total = _mm512_add_ps(total, e);
+            storef(at, e);
+        }
+        Floats kept = exp16(_mm512_sub_ps(old, from));
+        storef(keep + j, kept);
+        storef(sum + j, mul_add(loadf(sum + j), kept, total));
+        storef(max + j, most);
+    }
+}
+
+void eng_kernels_attn_avx512(EngKernels *k)
+{
+    k->gemm = gemm;
+    k->soften = soften;
+}
