@@ -113,12 +113,14 @@ static bool open_backend(EngModel *m, const EngModelSettings *settings, EngError
     return true;
 }
 
-/* Takes over `gguf`. */
-static EngModel *open_model(EngGguf *gguf, const EngModelSettings *settings, EngError *err)
+/* Takes over `gguf` and, unless NULL, `rehearsal`. */
+static EngModel *open_model(EngGguf *gguf, EngRehearsal *rehearsal,
+                            const EngModelSettings *settings, EngError *err)
 {
     EngModelSettings s = settings ? *settings : eng_model_defaults();
     EngModel *m = eng_alloc0(sizeof *m);
     m->gguf = gguf;
+    m->rehearsal = rehearsal;
     bool ok = s.batch >= 1 && s.batch <= 4096;
     if (!ok)
         eng_fail(err, ENG_ERR_USAGE,
@@ -134,7 +136,7 @@ static EngModel *open_model(EngGguf *gguf, const EngModelSettings *settings, Eng
 EngModel *eng_model_open(const char *path, const EngModelSettings *settings, EngError *err)
 {
     EngGguf *gguf = eng_gguf_open(path, err);
-    return gguf ? open_model(gguf, settings, err) : NULL;
+    return gguf ? open_model(gguf, NULL, settings, err) : NULL;
 }
 
 EngModel *eng_model_open_memory(const void *data, size_t size, const EngModelSettings *settings,
@@ -145,7 +147,28 @@ EngModel *eng_model_open_memory(const void *data, size_t size, const EngModelSet
         return NULL;
     }
     EngGguf *gguf = eng_gguf_open_memory(data, size, err);
-    return gguf ? open_model(gguf, settings, err) : NULL;
+    return gguf ? open_model(gguf, NULL, settings, err) : NULL;
+}
+
+static EngModel *rehearse(EngGguf *gguf, uint64_t dram, const EngModelSettings *settings,
+                          EngError *err)
+{
+    EngRehearsal *rehearsal = gguf ? eng_rehearsal_new(gguf, dram, err) : NULL;
+    if (rehearsal) return open_model(gguf, rehearsal, settings, err);
+    eng_gguf_free(gguf);
+    return NULL;
+}
+
+EngModel *eng_model_rehearse(const EngHeader *headers, size_t n, uint64_t dram,
+                             const EngModelSettings *settings, EngError *err)
+{
+    return rehearse(eng_gguf_open_headers(headers, n, err), dram, settings, err);
+}
+
+EngModel *eng_model_rehearse_file(const char *path, uint64_t dram, const EngModelSettings *settings,
+                                  EngError *err)
+{
+    return rehearse(eng_gguf_open(path, err), dram, settings, err);
 }
 
 void eng_model_free(EngModel *model)
@@ -163,6 +186,7 @@ void eng_model_free(EngModel *model)
     eng_template_free(model->tmpl);
     eng_tokenizer_free(model->tokenizer);
     eng_gguf_free(model->gguf);
+    eng_rehearsal_free(model->rehearsal);
     free(model);
     eng_mem_trim(); /* a vocabulary is many small pieces */
 }
@@ -171,6 +195,11 @@ bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, En
 {
     enum { SLICE = 64 << 20 };
     uint64_t total = 0, before = 0;
+    if (model->rehearsal) {
+        eng_rehearsal_fill(model->rehearsal, SLICE);
+        *ret_total = eng_rehearsal_bytes(model->rehearsal, ret_done);
+        return true;
+    }
     for (int i = 0; i < model->gguf->n_parts; i++) total += model->gguf->parts[i].size;
     for (int i = 0; i < model->gguf->n_parts; i++) {
         const EngMap *part = &model->gguf->parts[i];
@@ -200,6 +229,8 @@ EngModelInfo eng_model_info(const EngModel *model)
         .context_trained = h->context_trained,
         .weight_bytes = model->gguf->tensor_bytes + eng_derived_bytes(model->derived),
         .has_template = model->tmpl != NULL};
+    uint64_t filled;
+    if (model->rehearsal) info.stand_in_bytes = eng_rehearsal_bytes(model->rehearsal, &filled);
     snprintf(info.arch, sizeof info.arch, "%.63s", model->gguf->arch);
     snprintf(info.name, sizeof info.name, "%s", model->name);
     if (model->backend) {

@@ -197,13 +197,10 @@ static void fill_activations(EngGauge *g)
     }
 }
 
-bool eng_gauge_kernel(EngGauge *gauge, int i, EngKernelSpeed *ret_speed)
+static bool measure_kernel(EngGauge *gauge, EngType type, EngKernelSpeed *ret_speed)
 {
-    uint32_t type = 0;
-    for (; type < ENG_TYPE_COUNT; type++)
-        if (eng_type_info(type)->to_f32 && i-- == 0) break;
     if (type == ENG_TYPE_COUNT) return false;
-    gauge->type = (EngType)type;
+    gauge->type = type;
     fill_activations(gauge);
     EngCpuLevel level = gauge->level; /* the lowest that has this kernel */
     EngMatmulFn *matmul = eng_kernels(level)->matmul[type];
@@ -218,4 +215,17 @@ bool eng_gauge_kernel(EngGauge *gauge, int i, EngKernelSpeed *ret_speed)
         .prefill_gop_s = tiles_per_second(gauge, TOKENS) * ops * TOKENS * 1e-9,
     };
     return true;
+}
+
+bool eng_gauge_kernel(EngGauge *gauge, int i, EngKernelSpeed *ret_speed)
+{
+    uint32_t type = 0;
+    for (; type < ENG_TYPE_COUNT; type++)
+        if (eng_type_info(type)->to_f32 && i-- == 0) break;
+    return measure_kernel(gauge, (EngType)type, ret_speed);
+}
+
+bool eng_gauge_kernel_of(EngGauge *gauge, const char *type, EngKernelSpeed *ret_speed)
+{
+    return measure_kernel(gauge, eng_type_named(type), ret_speed);
 }

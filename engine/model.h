@@ -4,12 +4,14 @@
 
 #include "base/lock.h"
 #include "chat/chat.h"
+#include "load/rehearsal.h"
 #include "model/arch.h"
 #include "plan/backend.h"
 #include "text/tokenizer.h"
 
 struct EngModel {
     EngGguf *gguf;
+    EngRehearsal *rehearsal; /* NULL = the weights are the file's own */
     EngTokenizer *tokenizer; /* NULL = the file has weights alone: it computes, but knows no text */
     EngTemplate *tmpl; /* NULL = the file has none, or tmpl_error says why it cannot be used */
     EngError tmpl_error;

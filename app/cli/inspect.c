@@ -150,9 +150,19 @@ static bool print_plain(const GPtrArray *parts, GError **error)
     return hearth_io_write(clean, strlen(clean), error);
 }
 
+static GPtrArray *peek_remote(const char *url, GError **error)
+{
+    g_autoptr(GPtrArray) remote = hearth_remote_parts(url, error);
+    if (!remote) return NULL;
+    GPtrArray *parts = g_ptr_array_new_with_free_func((GDestroyNotify)eng_peek_free);
+    for (guint i = 0; i < remote->len; i++)
+        g_ptr_array_add(parts, g_steal_pointer(&((HearthRemotePart *)remote->pdata[i])->peek));
+    return parts;
+}
+
 static GPtrArray *peek(const char *where, GError **error)
 {
-    if (hearth_remote_is_url(where)) return hearth_remote_peek(where, error);
+    if (hearth_remote_is_url(where)) return peek_remote(where, error);
     EngError failure = {0};
     EngPeek *file = eng_peek(where, &failure);
     if (!file) {

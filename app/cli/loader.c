@@ -18,12 +18,33 @@ static EngModel *open_model(const char *path, const EngModelSettings *settings, 
     return model;
 }
 
-static void show(uint64_t done, uint64_t total, gint64 start)
+static void show(const char *doing, uint64_t done, uint64_t total, gint64 start)
 {
     double seconds = (double)(g_get_monotonic_time() - start) / G_USEC_PER_SEC;
-    hearth_console_progress("Loading model %.0f %% · %.0f MiB/s",
+    hearth_console_progress("%s %.0f %% · %.0f MiB/s", doing,
                             total ? 100.0 * (double)done / (double)total : 100.0,
                             seconds > 0 ? (double)done / seconds / 1048576 : 0.0);
+}
+
+bool hearth_loader_bring_in(EngModel *model, const char *doing, GError **error)
+{
+    gint64 start = g_get_monotonic_time();
+    uint64_t done = 0, total = 1;
+    while (done < total) {
+        EngError failure = {0};
+        if (!eng_model_load(model, &done, &total, &failure)) {
+            hearth_console_progress_done();
+            return hearth_error_from_engine(error, &failure);
+        }
+        if (doing) show(doing, done, total, start);
+        if (hearth_console_take_interrupt()) {
+            hearth_console_progress_done();
+            return hearth_error(error, HEARTH_ERROR_FAILED,
+                                "Stopped while the model was being loaded.");
+        }
+    }
+    hearth_console_progress_done();
+    return true;
 }
 
 EngModel *hearth_loader_open(const HearthLoad *load, GError **error)
@@ -32,25 +53,8 @@ EngModel *hearth_loader_open(const HearthLoad *load, GError **error)
     if (load->threads) settings.threads = load->threads;
     if (load->batch) settings.batch = load->batch;
     g_autoptr(EngModel) model = open_model(load->path, &settings, error);
-    if (!model) return NULL;
-
-    gint64 start = g_get_monotonic_time();
-    uint64_t done = 0, total = 1;
-    while (done < total) {
-        EngError failure = {0};
-        if (!eng_model_load(model, &done, &total, &failure)) {
-            hearth_console_progress_done();
-            hearth_error_from_engine(error, &failure);
-            return NULL;
-        }
-        if (!load->quiet) show(done, total, start);
-        if (hearth_console_take_interrupt()) {
-            hearth_console_progress_done();
-            hearth_error(error, HEARTH_ERROR_FAILED, "Stopped while the model was being loaded.");
-            return NULL;
-        }
-    }
-    hearth_console_progress_done();
+    if (!model || !hearth_loader_bring_in(model, load->quiet ? NULL : "Loading model", error))
+        return NULL;
     return g_steal_pointer(&model);
 }
 

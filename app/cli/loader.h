@@ -14,6 +14,10 @@ typedef struct {
 /* Opens it and brings the weights into memory. eng_model_free(). */
 EngModel *hearth_loader_open(const HearthLoad *load, GError **error);
 
+/* Brings the weights of a model that is open into memory; `doing` begins the progress line, NULL:
+ * there is none. */
+bool hearth_loader_bring_in(EngModel *model, const char *doing, GError **error);
+
 /* Tokenizer and template only: also for files without weights. */
 EngModel *hearth_loader_open_vocab(const char *path, GError **error);
 

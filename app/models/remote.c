@@ -152,7 +152,15 @@ static bool fetch(CURL *curl, Download *download, size_t want, GError **error)
     return failed(download, curl, code, details, error);
 }
 
-static EngPeek *peek_part(CURL *curl, const char *url, GError **error)
+static void free_part(void *data)
+{
+    HearthRemotePart *part = data;
+    eng_peek_free(part->peek);
+    g_byte_array_unref(part->bytes);
+    g_free(part);
+}
+
+static HearthRemotePart *peek_part(CURL *curl, const char *url, GError **error)
 {
     Download download = {.url = url, .bytes = g_byte_array_new()};
     EngPeek *peek = NULL;
@@ -176,10 +184,15 @@ static EngPeek *peek_part(CURL *curl, const char *url, GError **error)
     }
     hearth_error_from_engine(error, &failure);
 end:
-    g_byte_array_unref(download.bytes);
     g_free(download.etag);
     g_free(download.answer_etag);
-    return peek;
+    if (!peek) {
+        g_byte_array_unref(download.bytes);
+        return NULL;
+    }
+    HearthRemotePart *part = g_new(HearthRemotePart, 1);
+    *part = (HearthRemotePart){peek, download.bytes, download.file_size};
+    return part;
 }
 
 /* The URL of part `part`, from the first part's; NULL when its name is not …-00001-of-NNNNN.gguf.
@@ -195,7 +208,7 @@ static char *part_url(const char *url, int part, int n_parts)
 
 static bool peek_rest(CURL *curl, const char *url, GPtrArray *parts, GError **error)
 {
-    const EngPeek *first = parts->pdata[0];
+    const EngPeek *first = ((const HearthRemotePart *)parts->pdata[0])->peek;
     int n_parts = first->n_parts;
     if (first->part != 1)
         return hearth_error(error, HEARTH_ERROR_REFUSED,
@@ -209,9 +222,10 @@ static bool peek_rest(CURL *curl, const char *url, GPtrArray *parts, GError **er
                                 "This is a model in %d parts, and the others are found by the "
                                 "name …-00001-of-%05d.gguf, which this address has not.",
                                 n_parts, n_parts);
-        EngPeek *peek = peek_part(curl, name, error);
-        if (!peek) return false;
-        g_ptr_array_add(parts, peek);
+        HearthRemotePart *more = peek_part(curl, name, error);
+        if (!more) return false;
+        g_ptr_array_add(parts, more);
+        const EngPeek *peek = more->peek;
         if (peek->part != part || peek->n_parts != n_parts)
             return hearth_error(error, HEARTH_ERROR_REFUSED,
                                 "%s says it is part %d of %d: the parts on the server do not "
@@ -221,15 +235,15 @@ static bool peek_rest(CURL *curl, const char *url, GPtrArray *parts, GError **er
     return true;
 }
 
-GPtrArray *hearth_remote_peek(const char *url, GError **error)
+GPtrArray *hearth_remote_parts(const char *url, GError **error)
 {
     CURL *curl = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_easy_init() : NULL;
     if (!curl) {
         hearth_error(error, HEARTH_ERROR_FAILED, "Cannot start the network library (libcurl).");
         return NULL;
     }
-    g_autoptr(GPtrArray) parts = g_ptr_array_new_with_free_func((GDestroyNotify)eng_peek_free);
-    EngPeek *first = peek_part(curl, url, error);
+    g_autoptr(GPtrArray) parts = g_ptr_array_new_with_free_func(free_part);
+    HearthRemotePart *first = peek_part(curl, url, error);
     if (first) g_ptr_array_add(parts, first);
     bool done = first && peek_rest(curl, url, parts, error);
     curl_easy_cleanup(curl);

@@ -8,8 +8,14 @@
 /* Whether this is a URL that hearth_remote_peek takes, rather than a path. */
 bool hearth_remote_is_url(const char *text);
 
-/* The EngPeek of every part, in order; g_ptr_array_unref(). Blocks. Certificates are checked;
- * redirects are followed, but never from https to http. */
-GPtrArray *hearth_remote_peek(const char *url, GError **error);
+typedef struct {
+    EngPeek *peek;
+    GByteArray *bytes; /* the header and what came with it */
+    guint64 file_size;
+} HearthRemotePart;
+
+/* Every part of the model, in order, as HearthRemotePart; g_ptr_array_unref(). Blocks.
+ * Certificates are checked; redirects are followed, but never from https to http. */
+GPtrArray *hearth_remote_parts(const char *url, GError **error);
 
 #endif

@@ -94,6 +94,8 @@ void eng_gauge_free(EngGauge *gauge);
 EngLimits eng_gauge_limits(EngGauge *gauge);
 /* The kernel of the i-th weight format, i = 0, 1, …; false when there are no more. */
 bool eng_gauge_kernel(EngGauge *gauge, int i, EngKernelSpeed *ret_speed);
+/* The kernel of the format that is called so; false when there is none. */
+bool eng_gauge_kernel_of(EngGauge *gauge, const char *type, EngKernelSpeed *ret_speed);
 
 /* ---- looking into a file --------------------------------------------------------------------- */
 
@@ -129,6 +131,32 @@ EngPeek *eng_peek(const char *path, EngError *err);
 EngPeek *eng_peek_bytes(const void *data, size_t size, uint64_t file_size, EngError *err);
 void eng_peek_free(EngPeek *peek);
 
+/* The beginning of a GGUF file, up to the end of its header or further; `file_size`: all of it. */
+typedef struct {
+    const void *data;
+    size_t size;
+    uint64_t file_size;
+} EngHeader;
+
+/* A model as numbers and shapes, from which a header can be written without there being a file. */
+typedef struct {
+    const char *key;  /* "deepseek2.block_count" */
+    const char *text; /* its value, or NULL: */
+    double number;
+    bool whole; /* the number is an integer */
+} EngMetaValue;
+
+typedef struct {
+    const char *name, *type; /* "blk.0.attn_q.weight", "Q4_K" */
+    int n_dims;
+    uint64_t shape[4]; /* innermost first */
+} EngTensorShape;
+
+/* Writes the header of a GGUF file (v3) that would hold these. *ret_header.data is malloc'ed:
+ * free(). ENG_ERR_USAGE names a tensor of unknown type or of rows that its blocks do not divide. */
+bool eng_header_write(const EngMetaValue *values, size_t n_values, const EngTensorShape *tensors,
+                      size_t n_tensors, EngHeader *ret_header, EngError *err);
+
 /* ---- models ---------------------------------------------------------------------------------- */
 
 typedef struct EngModel EngModel;
@@ -149,6 +177,14 @@ EngModel *eng_model_open(const char *path, const EngModelSettings *settings, Eng
 EngModel *eng_model_open_memory(const void *data, size_t size, const EngModelSettings *settings,
                                 EngError *err);
 
+/* A model of random weights, as fast and as slow as the one whose headers these are (of all its
+ * parts; copied) or whose file `path` is. At most `dram` bytes stand for all its weights. It must
+ * be loaded before it computes: that fills them. */
+EngModel *eng_model_rehearse(const EngHeader *headers, size_t n, uint64_t dram,
+                             const EngModelSettings *settings, EngError *err);
+EngModel *eng_model_rehearse_file(const char *path, uint64_t dram, const EngModelSettings *settings,
+                                  EngError *err);
+
 /* Brings the weights into memory, at most about 64 MiB per call; call until *ret_done == *ret_total
  * (bytes). Optional: an unloaded model works, its first tokens wait for the disk instead. */
 bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, EngError *err);
@@ -160,6 +196,7 @@ typedef struct {
     int n_vocab, n_layers, n_embd, n_experts, n_experts_used;
     int context_trained;         /* tokens; 0 = not stated */
     uint64_t weight_bytes;       /* mapped */
+    uint64_t stand_in_bytes;     /* of a rehearsal: what is really there of weight_bytes; else 0 */
     uint64_t compute_bytes;      /* activation buffers */
     uint64_t kv_bytes_per_token; /* at f16 */
     int threads;

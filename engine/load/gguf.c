@@ -321,17 +321,11 @@ static bool part_path(const char *path, int count, int i, char *ret, size_t size
     return snprintf(ret, size, "%.*s-%05d-of-%05d.gguf", stem, path, i, count) < (int)size;
 }
 
-static bool open_part(EngGguf *g, const char *path, int i, EngError *err)
+/* Part `i` of `file_size` bytes, of which g->parts[i] has the first; `name` is for messages. */
+static bool read_other_part(EngGguf *g, int i, const char *name, uint64_t file_size, EngError *err)
 {
-    char name[4096];
-    if (!part_path(path, g->part_count, i + 1, name, sizeof name))
-        return eng_fail(err, ENG_ERR_REFUSED,
-                        "This is a model in %d parts, and the other parts are found by the name "
-                        "…-00001-of-%05d.gguf: give the files their original names.",
-                        g->part_count, g->part_count);
-    if (!eng_map_open(&g->parts[i], name, err)) return false;
-    g->n_parts = i + 1;
-    Reader r = {{g->parts[i].data, g->parts[i].size, 0, false}, g, i, g->parts[i].size, false, err};
+    const EngMap *map = &g->parts[i];
+    Reader r = {{map->data, map->size, 0, false}, g, i, file_size, map->size < file_size, err};
     EngGgufKv *kvs = NULL;
     size_t n_kvs = 0;
     bool ok = read_part(&r, &kvs, &n_kvs);
@@ -348,7 +342,21 @@ static bool open_part(EngGguf *g, const char *path, int i, EngError *err)
     return ok;
 }
 
-static bool open_other_parts(EngGguf *g, const char *path, EngError *err)
+static bool open_part(EngGguf *g, const char *path, int i, EngError *err)
+{
+    char name[4096];
+    if (!part_path(path, g->part_count, i + 1, name, sizeof name))
+        return eng_fail(err, ENG_ERR_REFUSED,
+                        "This is a model in %d parts, and the other parts are found by the name "
+                        "…-00001-of-%05d.gguf: give the files their original names.",
+                        g->part_count, g->part_count);
+    if (!eng_map_open(&g->parts[i], name, err)) return false;
+    g->n_parts = i + 1;
+    return read_other_part(g, i, name, g->parts[i].size, err);
+}
+
+/* Room for the other parts, when this is the first. */
+static bool expect_parts(EngGguf *g, EngError *err)
 {
     if (g->part != 1)
         return eng_fail(
@@ -359,8 +367,11 @@ static bool open_other_parts(EngGguf *g, const char *path, EngError *err)
     free(g->parts);
     g->parts = eng_alloc0((size_t)g->part_count * sizeof *g->parts);
     g->parts[0] = first;
-    for (int i = 1; i < g->part_count; i++)
-        if (!open_part(g, path, i, err)) return false;
+    return true;
+}
+
+static bool parts_complete(const EngGguf *g, EngError *err)
+{
     uint64_t total;
     if (!eng_gguf_u64(g, "split.tensors.count", g->n_tensors, &total, err)) return false;
     if (total != g->n_tensors)
@@ -369,6 +380,14 @@ static bool open_other_parts(EngGguf *g, const char *path, EngError *err)
                         ": download the parts again.",
                         g->part_count, g->n_tensors, total);
     return true;
+}
+
+static bool open_other_parts(EngGguf *g, const char *path, EngError *err)
+{
+    if (!expect_parts(g, err)) return false;
+    for (int i = 1; i < g->part_count; i++)
+        if (!open_part(g, path, i, err)) return false;
+    return parts_complete(g, err);
 }
 
 bool eng_gguf_check(const EngGguf *gguf, EngError *err)
@@ -419,6 +438,45 @@ EngGguf *eng_gguf_open_header(const void *data, uint64_t size, uint64_t file_siz
 {
     EngMap map = {data, ENG_MIN(size, file_size), false};
     return open_map(map, file_size, NULL, true, err);
+}
+
+static bool read_headers(EngGguf *g, const EngHeader *headers, size_t n, EngError *err)
+{
+    if ((size_t)g->part_count != n)
+        return eng_fail(err, ENG_ERR_REFUSED, "This is a model in %d parts, and %zu are here.",
+                        g->part_count, n);
+    if (!expect_parts(g, err)) return false;
+    for (size_t i = 1; i < n; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "part %zu", i + 1);
+        g->parts[i] = (EngMap){headers[i].data, headers[i].size, false};
+        g->n_parts = (int)i + 1;
+        if (!read_other_part(g, (int)i, name, headers[i].file_size, err)) return false;
+    }
+    return parts_complete(g, err);
+}
+
+EngGguf *eng_gguf_open_headers(const EngHeader *headers, size_t n, EngError *err)
+{
+    EngArena arena = {0};
+    EngHeader *kept = eng_arena_alloc(&arena, n * sizeof *kept);
+    for (size_t i = 0; i < n; i++) {
+        kept[i] = headers[i];
+        void *copy = eng_arena_alloc(&arena, kept[i].size);
+        kept[i].data = memcpy(copy, headers[i].data, kept[i].size);
+    }
+    EngGguf *g = eng_alloc0(sizeof *g);
+    g->arena = arena;
+    g->parts = eng_alloc0(sizeof *g->parts);
+    g->parts[0] = (EngMap){kept[0].data, kept[0].size, false};
+    g->n_parts = 1;
+    Reader r = {{kept[0].data, kept[0].size, 0, false}, g, 0, kept[0].file_size, true, err};
+    bool ok = read_part(&r, &g->kvs, &g->n_kvs) && read_arch_and_split(g, err) &&
+              read_headers(g, kept, n, err) && finish(g, err);
+    for (size_t i = 0; i < g->n_tensors; i++) g->tensors[i].data = NULL;
+    if (ok) return g;
+    eng_gguf_free(g);
+    return NULL;
 }
 
 void eng_gguf_free(EngGguf *gguf)

@@ -75,6 +75,9 @@ EngGguf *eng_gguf_open_memory(const void *data, uint64_t size, EngError *err);
  * longer. No tensor gets data. */
 EngGguf *eng_gguf_open_header(const void *data, uint64_t size, uint64_t file_size, EngError *err);
 
+/* The headers of all parts of a model, in order; copied. No tensor gets data. */
+EngGguf *eng_gguf_open_headers(const EngHeader *headers, size_t n, EngError *err);
+
 void eng_gguf_free(EngGguf *gguf);
 
 /* False when a part of the file could not be read, now or before. */

@@ -125,6 +125,13 @@ const EngTypeInfo *eng_type_info(uint32_t type)
     return type < ENG_TYPE_COUNT && types[type].name ? &types[type] : &unknown;
 }
 
+EngType eng_type_named(const char *name)
+{
+    for (uint32_t i = 0; i < ENG_TYPE_COUNT; i++)
+        if (types[i].to_f32 && strcmp(types[i].name, name) == 0) return (EngType)i;
+    return ENG_TYPE_COUNT;
+}
+
 const char *eng_file_type_name(uint32_t file_type)
 {
     static const char *const names[] = {

@@ -56,6 +56,9 @@ typedef struct {
 /* Never NULL; an unknown number gives a row whose name is NULL. */
 const EngTypeInfo *eng_type_info(uint32_t type);
 
+/* The type that is called so ("Q4_K"); ENG_TYPE_COUNT: none that the engine runs. */
+EngType eng_type_named(const char *name);
+
 /* Bytes of n numbers, n a multiple of the block. */
 static inline uint64_t eng_row_bytes(EngType type, uint64_t n)
 {

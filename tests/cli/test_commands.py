@@ -2,7 +2,11 @@
 import json
 import math
 import os
+import signal
 import struct
+import subprocess
+import time
+import unittest
 
 import gguf_file
 import harness
@@ -289,7 +293,6 @@ class Bench(Case):
     def test_the_built_in_model(self):
         self.assertIn(b"pp8 ", self.text("bench", "-p", 8, "-n", 2, "-r", 1))
 
-
     def test_kernels(self):
         got = self.json("bench", "--kernels", "--threads", 2)
         self.assertEqual(got["limits"]["threads"], 2)
@@ -301,6 +304,59 @@ class Bench(Case):
         for row in got["rows"]:
             self.assertGreater(min(row["decode_gb_s"], row["decode_gop_s"], row["prefill_gop_s"]), 0)
             self.assertIn(row["level"], ("c", "avx2", "avx512", "vnni", "amx"))
+
+
+class Rehearse(Case):
+    # Published by the makers of the models.
+    PARAMETERS = {"deepseek-v2-lite": 15706484224, "qwen3-30b-a3b": 30532122624}
+
+    def test_a_file(self):
+        got = self.json("rehearse", TINY, "-p", 8, "-n", 3, "-r", 2, "--threads", 2)
+        self.assertEqual([row["test"] for row in got["rows"]], ["pp8", "tg3"])
+        told = self.json("inspect", TINY)
+        self.assertEqual(got["parameters"], told["parameters"])
+        self.assertGreaterEqual(got["stand_in_bytes"], got["weight_bytes"] // 2)
+        for key in ("predicted_prefill_tok_s", "predicted_decode_tok_s", "read_gb_s", "int8_gop_s"):
+            self.assertGreater(got[key], 0)
+        self.assertIn(b"Tiny, F32", self.text("rehearse", TINY, "-p", 2, "-n", 1))
+
+    @unittest.skipIf(harness.sanitized(), "a whole model takes long in this build")
+    def test_shapes(self):
+        for shape, parameters in self.PARAMETERS.items():
+            got = self.json("rehearse", shape, "-q", "IQ1_S", "--dram", "1GiB", "-p", 0, "-n", 1,
+                            "--threads", 2)
+            self.assertEqual(got["parameters"], parameters)
+            self.assertLessEqual(got["stand_in_bytes"], 1 << 30)
+            self.assertGreater(got["stands_for"], 2)
+            self.assertGreater(got["rows"][0]["tok_s_median"], 0)
+
+    def test_too_little_memory(self):
+        self.refuse(1, "takes at least|it may have 1.0 GiB", "rehearse", "deepseek-r1", "--dram",
+                    "1GiB")
+
+    def test_names(self):
+        self.refuse(1, 'no file "r1"|deepseek-r1, ', "rehearse", "r1")
+        self.refuse(2, "Q9|Q4_K_M", "rehearse", "deepseek-r1", "-q", "Q9")
+        self.refuse(2, "for shapes", "rehearse", TINY, "-q", "Q4_K_M")
+        self.refuse(2, "nothing to measure", "rehearse", TINY, "-p", 0, "-n", 0)
+
+    def test_sizes(self):
+        for size in ("12", "GiB", "-1GiB", "12 GiB", "0GiB", "1e30GiB", "nanGiB", "12GB", "12gibb"):
+            self.refuse(2, f'24GiB|"{size}"', "rehearse", TINY, f"--dram={size}")
+        self.json("rehearse", TINY, "--dram", "0.5gib", "-p", 1, "-n", 1)
+
+    @unittest.skipIf(harness.sanitized(), "a whole model takes long in this build")
+    def test_ctrl_c(self):
+        run = subprocess.Popen([harness.CLI, "rehearse", "qwen3-30b-a3b", "--dram", "1GiB", "-p",
+                                "4096"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        time.sleep(12)
+        self.assertIsNone(run.poll())
+        run.send_signal(signal.SIGINT)
+        start = time.monotonic()
+        self.assertNotEqual(run.wait(harness.SLOW), 0)
+        self.assertLess(time.monotonic() - start, 2)
+        run.communicate()
 
 
 class Hardware(Case):

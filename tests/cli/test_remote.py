@@ -136,6 +136,13 @@ class Remote(Case):
         self.refuse(3, "2 parts|name", "inspect", f"{PLAIN}/ranges/renamed.gguf")
         self.refuse(3, "belong together", "inspect", f"{PLAIN}/ranges/torn-00001-of-00002.gguf")
 
+    def test_rehearsing_what_is_not_here(self):
+        got = self.json("rehearse", f"{PLAIN}/ranges/small.gguf", "-p", 2, "-n", 1, "--threads", 2)
+        local = self.json("inspect", harness.write("small.gguf", SMALL))
+        self.assertEqual(got["parameters"], local["parameters"])
+        self.refuse(3, "is missing|get another file", "rehearse",
+                    f"{PLAIN}/ranges/m-00001-of-00002.gguf", "-p", 2, "-n", 1)
+
     def test_not_a_model(self):
         self.refuse(3, "not a GGUF", "inspect", f"{PLAIN}/ranges/page.gguf")
 

@@ -84,6 +84,24 @@ static bool set_seed(const HearthOption *o, const char *text, void *field, GErro
     return true;
 }
 
+static bool set_size(const HearthOption *o, const char *text, void *field, GError **error)
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+    char *end;
+    double value = g_ascii_strtod(text, &end);
+    bool sound = end != text && g_ascii_isdigit(*text) && isfinite(value), known = false;
+    for (size_t i = 0; sound && i < G_N_ELEMENTS(units) && !known; i++) {
+        known = g_ascii_strcasecmp(end, units[i]) == 0;
+        if (known) value *= (double)((guint64)1 << 10 * (i + 1));
+    }
+    if (!known || value < 1 || value > 1e18)
+        return hearth_error(error, HEARTH_ERROR_USAGE,
+                            "--%s takes a size such as 24GiB or 800MiB, not \"%s\".", o->name,
+                            text);
+    *(guint64 *)field = (guint64)value;
+    return true;
+}
+
 static bool set(const HearthOption *o, const char *text, void *values, GError **error)
 {
     void *field = (char *)values + o->offset;
@@ -94,6 +112,7 @@ static bool set(const HearthOption *o, const char *text, void *values, GError **
     case HEARTH_OPTION_INT: return set_int(o, text, field, error);
     case HEARTH_OPTION_REAL: return set_real(o, text, field, error);
     case HEARTH_OPTION_SEED: return set_seed(o, text, field, error);
+    case HEARTH_OPTION_SIZE: return set_size(o, text, field, error);
     case HEARTH_OPTION_ABSENT: break;
     }
     return hearth_error(error, HEARTH_ERROR_USAGE, "%s", o->help);

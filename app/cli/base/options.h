@@ -15,6 +15,7 @@ typedef enum {
     HEARTH_OPTION_INT,    /* int, min … max */
     HEARTH_OPTION_REAL,   /* double, min … max */
     HEARTH_OPTION_SEED,   /* guint64 below ENG_SEED_RANDOM */
+    HEARTH_OPTION_SIZE,   /* guint64, bytes, not 0: a number with KiB, MiB, GiB or TiB behind it */
     HEARTH_OPTION_ABSENT  /* known by name, not in this build: `help` says what to do instead */
 } HearthOptionKind;
 

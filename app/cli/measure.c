@@ -1,0 +1,125 @@
+#include "cli/measure.h"
+
+#include "cli/base/console.h"
+#include "cli/base/io.h"
+#include "cli/loader.h"
+
+typedef struct {
+    const HearthMeasure *what;
+    EngSession *session;
+    int32_t *tokens; /* [depth + the longer test], random */
+    GArray *rows;
+} Run;
+
+static void clear_row(void *data) { g_free(((HearthMeasured *)data)->name); }
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* n tokens after the first `depth`, `step` at a time. */
+static bool run_once(Run *run, int n, int step, double *ret_speed, GError **error)
+{
+    EngError failure = {0};
+    int depth = run->what->depth;
+    eng_session_rewind(run->session, (size_t)depth);
+    gint64 start = g_get_monotonic_time();
+    for (int i = 0; i < n; i += step)
+        if (!eng_session_eval(run->session, run->tokens + depth + i, (size_t)step, NULL, &failure))
+            return hearth_error_from_engine(error, &failure);
+    gint64 spent = g_get_monotonic_time() - start;
+    *ret_speed = (double)n * G_USEC_PER_SEC / (double)MAX(spent, 1);
+    return true;
+}
+
+static bool measure(Run *run, bool reads, GError **error)
+{
+    const HearthMeasure *what = run->what;
+    int n = reads ? what->prompt : what->generate, repeat = what->repeat;
+    if (n == 0) return true;
+    g_autofree double *speeds = g_new(double, repeat);
+    HearthMeasured row = {.n = n, .reads = reads};
+    const char *kind = reads ? "pp" : "tg";
+    row.name = what->depth ? g_strdup_printf("%s%d@d%d", kind, n, what->depth)
+                           : g_strdup_printf("%s%d", kind, n);
+    g_array_append_val(run->rows, row);
+    for (int i = what->warm_up ? -1 : 0; i < repeat; i++) {
+        double speed = 0;
+        if (!what->quiet)
+            hearth_console_progress("%s · run %d/%d", row.name, MAX(i + 1, 1), repeat);
+        if (!run_once(run, n, reads ? n : 1, &speed, error)) return false;
+        if (i >= 0) speeds[i] = speed;
+    }
+    qsort(speeds, (size_t)repeat, sizeof *speeds, compare);
+    HearthMeasured *kept = &g_array_index(run->rows, HearthMeasured, run->rows->len - 1);
+    kept->min = speeds[0];
+    kept->max = speeds[repeat - 1];
+    kept->median = (speeds[(repeat - 1) / 2] + speeds[repeat / 2]) / 2;
+    return true;
+}
+
+static bool measure_all(Run *run, GError **error)
+{
+    EngError failure = {0};
+    int depth = run->what->depth;
+    if (!eng_session_pretend(run->session, (size_t)depth, &failure))
+        return hearth_error_from_engine(error, &failure);
+    return measure(run, true, error) && measure(run, false, error);
+}
+
+bool hearth_measure_run(EngModel *model, const HearthMeasure *what, GArray **ret_rows,
+                        GError **error)
+{
+    int n = what->depth + MAX(what->prompt, what->generate);
+    if (n == what->depth)
+        return hearth_error(error, HEARTH_ERROR_USAGE,
+                            "There is nothing to measure: -p and -n are both 0.");
+    EngSessionSettings settings = eng_session_defaults();
+    settings.context = n;
+    if (what->kv && g_str_equal(what->kv, "q8_0")) settings.kv = ENG_KV_Q8_0;
+    EngError failure = {0};
+    g_autoptr(EngSession) session = eng_session_new(model, &settings, &failure);
+    if (!session) return hearth_error_from_engine(error, &failure);
+
+    /* Always the same ids: two runs do the same work. */
+    g_autoptr(GRand) random = g_rand_new_with_seed(20260301);
+    g_autofree int32_t *tokens = g_new(int32_t, n);
+    for (int i = 0; i < n; i++)
+        tokens[i] = g_rand_int_range(random, 0, eng_model_info(model).n_vocab);
+    g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(HearthMeasured));
+    g_array_set_clear_func(rows, clear_row);
+    Run run = {what, session, tokens, rows};
+    bool done = measure_all(&run, error);
+    hearth_console_progress_done();
+    if (done) *ret_rows = g_steal_pointer(&rows);
+    return done;
+}
+
+void hearth_measure_add_json(JsonBuilder *out, const GArray *rows)
+{
+    json_builder_set_member_name(out, "rows");
+    json_builder_begin_array(out);
+    for (guint i = 0; i < rows->len; i++) {
+        const HearthMeasured *row = &g_array_index(rows, HearthMeasured, i);
+        json_builder_begin_object(out);
+        hearth_io_json_text(out, "test", row->name, -1);
+        hearth_io_json_int(out, "n", (uint64_t)row->n);
+        hearth_io_json_real(out, "tok_s_median", row->median);
+        hearth_io_json_real(out, "tok_s_min", row->min);
+        hearth_io_json_real(out, "tok_s_max", row->max);
+        json_builder_end_object(out);
+    }
+    json_builder_end_array(out);
+}
+
+void hearth_measure_append(GString *out, const GArray *rows)
+{
+    g_string_append_printf(out, "%-16s %10s %10s %10s  tok/s\n", "test", "median", "min", "max");
+    for (guint i = 0; i < rows->len; i++) {
+        const HearthMeasured *row = &g_array_index(rows, HearthMeasured, i);
+        g_string_append_printf(out, "%-16s %10.2f %10.2f %10.2f\n", row->name, row->median,
+                               row->min, row->max);
+    }
+}
