@@ -52,11 +52,22 @@ static GtkWidget *show_in_window(GtkWidget *view)
     return window;
 }
 
-static GtkWidget *nth(GtkWidget *parent, int n)
+/* A block of the view, whose pages are not to be noticed. */
+static GtkWidget *nth_block(GtkWidget *view, int n)
 {
-    GtkWidget *child = gtk_widget_get_first_child(parent);
-    while (n-- && child) child = gtk_widget_get_next_sibling(child);
-    return child;
+    for (GtkWidget *page = gtk_widget_get_first_child(view); HEARTH_IS_MARKDOWN_STACK(page);
+         page = gtk_widget_get_next_sibling(page))
+        for (GtkWidget *block = gtk_widget_get_first_child(page); block;
+             block = gtk_widget_get_next_sibling(block))
+            if (!n--) return block;
+    return NULL;
+}
+
+static int n_blocks(GtkWidget *view)
+{
+    int n = 0;
+    while (nth_block(view, n)) n++;
+    return n;
 }
 
 /* The first widget of the type, in reading order. */
@@ -69,6 +80,15 @@ static GtkWidget *find(GtkWidget *widget, GType type)
         if (found) return found;
     }
     return NULL;
+}
+
+static int count(GtkWidget *widget, GType type)
+{
+    int n = g_type_is_a(G_OBJECT_TYPE(widget), type);
+    for (GtkWidget *child = gtk_widget_get_first_child(widget); child;
+         child = gtk_widget_get_next_sibling(child))
+        n += count(child, type);
+    return n;
 }
 
 static GtkWidget *find_button(GtkWidget *widget, const char *tooltip)
@@ -119,13 +139,10 @@ static void leaves_finished_blocks_alone(void)
         hearth_markdown_view_set_text(HEARTH_MARKDOWN_VIEW(view), sample, i, false);
         settle();
         /* All but the last two, once there, stay what they are. */
-        guint n = 0;
-        for (GtkWidget *w = gtk_widget_get_first_child(view); w;
-             w = gtk_widget_get_next_sibling(w)) {
-            if (n < seen->len) CHECK(seen->pdata[n] == w);
-            n++;
-        }
-        for (guint k = seen->len; k + 2 < n; k++) g_ptr_array_add(seen, nth(view, (int)k));
+        guint n = (guint)n_blocks(view);
+        for (guint k = 0; k < MIN(n, seen->len); k++)
+            CHECK(seen->pdata[k] == nth_block(view, (int)k));
+        for (guint k = seen->len; k + 2 < n; k++) g_ptr_array_add(seen, nth_block(view, (int)k));
     }
     CHECK_INT(seen->len, 9);
     guint built = hearth_markdown_build_count() - before;
@@ -158,6 +175,88 @@ static void ends_as_if_at_once(void)
     }
     drop_view(streamed);
     drop_view(whole);
+}
+
+/* "1", "2", … each a paragraph; every tenth a heading. */
+static GString *numbers(int n)
+{
+    GString *text = g_string_new(NULL);
+    for (int i = 0; i < n; i++) g_string_append_printf(text, i % 10 ? "%d\n\n" : "# %d\n\n", i);
+    return text;
+}
+
+static void holds_numbers(GtkWidget *view, int n)
+{
+    CHECK_INT(n_blocks(view), n);
+    for (int i = 0; i < n; i++) {
+        g_autofree char *want = g_strdup_printf("%d", i);
+        GtkWidget *label = find(nth_block(view, i), GTK_TYPE_LABEL);
+        CHECK_STR(gtk_label_get_text(GTK_LABEL(label)), want);
+    }
+}
+
+static void grows_and_shrinks_over_pages(void)
+{
+    GtkWidget *view = new_view();
+    for (int round = 0; round < 60; round++) {
+        int n = (int)(test_random() % 70);
+        g_autoptr(GString) text = numbers(n);
+        set(view, text->str, test_random() % 2);
+        settle();
+        holds_numbers(view, n);
+    }
+    drop_view(view);
+}
+
+static bool is_laid_out(void *block) { return gtk_widget_get_height(block) > 0; }
+
+/* What stands between two blocks does not depend on whether a page ends there. */
+static void spaces_blocks_alike(void)
+{
+    GtkCssProvider *style = gtk_css_provider_new();
+    gtk_css_provider_load_from_resource(style, "/io/github/hearth_ai/Hearth/markdown/style.css");
+    gtk_style_context_add_provider_for_display(gdk_display_get_default(), GTK_STYLE_PROVIDER(style),
+                                               GTK_STYLE_PROVIDER_PRIORITY_APPLICATION);
+    GtkWidget *view = new_view(), *window = show_in_window(view);
+    g_autoptr(GString) text = numbers(90);
+    set(view, text->str, true);
+    settle();
+    wait_for(is_laid_out, nth_block(view, 89));
+    double gaps[2] = {0}, bottom = 0; /* above a paragraph, a heading */
+    for (int i = 0; i < 90; i++) {
+        graphene_rect_t at;
+        CHECK(gtk_widget_compute_bounds(nth_block(view, i), view, &at));
+        double gap = at.origin.y - bottom, *wanted = &gaps[i % 10 == 0];
+        bottom = at.origin.y + at.size.height;
+        if (i == 0) CHECK_INT((int)gap, 0);
+        if (i == 0) continue;
+        if (!*wanted) *wanted = gap;
+        CHECK_MSG(gap == *wanted, "%g px above block %d, not %g", gap, i, *wanted);
+    }
+    CHECK(gaps[0] > 0 && gaps[1] > gaps[0]);
+    gtk_window_destroy(GTK_WINDOW(window));
+    settle();
+    drop_view(view);
+    gtk_style_context_remove_provider_for_display(gdk_display_get_default(),
+                                                  GTK_STYLE_PROVIDER(style));
+    g_object_unref(style);
+}
+
+static void shows_more_on_demand(void)
+{
+    GtkWidget *view = new_view();
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (int i = 0; i < 5040; i++) g_string_append(text, "a\n\n");
+    set(view, text->str, true);
+    settle();
+    CHECK_INT(count(view, HEARTH_TYPE_MARKDOWN_TEXT), 5000);
+    GtkWidget *more = gtk_widget_get_last_child(view);
+    CHECK(GTK_IS_BUTTON(more));
+    CHECK_STR(gtk_button_get_label(GTK_BUTTON(more)), "Show More");
+    g_signal_emit_by_name(more, "clicked");
+    CHECK_INT(count(view, HEARTH_TYPE_MARKDOWN_TEXT), 5040);
+    CHECK(HEARTH_IS_MARKDOWN_STACK(gtk_widget_get_last_child(view)));
+    drop_view(view);
 }
 
 static bool has_buffer(void *code)
@@ -252,15 +351,6 @@ static void code_block_offers(void)
     drop_view(view);
 }
 
-static int count(GtkWidget *widget, GType type)
-{
-    int n = g_type_is_a(G_OBJECT_TYPE(widget), type);
-    for (GtkWidget *child = gtk_widget_get_first_child(widget); child;
-         child = gtk_widget_get_next_sibling(child))
-        n += count(child, type);
-    return n;
-}
-
 static void long_table_folds(void)
 {
     g_autoptr(GString) text = g_string_new("|a|b|\n|---|---|\n");
@@ -276,7 +366,7 @@ static void long_table_folds(void)
     g_string_append(text, "|last|x|\n");
     set(view, text->str, true);
     CHECK_INT(count(view, HEARTH_TYPE_MARKDOWN_TEXT), 240);
-    GtkWidget *more = gtk_widget_get_last_child(nth(view, 0));
+    GtkWidget *more = gtk_widget_get_last_child(nth_block(view, 0));
     CHECK_STR(gtk_button_get_label(GTK_BUTTON(more)), "Show All 501 Rows");
     g_signal_emit_by_name(more, "clicked");
     CHECK_INT(count(view, HEARTH_TYPE_MARKDOWN_TEXT), 1004);
@@ -327,9 +417,10 @@ static void reads_right_to_left(void)
     GtkWidget *view = new_view();
     set(view, "نص عربي\n\n- عنصر\n\nlatin\n\n**123**\n", true);
     settle();
-    CHECK_INT(gtk_widget_get_direction(find(nth(view, 0), GTK_TYPE_LABEL)), GTK_TEXT_DIR_RTL);
-    CHECK_INT(gtk_widget_get_direction(nth(nth(view, 1), 0)), GTK_TEXT_DIR_RTL);
-    CHECK_INT(gtk_widget_get_direction(find(nth(view, 2), GTK_TYPE_LABEL)), GTK_TEXT_DIR_LTR);
+    CHECK_INT(gtk_widget_get_direction(find(nth_block(view, 0), GTK_TYPE_LABEL)), GTK_TEXT_DIR_RTL);
+    CHECK_INT(gtk_widget_get_direction(gtk_widget_get_first_child(nth_block(view, 1))),
+              GTK_TEXT_DIR_RTL);
+    CHECK_INT(gtk_widget_get_direction(find(nth_block(view, 2), GTK_TYPE_LABEL)), GTK_TEXT_DIR_LTR);
     drop_view(view);
 }
 
@@ -420,6 +511,9 @@ int main(int argc, char **argv)
         {"leaves room beside code", leaves_room_beside_code},
         {"leaves finished blocks alone", leaves_finished_blocks_alone},
         {"ends as if at once", ends_as_if_at_once},
+        {"grows and shrinks over pages", grows_and_shrinks_over_pages},
+        {"spaces blocks alike", spaces_blocks_alike},
+        {"shows more on demand", shows_more_on_demand},
         {"appends to open code", appends_to_open_code},
         {"code block offers", code_block_offers},
         {"long table folds", long_table_folds},

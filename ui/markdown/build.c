@@ -5,12 +5,14 @@
 
 #include "code.h"
 #include "pane.h"
+#include "stack.h"
 #include "table.h"
 #include "text.h"
 
 /* As many blocks of one container are shown at once: a text of a hundred thousand paragraphs is no
  * reason to stand still. */
 #define MAX_CHILDREN 5000
+#define PAGE 16       /* blocks */
 #define LEAST_CHARS 8 /* that a line of a paragraph has room for, however narrow the window */
 
 static GQuark quark_block(void) { return g_quark_from_static_string("hearth-markdown-block"); }
@@ -291,17 +293,44 @@ static GtkWidget *put_block(GtkWidget *container, GtkWidget *child, HearthMarkdo
     return next;
 }
 
+/* Up to which of the n blocks it came; when that is all of them, nothing is behind them. */
+static guint put_blocks(GtkWidget *container, gpointer *blocks, guint n, guint from, gint64 end)
+{
+    guint i = from;
+    GtkWidget *child = skip_children(container, i);
+    for (; i < n && (i == from || g_get_monotonic_time() < end); i++)
+        child = put_block(container, child, blocks[i]);
+    if (i == n) drop_from(child);
+    return i;
+}
+
+static guint put_pages(GtkWidget *view, gpointer *blocks, guint n, guint from, gint64 end)
+{
+    GtkWidget *page = skip_children(view, from / PAGE);
+    for (guint first = from - from % PAGE; first < n; first += PAGE) {
+        if (!HEARTH_IS_MARKDOWN_STACK(page)) { /* none or "Show More" */
+            GtkWidget *behind = page;
+            page = hearth_markdown_stack_new();
+            gtk_widget_insert_before(page, view, behind);
+        }
+        guint n_here = MIN(PAGE, n - first);
+        guint done = put_blocks(page, blocks + first, n_here, MAX(from, first) - first, end);
+        if (done < n_here) return first + done;
+        page = gtk_widget_get_next_sibling(page);
+    }
+    drop_from(page);
+    return n;
+}
+
 guint hearth_markdown_build_children(GtkWidget *container, const GPtrArray *blocks, guint from,
                                      int milliseconds)
 {
     guint shown = GPOINTER_TO_UINT(g_object_get_data(G_OBJECT(container), "shown"));
-    guint n = MIN(blocks->len, MAX(shown, MAX_CHILDREN)), i = MIN(from, n);
+    guint n = MIN(blocks->len, MAX(shown, MAX_CHILDREN));
     gint64 end = milliseconds ? g_get_monotonic_time() + milliseconds * 1000 : G_MAXINT64;
-    GtkWidget *child = skip_children(container, i);
-    for (; i < n && (i == from || g_get_monotonic_time() < end); i++)
-        child = put_block(container, child, blocks->pdata[i]);
+    guint i = (HEARTH_IS_MARKDOWN_STACK(container) ? put_pages : put_blocks)(
+        container, blocks->pdata, n, MIN(from, n), end);
     if (i < n) return i;
-    drop_from(child);
     if (n < blocks->len) add_more_button(container, blocks);
     return blocks->len;
 }

@@ -354,7 +354,7 @@ static void show_part(HearthMessageView *self, GtkWidget *text, Part *part, doub
     bool within = from >= part->from && to <= part->to;
     if (within && part->to - part->from < 4 * (to - from)) return;
     *part = (Part){from - margin, to + margin};
-    hearth_markdown_view_set_shown(HEARTH_MARKDOWN_VIEW(text), (int)part->from, (int)part->to);
+    hearth_markdown_stack_set_shown(HEARTH_MARKDOWN_STACK(text), (int)part->from, (int)part->to);
 }
 
 void hearth_message_view_set_shown(HearthMessageView *view, double from, double to)
