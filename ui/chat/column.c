@@ -83,12 +83,6 @@ static gboolean settle(GtkWidget *widget, GdkFrameClock *clock G_GNUC_UNUSED,
     return G_SOURCE_REMOVE;
 }
 
-static void settle_soon(HearthChatColumn *self)
-{
-    if (!self->settle_tick)
-        self->settle_tick = gtk_widget_add_tick_callback(GTK_WIDGET(self), settle, NULL, NULL);
-}
-
 static void value_changed(GtkAdjustment *adjustment, HearthChatColumn *self)
 {
     if (self->placing) return;
@@ -179,7 +173,6 @@ static void size_allocate(GtkWidget *widget, int width, int height, int baseline
             &(GtkAllocation){x, slot->y - (int)round(value), MAX(w, least), slot->height}, -1);
     }
     g_signal_emit(self, signals[PLACED], 0);
-    settle_soon(self);
 }
 
 /* The cairo renderer draws what is clipped away, too. */
@@ -462,6 +455,12 @@ bool hearth_chat_column_get_shown(HearthChatColumn *column, guint index, double 
     *ret_to = *ret_from + gtk_adjustment_get_page_size(vertical(column));
     /* Shadows and focus rings reach out of the row. */
     return *ret_to > -MARGIN && *ret_from < slot->height + MARGIN;
+}
+
+void hearth_chat_column_settle(HearthChatColumn *column)
+{
+    if (!column->settle_tick)
+        column->settle_tick = gtk_widget_add_tick_callback(GTK_WIDGET(column), settle, NULL, NULL);
 }
 
 void hearth_chat_column_glide(HearthChatColumn *column, double by)

@@ -18,7 +18,8 @@ G_DECLARE_FINAL_TYPE(HearthChatColumn, hearth_chat_column, HEARTH, CHAT_COLUMN, 
 
 /* Signals:
  *   "placed"    the rows have their places for the next frame; nothing may change size in it
- *   "settled"   the same, before the frame after: rows may be added and removed in it */
+ *   "settled"   the same, before the frame after, when it was asked for: rows may be added and
+ *               removed in it */
 
 GtkWidget *hearth_chat_column_new(void);
 
@@ -48,6 +49,9 @@ void hearth_chat_column_get_outside(HearthChatColumn *column, guint index, doubl
 /* What part of a row is in view, px from its top; false when nothing is. */
 bool hearth_chat_column_get_shown(HearthChatColumn *column, guint index, double *ret_from,
                                   double *ret_to);
+
+/* While "placed" runs: there is something to do in "settled". */
+void hearth_chat_column_settle(HearthChatColumn *column);
 
 /* Scrolls by so many px, gently unless animations are off. */
 void hearth_chat_column_glide(HearthChatColumn *column, double by);

@@ -123,21 +123,31 @@ static void build_at_place(HearthChatTranscript *self, GHashTable *kept)
 
 /* ---- the window -------------------------------------------------------------------------------*/
 
-static bool add_near(HearthChatTranscript *self, double page)
+static bool wants_above(HearthChatTranscript *self, double page)
 {
     double above, below;
     hearth_chat_column_get_hidden(column_of(self), &above, &below);
-    if (above < NEAR * page && self->first > 0) {
+    return above < NEAR * page && self->first > 0;
+}
+
+static bool wants_below(HearthChatTranscript *self, double page)
+{
+    double above, below;
+    hearth_chat_column_get_hidden(column_of(self), &above, &below);
+    return below < NEAR * page && self->first + n_rows(self) < self->n_items;
+}
+
+static bool add_near(HearthChatTranscript *self, double page)
+{
+    if (wants_above(self, page)) {
         for (int i = 0; i < BATCH && self->first > 0; i++) add_row(self, --self->first, 0, NULL);
         return true;
     }
-    if (below < NEAR * page && self->first + n_rows(self) < self->n_items) {
-        for (int i = 0; i < BATCH && self->first + n_rows(self) < self->n_items; i++)
-            add_row(self, self->first + n_rows(self), n_rows(self), NULL);
-        tell_end(self);
-        return true;
-    }
-    return false;
+    if (!wants_below(self, page)) return false;
+    for (int i = 0; i < BATCH && self->first + n_rows(self) < self->n_items; i++)
+        add_row(self, self->first + n_rows(self), n_rows(self), NULL);
+    tell_end(self);
+    return true;
 }
 
 static bool may_drop(HearthChatTranscript *self, guint row)
@@ -166,17 +176,33 @@ static bool drop_far(HearthChatTranscript *self, double page)
     return dropped;
 }
 
-static void show_jump(HearthChatTranscript *self)
+/* Far enough from the end for the button that leads there. */
+static bool is_away(HearthChatTranscript *self)
 {
     double above, below;
     hearth_chat_column_get_hidden(column_of(self), &above, &below);
-    bool at_end = hearth_chat_column_is_at_end(column_of(self));
-    bool away = !at_end && n_rows(self) &&
-                (below > BUTTON_FROM || self->first + n_rows(self) < self->n_items);
+    return !hearth_chat_column_is_at_end(column_of(self)) && n_rows(self) &&
+           (below > BUTTON_FROM || self->first + n_rows(self) < self->n_items);
+}
+
+static void show_jump(HearthChatTranscript *self)
+{
+    bool away = is_away(self);
     if (away) gtk_widget_set_visible(self->jump, TRUE);
     gtk_revealer_set_reveal_child(GTK_REVEALER(self->jump), away);
     gtk_widget_set_can_target(self->jump, away);
-    if (at_end) gtk_widget_set_visible(self->jump_dot, FALSE);
+    if (hearth_chat_column_is_at_end(column_of(self)))
+        gtk_widget_set_visible(self->jump_dot, FALSE);
+}
+
+/* Mostly: while an answer is written a frame for nothing would follow each one with new text. */
+static bool is_settled(HearthChatTranscript *self)
+{
+    int page = gtk_widget_get_height(self->column);
+    bool jump = gtk_revealer_get_reveal_child(GTK_REVEALER(self->jump));
+    bool dot = gtk_widget_get_visible(self->jump_dot);
+    return n_rows(self) <= KEPT && !wants_above(self, page) && !wants_below(self, page) &&
+           is_away(self) == jump && !(dot && hearth_chat_column_is_at_end(column_of(self)));
 }
 
 static void placed(HearthChatColumn *column, HearthChatTranscript *self)
@@ -185,6 +211,7 @@ static void placed(HearthChatColumn *column, HearthChatTranscript *self)
     for (guint i = 0; i < n_rows(self); i++)
         if (hearth_chat_column_get_shown(column, i, &from, &to))
             hearth_message_view_set_shown(row_at(self, i), from, to);
+    if (!is_settled(self)) hearth_chat_column_settle(column);
 }
 
 static void settled(HearthChatColumn *column G_GNUC_UNUSED, HearthChatTranscript *self)
