@@ -4,6 +4,7 @@
 
 #include "error.h"
 #include "sync.h"
+#include "worker/flow/wake.h"
 
 #define RATES_PER_SECOND 5
 #define RATES (HEARTH_TELEMETRY_SECONDS * RATES_PER_SECOND)
@@ -12,8 +13,10 @@ struct _HearthTelemetry {
     GObject parent;
     HearthWorker *worker;
     int watchers;
-    guint sample_timer, rate_timer;
-    bool sampling; /* a thread is at it: never a second one, however long it takes */
+    guint sample_timer;
+    HearthWake *rating; /* while an answer is written and somebody watches */
+    bool beats;         /* it has rung: at once, and from then on five times a second */
+    bool sampling;      /* a thread is at it: never a second one, however long it takes */
     HearthHost *host;
 
     /* Rings: the newest is at n - 1 modulo the size. */
@@ -154,20 +157,28 @@ static gboolean sample(void *data)
 
 /* ---- five times a second while an answer is written ------------------------------------------ */
 
-static gboolean rate(void *data)
+static void rate(HearthTelemetry *telemetry)
 {
-    HearthTelemetry *telemetry = data;
     double now;
     g_object_get(telemetry->worker, "rate", &now, NULL);
     telemetry->rates[telemetry->n_rates++ % RATES] = now;
     g_signal_emit(telemetry, rated_signal, 0);
-    return G_SOURCE_CONTINUE;
 }
 
-static void stop_timer(guint *timer)
+/* A wake and no timer: it comes with the text of the answer then, and costs no frame. */
+static void beat(void *data)
 {
-    if (*timer) g_source_remove(*timer);
-    *timer = 0;
+    HearthTelemetry *telemetry = data;
+    bool first = !telemetry->beats;
+    telemetry->beats = true;
+    hearth_wake_ring(telemetry->rating);
+    if (!first) rate(telemetry);
+}
+
+static void stop_rating(HearthTelemetry *telemetry)
+{
+    if (telemetry->rating) hearth_wake_close(telemetry->rating);
+    g_clear_pointer(&telemetry->rating, hearth_wake_unref);
 }
 
 static void watch_rate(HearthTelemetry *telemetry)
@@ -176,10 +187,12 @@ static void watch_rate(HearthTelemetry *telemetry)
     if (!telemetry->worker) return;
     g_object_get(telemetry->worker, "busy", &busy, NULL);
     bool wanted = busy && telemetry->watchers > 0;
-    if (wanted && !telemetry->rate_timer) {
-        telemetry->rate_timer = g_timeout_add(1000 / RATES_PER_SECOND, rate, telemetry);
-    } else if (!wanted && telemetry->rate_timer) {
-        stop_timer(&telemetry->rate_timer);
+    if (wanted && !telemetry->rating) {
+        telemetry->rating = hearth_wake_new(RATES_PER_SECOND, beat, telemetry);
+        telemetry->beats = false;
+        hearth_wake_ring(telemetry->rating);
+    } else if (!wanted && telemetry->rating) {
+        stop_rating(telemetry);
         rate(telemetry); /* the last one says 0 */
     }
 }
@@ -189,8 +202,8 @@ static void watch_rate(HearthTelemetry *telemetry)
 static void hearth_telemetry_dispose(GObject *object)
 {
     HearthTelemetry *telemetry = HEARTH_TELEMETRY(object);
-    stop_timer(&telemetry->sample_timer);
-    stop_timer(&telemetry->rate_timer);
+    g_clear_handle_id(&telemetry->sample_timer, g_source_remove);
+    stop_rating(telemetry);
     telemetry->watchers = 0;
     g_clear_object(&telemetry->worker);
     G_OBJECT_CLASS(hearth_telemetry_parent_class)->dispose(object);
@@ -240,7 +253,7 @@ void hearth_telemetry_watch(HearthTelemetry *telemetry, bool watch)
         telemetry->sample_timer = g_timeout_add_seconds(1, sample, telemetry);
         sample(telemetry);
     } else if (telemetry->watchers == 0) {
-        stop_timer(&telemetry->sample_timer);
+        g_clear_handle_id(&telemetry->sample_timer, g_source_remove);
     }
     watch_rate(telemetry);
 }

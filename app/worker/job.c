@@ -2,7 +2,9 @@
 
 #include "worker/job_stream.h"
 
-#define CHANGES_PER_SECOND 15
+/* Frames cost most of what an answer costs the main thread; text that comes in tenths of a second
+ * still flows. A whole multiple of how often the gauges are told: both are one frame (wake.h). */
+#define CHANGES_PER_SECOND 10
 
 struct _HearthJob {
     GObject parent;

@@ -8,7 +8,7 @@
 #include "worker/model_info_new.h"
 #include "worker/reply.h"
 
-#define REPORTS_PER_SECOND 15
+#define REPORTS_PER_SECOND 10 /* with the text, see job.c */
 
 typedef struct {
     HearthStream *stream;

@@ -5,13 +5,13 @@
 struct HearthWake {
     int refs; /* atomic */
     GMainContext *context;
-    gint64 interval; /* µs */
+    int per_second;
     void (*deliver)(void *data);
     void *data;
 
     GMutex lock;
     GSource *pending;
-    gint64 last; /* when it delivered, monotonic */
+    gint64 last; /* when it delivered, monotonic; 0: not yet */
     bool closed;
 };
 
@@ -20,10 +20,9 @@ HearthWake *hearth_wake_new(int per_second, void (*deliver)(void *data), void *d
     HearthWake *wake = g_new0(HearthWake, 1);
     wake->refs = 1;
     wake->context = g_main_context_ref_thread_default();
-    wake->interval = G_USEC_PER_SEC / per_second;
+    wake->per_second = per_second;
     wake->deliver = deliver;
     wake->data = data;
-    wake->last = G_MININT64 / 2;
     g_mutex_init(&wake->lock);
     return wake;
 }
@@ -56,13 +55,29 @@ static gboolean dispatch(void *data)
 
 static void drop(void *data) { hearth_wake_unref(data); }
 
+static gboolean call(GSource *source, GSourceFunc function, void *data)
+{
+    (void)source;
+    return function(data);
+}
+
+static GSourceFuncs calls = {.dispatch = call};
+
+/* The next beat of a clock that all have in common. Not an interval after the last time: those who
+ * ring as often, or a whole number of times as often, then deliver together, and what they change
+ * is one frame to draw. */
+static gint64 next_beat(const HearthWake *wake)
+{
+    gint64 beats = wake->last * wake->per_second / G_USEC_PER_SEC + 1;
+    return wake->last ? (beats * G_USEC_PER_SEC + wake->per_second - 1) / wake->per_second : 0;
+}
+
 void hearth_wake_ring(HearthWake *wake)
 {
     hearth_lock(&wake->lock);
     if (!wake->pending && !wake->closed) {
-        gint64 wait = wake->last + wake->interval - g_get_monotonic_time();
-        wake->pending = g_timeout_source_new(wait > 0 ? (guint)((wait + 999) / 1000) : 0);
-        g_source_set_priority(wake->pending, G_PRIORITY_DEFAULT);
+        wake->pending = g_source_new(&calls, sizeof(GSource));
+        g_source_set_ready_time(wake->pending, next_beat(wake));
         g_source_set_callback(wake->pending, dispatch, hearth_wake_ref(wake), drop);
         g_source_attach(wake->pending, wake->context);
     }

@@ -1,5 +1,6 @@
 /* News for the main loop, from any thread: one pending source at most, which runs `deliver` at most
- * `per_second` times a second however often it is rung, and once more after the last ring. */
+ * `per_second` times a second however often it is rung, and once more after the last ring. Those
+ * with the same rate, or a whole multiple of it, deliver together. */
 #ifndef HEARTH_WORKER_FLOW_WAKE_H
 #define HEARTH_WORKER_FLOW_WAKE_H
 
