@@ -7,6 +7,13 @@ static ChatRoom room;
 
 /* ---- the composer ---------------------------------------------------------------------------- */
 
+static bool cursor_blinks(void)
+{
+    gboolean blinks;
+    g_object_get(gtk_settings_get_default(), "gtk-cursor-blink", &blinks, NULL);
+    return blinks;
+}
+
 static void sends_and_stops_in_one_place(void)
 {
     chat_room_open(&room);
@@ -22,6 +29,7 @@ static void sends_and_stops_in_one_place(void)
     chat_click(composer, "Send");
     CHECK_INT(fake_worker_asked(room.worker), 1);
     CHECK(chat_find(composer, "GtkButton", "Stop") == button);
+    CHECK(!cursor_blinks());
     g_autofree char *left = chat_text_of(chat_field(&room));
     CHECK_STR(left, "");
     chat_answer(&room, "Hello to");
@@ -38,6 +46,7 @@ static void sends_and_stops_in_one_place(void)
     CHECK(!hearth_stream_is_wanted(fake_worker_stream(room.worker)));
     chat_end(&room, HEARTH_STATE_STOPPED, NULL);
     CHECK(chat_find(composer, "GtkButton", "Send") == button);
+    CHECK(cursor_blinks());
     chat_room_close(&room);
 }
 

@@ -80,6 +80,9 @@ static bool has_message(HearthChatComposer *self)
 static void update_button(HearthChatComposer *self)
 {
     bool busy = self->conversation && hearth_conversation_is_busy(self->conversation);
+    /* The cursor stands still while an answer is written: blinking, it would draw more frames than
+     * the answer does, for ten seconds from the last key on. */
+    if (busy != self->busy) hearth_chat_field_set_blinks(HEARTH_CHAT_FIELD(self->field), !busy);
     self->busy = busy;
     const char *name = busy ? C_("button", "Stop") : C_("button", "Send");
     gtk_button_set_icon_name(GTK_BUTTON(self->send),

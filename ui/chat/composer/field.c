@@ -236,6 +236,18 @@ char *hearth_chat_field_get_text(HearthChatField *field)
     return text;
 }
 
+void hearth_chat_field_set_blinks(HearthChatField *field, bool blinks)
+{
+    GtkSettings *settings = gtk_widget_get_settings(GTK_WIDGET(field));
+    if (blinks)
+        gtk_settings_reset_property(settings, "gtk-cursor-blink");
+    else
+        g_object_set(settings, "gtk-cursor-blink", FALSE, NULL);
+    /* Else it would ask the next time that it gets the focus. */
+    gtk_text_view_set_cursor_visible(GTK_TEXT_VIEW(field->view), FALSE);
+    gtk_text_view_set_cursor_visible(GTK_TEXT_VIEW(field->view), TRUE);
+}
+
 bool hearth_chat_field_fits(HearthChatField *field)
 {
     GtkAdjustment *adjustment =

@@ -21,6 +21,9 @@ G_DECLARE_FINAL_TYPE(HearthChatField, hearth_chat_field, HEARTH, CHAT_FIELD, Gtk
 void hearth_chat_field_set_buffer(HearthChatField *field, GtkTextBuffer *buffer);
 char *hearth_chat_field_get_text(HearthChatField *field); /* g_free() */
 
+/* Whether the cursors of this display may blink; they do by fading, 60 frames a second. */
+void hearth_chat_field_set_blinks(HearthChatField *field, bool blinks);
+
 /* All of the text is in view. */
 bool hearth_chat_field_fits(HearthChatField *field);
 
