@@ -49,8 +49,8 @@ void hearth_history_change_persona(HearthHistory *history, HearthPersona *person
 void hearth_history_delete_persona(HearthHistory *history, HearthPersona *persona);
 void hearth_history_restore_persona(HearthHistory *history, HearthPersona *persona);
 
-/* GPtrArray of HearthHit, newest first; a new search cancels the one before. */
-void hearth_history_search_async(HearthHistory *history, const char *text,
+/* GPtrArray of at most `limit` HearthHit, newest first; a new search cancels the one before. */
+void hearth_history_search_async(HearthHistory *history, const char *text, guint limit,
                                  GCancellable *cancellable, GAsyncReadyCallback done, void *data);
 GPtrArray *hearth_history_search_finish(HearthHistory *history, GAsyncResult *result,
                                         GError **error);

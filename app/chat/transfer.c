@@ -23,11 +23,12 @@ static void searched(GObject *store, GAsyncResult *result, void *data)
         g_task_return_error(task, error);
 }
 
-void hearth_history_search_async(HearthHistory *h, const char *text, GCancellable *cancellable,
-                                 GAsyncReadyCallback done, void *data)
+void hearth_history_search_async(HearthHistory *h, const char *text, guint limit,
+                                 GCancellable *cancellable, GAsyncReadyCallback done, void *data)
 {
     GTask *task = task_new(h, cancellable, done, data, hearth_history_search_async);
-    hearth_store_search_async(hearth_history_get_store(h), text, 200, cancellable, searched, task);
+    hearth_store_search_async(hearth_history_get_store(h), text, limit, cancellable, searched,
+                              task);
 }
 
 GPtrArray *hearth_history_search_finish(HearthHistory *h, GAsyncResult *result, GError **error)

@@ -277,6 +277,34 @@ static void searches(void)
     end();
 }
 
+static bool has_n_hits(void *n)
+{
+    g_autoptr(HearthItem) first = g_list_model_get_item(rows(), 0);
+    return first && hearth_item_get_kind(first) == HEARTH_ITEM_HIT &&
+           g_list_model_get_n_items(rows()) == GPOINTER_TO_UINT(n);
+}
+
+/* The first hits come before the others; each comes once, newest first. */
+static void finds_more_than_the_first(void)
+{
+    begin();
+    for (int i = 0; i < 45; i++) {
+        g_autofree char *title = g_strdup_printf("Soup %d", i);
+        add(title);
+    }
+    GtkWidget *entry = world_find(GTK_WIDGET(window), GTK_TYPE_SEARCH_ENTRY, NULL, NULL);
+    gtk_editable_set_text(GTK_EDITABLE(entry), "soup");
+    CHECK(world_wait(has_n_hits, GUINT_TO_POINTER(45)));
+    for (guint i = 0; i < 45; i++) {
+        g_autofree char *want = g_strdup_printf("<b>Soup</b> %u", 44 - i);
+        g_autoptr(HearthItem) hit = g_list_model_get_item(rows(), i);
+        CHECK_STR(hit ? hearth_item_get_text(hit) : NULL, want);
+    }
+    gtk_editable_set_text(GTK_EDITABLE(entry), "soup 7");
+    CHECK(world_wait(has_n_hits, GUINT_TO_POINTER(1)));
+    end();
+}
+
 static bool has_row(void *data) { return world_find(list, GTK_TYPE_LABEL, has_text, data) != NULL; }
 
 /* What was found is shown as it reads: its Markdown is gone, the hits are not. */
@@ -605,6 +633,7 @@ int main(int argc, char **argv)
                                  {"deletes and undoes", deletes_and_undoes},
                                  {"folders come back", folders_come_back},
                                  {"searches", searches},
+                                 {"finds more than the first", finds_more_than_the_first},
                                  {"shows what was found", shows_what_was_found},
                                  {"reads excerpts", reads_excerpts},
                                  {"loses no notice", loses_no_notice},

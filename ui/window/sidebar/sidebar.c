@@ -6,7 +6,9 @@
 #include "window/sidebar/row.h"
 #include "window/sidebar/sections.h"
 
-#define HITS_PER_FRAME 20 /* more than a window of usual height shows */
+#define HITS_PER_FRAME 12 /* about what a window of usual height shows */
+#define FIRST_HITS 20     /* are looked for at first: many take ten times as long to find */
+#define MOST_HITS 200
 
 struct _HearthSidebar {
     GtkBox parent_instance;
@@ -21,6 +23,7 @@ struct _HearthSidebar {
     GtkSingleSelection *selection;
     HearthConversation *current;
     GCancellable *searching; /* the search that runs, or NULL */
+    guint limit;             /* of its hits */
     bool found;              /* the list shows hits */
     bool following;          /* the selection follows the program, not the person */
 };
@@ -210,22 +213,39 @@ static void add_no_more(HearthSidebar *self)
     g_clear_pointer(&self->waiting, g_ptr_array_unref);
 }
 
+/* How many of the first hits are in the list already, of the same search. */
+static guint n_shown(HearthSidebar *self, GPtrArray *hits)
+{
+    guint n = MIN(g_list_model_get_n_items(G_LIST_MODEL(self->hits)), hits->len);
+    for (guint i = 0; i < n; i++) {
+        const HearthHit *hit = hits->pdata[i];
+        g_autoptr(HearthItem) item = g_list_model_get_item(G_LIST_MODEL(self->hits), i);
+        if (hearth_conversation_get_id(hearth_item_get_conversation(item)) != hit->conversation ||
+            hearth_item_get_message(item) != hit->message)
+            return i;
+    }
+    return n;
+}
+
 /* The list makes widgets of all that it has up to 200 rows, in view or not, which takes longer than
  * the search: it gets the first ones now and the others frame by frame. */
 static void take_hits(HearthSidebar *self, GPtrArray *hits)
 {
+    guint kept = self->limit == MOST_HITS ? n_shown(self, hits) : 0;
     add_no_more(self);
     self->waiting = g_ptr_array_new_with_free_func(g_object_unref);
-    for (guint i = hits->len; i-- > 0;) {
+    for (guint i = hits->len; i-- > kept;) {
         const HearthHit *hit = hits->pdata[i];
         HearthConversation *conversation = hearth_history_find(self->history, hit->conversation);
         if (conversation) g_ptr_array_add(self->waiting, hearth_item_new_hit(conversation, hit));
     }
-    put_hits(self, 0);
+    put_hits(self, kept);
     set_found(self, true);
     if (self->waiting->len)
         self->more_tick = gtk_widget_add_tick_callback(GTK_WIDGET(self), add_more, NULL, NULL);
 }
+
+static void search(HearthSidebar *self, guint limit);
 
 static void on_found(GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -235,16 +255,32 @@ static void on_found(GObject *source, GAsyncResult *result, gpointer data)
         hearth_history_search_finish(HEARTH_HISTORY(source), result, &error);
     if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) return;
     g_clear_object(&self->searching);
-    hearth_trace_frame(GTK_WIDGET(self), "search");
-    if (hits)
-        take_hits(self, hits);
-    else
+    if (!hits) {
         gtk_widget_activate_action(GTK_WIDGET(self), "win.notice", "s", error->message);
+        return;
+    }
+    if (self->limit == FIRST_HITS) hearth_trace_frame(GTK_WIDGET(self), "search");
+    take_hits(self, hits);
+    if (self->limit == FIRST_HITS && hits->len == FIRST_HITS) search(self, MOST_HITS);
+}
+
+static char *searched_text(HearthSidebar *self)
+{
+    return g_strstrip(g_strdup(gtk_editable_get_text(GTK_EDITABLE(self->search))));
+}
+
+static void search(HearthSidebar *self, guint limit)
+{
+    g_autofree char *text = searched_text(self);
+    self->limit = limit;
+    self->searching = g_cancellable_new();
+    hearth_history_search_async(self->history, text, limit, self->searching, on_found,
+                                g_object_ref(self));
 }
 
 static void start_search(HearthSidebar *self)
 {
-    g_autofree char *text = g_strstrip(g_strdup(gtk_editable_get_text(GTK_EDITABLE(self->search))));
+    g_autofree char *text = searched_text(self);
     if (self->searching) g_cancellable_cancel(self->searching);
     g_clear_object(&self->searching);
     if (!*text) {
@@ -252,8 +288,7 @@ static void start_search(HearthSidebar *self)
         set_found(self, false);
         return;
     }
-    self->searching = g_cancellable_new();
-    hearth_history_search_async(self->history, text, self->searching, on_found, g_object_ref(self));
+    search(self, FIRST_HITS);
 }
 
 /* A conversation came or went while hits are shown. */
