@@ -5,66 +5,12 @@
 #include "base/num.h"
 #include "load/rehearsal.h"
 #include "test.h"
-
-enum { EMBD = 512, VOCAB = 300, FF = 256, EXPERTS = 16, LAYERS = 6, MAX_TENSORS = 128 };
-
-static EngTensorShape tensors[MAX_TENSORS];
-static char names[MAX_TENSORS][64];
-static size_t n_tensors;
-
-static void add(const char *type, int layer, const char *name, uint64_t a, uint64_t b, uint64_t c)
-{
-    char *full = names[n_tensors];
-    if (layer < 0)
-        snprintf(full, sizeof names[0], "%s", name);
-    else
-        snprintf(full, sizeof names[0], "blk.%d.%s", layer, name);
-    tensors[n_tensors++] = (EngTensorShape){full, type, c ? 3 : b ? 2 : 1, {a, b, c}};
-}
-
-/* A small Mixture of Experts whose matrices are all of one type. */
-static EngHeader header_of(const char *type)
-{
-    static const EngMetaValue values[] = {
-        {.key = "general.architecture", .text = "qwen3moe"},
-        {.key = "general.name", .text = "Rehearsed"},
-        {.key = "qwen3moe.block_count", .number = LAYERS, .whole = true},
-        {.key = "qwen3moe.embedding_length", .number = EMBD, .whole = true},
-        {.key = "qwen3moe.attention.head_count", .number = 8, .whole = true},
-        {.key = "qwen3moe.attention.head_count_kv", .number = 2, .whole = true},
-        {.key = "qwen3moe.expert_count", .number = EXPERTS, .whole = true},
-        {.key = "qwen3moe.expert_used_count", .number = 2, .whole = true},
-        {.key = "qwen3moe.expert_feed_forward_length", .number = FF, .whole = true},
-        {.key = "qwen3moe.rope.freq_base", .number = 12345.5},
-    };
-    n_tensors = 0;
-    add(type, -1, "token_embd.weight", EMBD, VOCAB, 0);
-    add("F32", -1, "output_norm.weight", EMBD, 0, 0);
-    for (int i = 0; i < LAYERS; i++) {
-        add("F32", i, "attn_norm.weight", EMBD, 0, 0);
-        add(type, i, "attn_q.weight", EMBD, EMBD, 0);
-        add(type, i, "attn_k.weight", EMBD, EMBD / 4, 0);
-        add(type, i, "attn_v.weight", EMBD, EMBD / 4, 0);
-        add("F32", i, "attn_q_norm.weight", EMBD / 8, 0, 0);
-        add("F32", i, "attn_k_norm.weight", EMBD / 8, 0, 0);
-        add(type, i, "attn_output.weight", EMBD, EMBD, 0);
-        add("F32", i, "ffn_norm.weight", EMBD, 0, 0);
-        add("F32", i, "ffn_gate_inp.weight", EMBD, EXPERTS, 0);
-        add(type, i, "ffn_gate_exps.weight", EMBD, FF, EXPERTS);
-        add(type, i, "ffn_up_exps.weight", EMBD, FF, EXPERTS);
-        add(type, i, "ffn_down_exps.weight", FF, EMBD, EXPERTS);
-    }
-    EngHeader header;
-    EngError err = {0};
-    CHECK_MSG(eng_header_write(values, TEST_COUNT(values), tensors, n_tensors, &header, &err), "%s",
-              err.message);
-    return header;
-}
+#include "thought_model.h"
 
 static void headers_come_back(void)
 {
     EngError err = {0};
-    EngHeader header = header_of("Q4_K");
+    EngHeader header = thought_model("qwen3moe", "Q4_K");
     EngPeek *peek = eng_peek_bytes(header.data, header.size, header.file_size, &err);
     CHECK_MSG(peek, "%s", err.message);
     if (!peek) return;
@@ -111,7 +57,7 @@ static void weights_have_their_size(void)
         const EngTypeInfo *info = eng_type_info(type);
         if (!info->to_f32) continue;
         EngError err = {0};
-        EngHeader header = header_of(info->name);
+        EngHeader header = thought_model("qwen3moe", info->name);
         EngGguf *gguf = eng_gguf_open_headers(&header, 1, &err);
         EngRehearsal *r = eng_rehearsal_new(gguf, (uint64_t)1 << 30, &err);
         CHECK_MSG(r, "%s", err.message);
@@ -138,7 +84,7 @@ static void weights_have_their_size(void)
 
 static EngModel *rehearse(const char *type, uint64_t dram, EngError *err)
 {
-    EngHeader header = header_of(type);
+    EngHeader header = thought_model("qwen3moe", type);
     EngModelSettings settings = {.threads = 2, .batch = 64};
     EngModel *model = eng_model_rehearse(&header, 1, dram, &settings, err);
     free((void *)header.data); /* it was copied */
@@ -197,7 +143,7 @@ static void little_memory_is_shared(void)
 static void each_pool_is_gone_round(void)
 {
     EngError err = {0};
-    EngHeader header = header_of("Q4_K");
+    EngHeader header = thought_model("qwen3moe", "Q4_K");
     EngGguf *gguf = eng_gguf_open_headers(&header, 1, &err);
     EngRehearsal *r = eng_rehearsal_new(gguf, 4 << 20, &err);
     CHECK_MSG(r, "%s", err.message);
