@@ -1,12 +1,13 @@
 /* The header of a small Mixture of Experts that nobody trained, for eng_model_rehearse: its
- * matrices are all of one type, and its heads are blocks of 32 numbers, whatever the family. */
+ * matrices are all of one type, its heads are blocks of 32 numbers, whatever the family, and all
+ * its experts are used, for a rounding must not choose another. */
 #ifndef THOUGHT_MODEL_H
 #define THOUGHT_MODEL_H
 
 #include "engine.h"
 #include "test.h"
 
-enum { EMBD = 512, VOCAB = 300, FF = 256, EXPERTS = 16, LAYERS = 6, MAX_TENSORS = 128 };
+enum { EMBD = 512, VOCAB = 300, FF = 256, EXPERTS = 4, LAYERS = 2, MAX_TENSORS = 128 };
 enum { RANK = 256, ROPE = 32, NOPE = 32, HEADS = 8, VALUE = 32 }; /* of latent attention */
 
 static EngTensorShape tensors[MAX_TENSORS];
@@ -79,8 +80,9 @@ static size_t add_numbers(EngMetaValue *values, char keys[][64], const char *fam
 static EngHeader thought_model(const char *family, const char *type)
 {
     static const Number all[] = {
-        {"block_count", LAYERS},    {"embedding_length", EMBD}, {"attention.head_count", HEADS},
-        {"expert_count", EXPERTS},  {"expert_used_count", 2},   {"expert_feed_forward_length", FF},
+        {"block_count", LAYERS},         {"embedding_length", EMBD},
+        {"attention.head_count", HEADS}, {"expert_count", EXPERTS},
+        {"expert_used_count", EXPERTS},  {"expert_feed_forward_length", FF},
         {"rope.freq_base", 12345.5}};
     static const Number grouped[] = {{"attention.head_count_kv", 2}};
     static const Number latent[] = {{"attention.key_length_mla", NOPE + ROPE},

@@ -55,8 +55,7 @@ static void random_tokens(void)
     for (int t = 0; t < PAST + MORE; t++) tokens[t] = test_range(0, VOCAB - 1);
 }
 
-/* A half has 11 bits: 2^-12 of a number at most; a block of bytes 2^-8 of its largest. Six layers,
- * whose router may choose another expert where two are as good: hence the room. */
+/* A half has 11 bits: 2^-12 of a number at most; a block of bytes 2^-8 of its largest. */
 static void forms_are_near(void)
 {
     static float want[VOCAB], got[VOCAB];
