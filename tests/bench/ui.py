@@ -142,7 +142,7 @@ def searching():
                 if before:
                     app.type(before)
                     wait("its hits", lambda: len(app.frames("search")) > n)
-                    time.sleep(0.5)
+                time.sleep(0.5)  # nobody is quicker
                 n, began, cpu = len(app.frames("search")), time.monotonic(), app.computed()
                 driver.xdotool("key", last)
                 frame, frame_cpu = wait("the hits", lambda: app.frames("search")[n:])[0]
@@ -167,7 +167,7 @@ def streaming():
     data = new_data()
     with Seed(data) as history:
         long = history.conversation("Long", *["And then?", MARKDOWN * 5] * (300000 // len(MARKDOWN * 5)))
-    path = reciter.write(driver.file("stream.gguf"), RECITED, endless=True, layers=10, feed=512,
+    path = reciter.write(driver.file("stream.gguf"), RECITED, endless=True, layers=14, feed=512,
                          context=100000, template=reciter.LAST_ONLY, name="Stream")
     # Nobody listens on the bus of assistive technology: answering it would be measured, too.
     with Traced(path, data=data, settings={"chat/context": 16384, "last-conversation": long},
