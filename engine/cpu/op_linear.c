@@ -9,6 +9,7 @@ enum {
     SEGMENT = 2048,             /* numbers quantized as one piece of work; a multiple of 256 */
     DECODE_BYTES = 128 << 10,   /* of weights in a piece of work for one token */
     ACT_TILE_BYTES = 640 << 10, /* of activations that should stay in the second-level cache */
+    BATCH_ROWS = 64,            /* in a piece of work for many tokens, which reads all of theirs */
 };
 
 static bool uses(const EngOp *op, EngAct act)
@@ -41,8 +42,8 @@ void eng_cpu_needs_linear(const EngOp *op, int max_tokens, EngCpuNeeds *needs)
 {
     size_t at[ENG_ACT_COUNT];
     needs->act = ENG_MAX(needs->act, places(op, max_tokens, at));
-    size_t tile = (size_t)ENG_TILE_TOKENS * ENG_TILE_ROWS;
-    needs->scratch = ENG_MAX(needs->scratch, ENG_MAX(tile, ENG_DECODE_ROWS) * sizeof(float));
+    size_t tile = (size_t)ENG_TILE_TOKENS * BATCH_ROWS;
+    needs->scratch = ENG_MAX(needs->scratch, ENG_MAX(2 * tile, ENG_DECODE_ROWS) * sizeof(float));
 }
 
 /* Fills cpu->act. */
@@ -87,6 +88,11 @@ int eng_cpu_tile_rows(const EngCpu *cpu, size_t row_bytes)
     return (int)ENG_MIN(ENG_MAX(rows, 8), ENG_DECODE_ROWS);
 }
 
+static int piece_rows(const EngCpu *cpu, size_t row_bytes)
+{
+    return cpu->rows > 1 ? BATCH_ROWS : eng_cpu_tile_rows(cpu, row_bytes);
+}
+
 /* A finished tile [tokens][rows] in scratch goes to its place. */
 static void place(EngCpu *cpu, const float *tile, int n_tokens, int n_rows, float *y,
                   size_t y_stride, const float *bias, bool add)
@@ -111,23 +117,54 @@ typedef struct {
     bool add;
 } Product;
 
-static void multiply(EngCpu *cpu, const Product *p, int row0, int n_rows, int thread)
+/* Columns at once for `n` tokens: what they need stays in the cache while rows come and go, and
+ * each block of weights is unpacked for all of them. */
+static int64_t columns_at_once(const EngWeight *w, int n)
+{
+    size_t most = ACT_TILE_BYTES / (size_t)n;
+    int64_t cols = 256;
+    EngAct act = eng_type_info(w->type)->act;
+    while (cols < w->cols && eng_act_row_bytes(act, cols + 256) <= most) cols += 256;
+    return ENG_MIN(cols, w->cols);
+}
+
+/* `tile`, room for two: the sums of `n` tokens, [n][n_rows]. They stand together because rows of y
+ * are often a multiple of 4 KiB apart, and would push each other out of the caches at each block.
+ */
+static void multiply_tile(const EngCpu *cpu, const Product *p, int row0, int n_rows, int t, int n,
+                          float *tile)
 {
     const EngWeight *w = p->w;
     const uint8_t *rows = eng_weight_mat(w, p->mat) + (size_t)row0 * w->row_bytes;
-    EngMatmulFn *matmul = cpu->k->matmul[w->type];
-    int most = (int)ENG_MIN(ENG_MAX(ACT_TILE_BYTES / (p->x_stride + 1), 16), ENG_TILE_TOKENS);
-    for (int t = 0; t < cpu->rows; t += most) {
-        int n = ENG_MIN(most, cpu->rows - t);
-        const uint8_t *x = (const uint8_t *)p->x + (size_t)t * p->x_stride;
-        float *y = p->y + (size_t)t * p->y_stride + row0;
-        if (!p->add && !p->bias) {
-            matmul(w->cols, n_rows, n, rows, w->row_bytes, x, p->x_stride, y, p->y_stride);
-            continue;
-        }
-        float *tile = eng_cpu_scratch(cpu, thread);
-        matmul(w->cols, n_rows, n, rows, w->row_bytes, x, p->x_stride, tile, (size_t)n_rows);
-        place(cpu, tile, n, n_rows, y, p->y_stride, p->bias ? p->bias + row0 : NULL, p->add);
+    const uint8_t *x = (const uint8_t *)p->x + (size_t)t * p->x_stride;
+    float *part = tile + n * n_rows;
+    EngAct act = eng_type_info(w->type)->act;
+    int64_t step = columns_at_once(w, n);
+    for (int64_t at = 0; at < w->cols; at += step) {
+        cpu->k->matmul[w->type](ENG_MIN(step, w->cols - at), n_rows, n,
+                                rows + eng_row_bytes(w->type, (uint64_t)at), w->row_bytes,
+                                x + eng_act_row_bytes(act, at), p->x_stride, at ? part : tile,
+                                (size_t)n_rows);
+        if (at) cpu->k->add_scaled(part, tile, (int64_t)n * n_rows, 1);
+    }
+}
+
+static void multiply(EngCpu *cpu, const Product *p, int row0, int n_rows, int thread)
+{
+    const EngWeight *w = p->w;
+    const float *bias = p->bias ? p->bias + row0 : NULL;
+    if (cpu->rows == 1 && !p->add && !bias) {
+        cpu->k->matmul[w->type](w->cols, n_rows, 1,
+                                eng_weight_mat(w, p->mat) + (size_t)row0 * w->row_bytes,
+                                w->row_bytes, p->x, p->x_stride, p->y + row0, p->y_stride);
+        return;
+    }
+    float *tile = eng_cpu_scratch(cpu, thread);
+    for (int t = 0; t < cpu->rows; t += ENG_TILE_TOKENS) {
+        int n = ENG_MIN(ENG_TILE_TOKENS, cpu->rows - t);
+        multiply_tile(cpu, p, row0, n_rows, t, n, tile);
+        place(cpu, tile, n, n_rows, p->y + (size_t)t * p->y_stride + row0, p->y_stride, bias,
+              p->add);
     }
 }
 
@@ -175,7 +212,7 @@ void eng_cpu_op_linear(EngCpu *cpu, const EngOp *op, int thread)
                          .bias = l->bias[i],
                          .add = l->add};
         one->x = activations(cpu, op, l->w[i].type, 0, at, &one->x_stride);
-        p.tile[i] = eng_cpu_tile_rows(cpu, l->w[i].row_bytes);
+        p.tile[i] = piece_rows(cpu, l->w[i].row_bytes);
         total += (l->w[i].rows + p.tile[i] - 1) / p.tile[i];
         p.end[i] = total;
     }
@@ -187,7 +224,7 @@ void eng_cpu_op_heads(EngCpu *cpu, const EngOp *op, int thread)
     const EngWeight *w = &op->heads.w;
     size_t at[ENG_ACT_COUNT];
     places(op, cpu->rows, at);
-    int tile = eng_cpu_tile_rows(cpu, w->row_bytes);
+    int tile = piece_rows(cpu, w->row_bytes);
     int64_t tiles = (w->rows + tile - 1) / tile;
     for (int64_t piece; (piece = eng_pool_next(cpu->pool, tiles * w->mats)) >= 0;) {
         int head = (int)(piece / tiles);
