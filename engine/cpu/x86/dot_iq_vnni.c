@@ -4,7 +4,7 @@
  *
  * Grid entries are loaded one by one: the gather instructions are slow on many processors, and
  * became slower where a leak through them had to be closed. */
-#include "cpu/x86/k_vnni.h"
+#include "cpu/x86/four_iq_vnni.h"
 #include "cpu/x86/iq.h"
 #include "cpu/x86/ladder.h"
 #include "load/unpack_iq.h"
@@ -318,8 +318,8 @@ INLINE void turn(const Block16 *rows, int group, Tile *tile)
         }                                                                                          \
         turn(&rows, group, tile);                                                                  \
     }                                                                                              \
-    static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
-                              const void *x, size_t x_stride, float *y, size_t y_stride)           \
+    static void below_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride,  \
+                             const void *x, size_t x_stride, float *y, size_t y_stride)            \
     {                                                                                              \
         const RowKind row_kind = {step_##name, 256, sizeof(Block), sizeof(Act)};                   \
         const TileKind tile_kind = {group, ZERO};                                                  \
@@ -336,14 +336,31 @@ KERNEL(iq3_s, EngBlockIQ3_S, 32)
 KERNEL(iq4_xs, EngBlockIQ4_XS, 32)
 #undef KERNEL
 
+/* One token in fours; the kernels above have the rest. */
+#define MATMUL(name, Block, act_of)                                                                \
+    static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
+                              const void *x, size_t x_stride, float *y, size_t y_stride)           \
+    {                                                                                              \
+        if (n_tokens == 1)                                                                         \
+            iq_matvec(four_##name, act_of, sizeof(Block), n, n_rows, w, w_stride, x, y);           \
+        else                                                                                       \
+            below_##name(n, n_rows, n_tokens, w, w_stride, x, x_stride, y, y_stride);              \
+    }
+MATMUL(iq1_s, EngBlockIQ1_S, act_iq1)
+MATMUL(iq2_xxs, EngBlockIQ2_XXS, act_iq2)
+MATMUL(iq3_xxs, EngBlockIQ3_XXS, act_iq3)
+MATMUL(iq3_s, EngBlockIQ3_S, act_plain)
+#undef MATMUL
+
 void eng_kernels_dot_iq_vnni(EngKernels *k)
 {
+    iq_tables_fill(&iq_tables);
     k->matmul[ENG_TYPE_IQ1_S] = matmul_iq1_s;
-    k->matmul[ENG_TYPE_IQ1_M] = matmul_iq1_m;
+    k->matmul[ENG_TYPE_IQ1_M] = below_iq1_m;
     k->matmul[ENG_TYPE_IQ2_XXS] = matmul_iq2_xxs;
-    k->matmul[ENG_TYPE_IQ2_XS] = matmul_iq2_xs;
-    k->matmul[ENG_TYPE_IQ2_S] = matmul_iq2_s;
+    k->matmul[ENG_TYPE_IQ2_XS] = below_iq2_xs;
+    k->matmul[ENG_TYPE_IQ2_S] = below_iq2_s;
     k->matmul[ENG_TYPE_IQ3_XXS] = matmul_iq3_xxs;
     k->matmul[ENG_TYPE_IQ3_S] = matmul_iq3_s;
-    k->matmul[ENG_TYPE_IQ4_XS] = matmul_iq4_xs;
+    k->matmul[ENG_TYPE_IQ4_XS] = below_iq4_xs;
 }
