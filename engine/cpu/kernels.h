@@ -3,9 +3,9 @@
  * naked mathematics: shapes and types were checked when the model was bound, and no kernel knows
  * threads, ops or models.
  *
- * Adding an instruction set: one file x86/<family>_<isa>.c with its own compile flags that exports
- * eng_kernels_<family>_<isa>(EngKernels *), one line in x86/ladder.h, one in meson.build; then
- * tests/kernels compares every pointer that changed with the C twin by itself. */
+ * Adding an instruction set: one file <family>_<isa>.c under x86/ with its own compile flags that
+ * exports eng_kernels_<family>_<isa>(EngKernels *), one line in x86/ladder.h, one in meson.build;
+ * then tests/kernels compares every pointer that changed with the C twin by itself. */
 #ifndef ENG_CPU_KERNELS_H
 #define ENG_CPU_KERNELS_H
 
