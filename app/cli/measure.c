@@ -69,13 +69,18 @@ static bool measure_all(Run *run, GError **error)
     return measure(run, true, error) && measure(run, false, error);
 }
 
+bool hearth_measure_check(const HearthMeasure *what, GError **error)
+{
+    return what->prompt > 0 || what->generate > 0 ||
+           hearth_error(error, HEARTH_ERROR_USAGE,
+                        "There is nothing to measure: -p and -n are both 0.");
+}
+
 bool hearth_measure_run(EngModel *model, const HearthMeasure *what, GArray **ret_rows,
                         GError **error)
 {
+    if (!hearth_measure_check(what, error)) return false;
     int n = what->depth + MAX(what->prompt, what->generate);
-    if (n == what->depth)
-        return hearth_error(error, HEARTH_ERROR_USAGE,
-                            "There is nothing to measure: -p and -n are both 0.");
     EngSessionSettings settings = eng_session_defaults();
     settings.context = n;
     if (what->kv && g_str_equal(what->kv, "q8_0")) settings.kv = ENG_KV_Q8_0;

@@ -22,6 +22,9 @@ typedef struct {
     double median, min, max; /* tok/s */
 } HearthMeasured;
 
+/* Whether there is anything to measure: for who has much to do before. */
+bool hearth_measure_check(const HearthMeasure *measure, GError **error);
+
 /* *ret_rows: of HearthMeasured; g_array_unref(). Random tokens, always the same ones. */
 bool hearth_measure_run(EngModel *model, const HearthMeasure *measure, GArray **ret_rows,
                         GError **error);

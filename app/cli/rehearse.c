@@ -324,12 +324,6 @@ static bool run(const void *data, char **operands, GError **error)
     const Values *values = data;
     g_auto(Subject) subject = {0};
     Prediction prediction = {0};
-    if (!hearth_command_require(operands[0], "rehearse", "a file, an address or a shape", error) ||
-        !choose(&subject, operands[0], values->quant, error) ||
-        !predict(subject.peeks, values, &prediction, error))
-        return false;
-    g_autoptr(EngModel) model = open_subject(&subject, values, error);
-    if (!model) return false;
     HearthMeasure measure = {.prompt = values->prompt,
                              .generate = values->generate,
                              .depth = values->depth,
@@ -337,6 +331,13 @@ static bool run(const void *data, char **operands, GError **error)
                              .warm_up = values->repeat > 1,
                              .quiet = values->common.json,
                              .kv = values->kv};
+    if (!hearth_command_require(operands[0], "rehearse", "a file, an address or a shape", error) ||
+        !hearth_measure_check(&measure, error) ||
+        !choose(&subject, operands[0], values->quant, error) ||
+        !predict(subject.peeks, values, &prediction, error))
+        return false;
+    g_autoptr(EngModel) model = open_subject(&subject, values, error);
+    if (!model) return false;
     g_autoptr(GArray) rows = NULL;
     if (!hearth_measure_run(model, &measure, &rows, error)) return false;
     EngModelInfo info = eng_model_info(model);

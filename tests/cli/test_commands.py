@@ -350,7 +350,7 @@ class Rehearse(Case):
         run = subprocess.Popen([harness.CLI, "rehearse", "qwen3-30b-a3b", "--dram", "1GiB", "-p",
                                 "4096"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-        time.sleep(12)
+        time.sleep(4)
         self.assertIsNone(run.poll())
         run.send_signal(signal.SIGINT)
         start = time.monotonic()
