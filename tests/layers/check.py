@@ -20,7 +20,7 @@ ISA_FLAGS = [f"-m{name}" for name in ("avx2", "fma", "f16c", "bmi2", "avx512f", 
 
 # Written once for every instruction set: the file that includes them has defined the words used.
 TEMPLATES = {f"engine/cpu/x86/{name}.h" for name in ("rows", "pack_k", "pack_legacy", "k_matmul",
-                                                     "iq")}
+                                                     "iq", "exp", "attn/attn")}
 
 
 def report(number, name, complaints):

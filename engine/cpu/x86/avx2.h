@@ -41,6 +41,8 @@ INLINE Ints join(__m128i low, __m128i high) { return _mm256_set_m128i(high, low)
 INLINE Floats floats(Ints a) { return _mm256_cvtepi32_ps(a); }
 INLINE Floats all(float a) { return _mm256_set1_ps(a); }
 INLINE Floats mul_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+/* c - a b */
+INLINE Floats sub_mul(Floats c, Floats a, Floats b) { return _mm256_fnmadd_ps(a, b, c); }
 
 INLINE float sum4(__m128 a)
 {

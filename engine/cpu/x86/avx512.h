@@ -52,10 +52,8 @@ INLINE Floats floats(Ints a) { return _mm512_cvtepi32_ps(a); }
 INLINE Floats all(float a) { return _mm512_set1_ps(a); }
 INLINE Floats mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
 INLINE Floats mul_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
-INLINE Floats sub_mul(Floats c, Floats a, Floats b)
-{
-    return _mm512_fnmadd_ps(a, b, c);
-} /* c - a b */
+/* c - a b */
+INLINE Floats sub_mul(Floats c, Floats a, Floats b) { return _mm512_fnmadd_ps(a, b, c); }
 INLINE float total(Floats a) { return _mm512_reduce_add_ps(a); }
 INLINE float half(uint16_t h) { return _cvtsh_ss(h); }
 

@@ -3,27 +3,17 @@
 #define ENG_CPU_X86_EXP_AVX2_H
 
 #include "cpu/x86/avx2.h"
+#include "cpu/x86/exp.h"
 
-/* exp(x) = 2^k * exp(r) with k = round(x / ln 2), |r| <= ln 2 / 2, ln 2 split in two (Cody and
- * Waite) and exp(r) by Taylor's series to r^7: truncation below 2^-30. 2^k is applied in two steps,
- * so that results below the normal range and up to the largest float come out right.
- * Below -104 the result is 0, above 89 infinite; NaN stays. */
+/* 2^k is applied in two steps, so that results below the normal range and up to the largest float
+ * come out right. Below -104 the result is 0, above 89 infinite; NaN stays. */
 INLINE Floats exp8(Floats x)
 {
     /* min and max return their second operand when either is NaN */
     x = _mm256_min_ps(all(89.0f), _mm256_max_ps(all(-104.0f), x));
     Floats k = _mm256_round_ps(_mm256_mul_ps(x, all(1.44269504f)),
                                _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    Floats r = _mm256_fnmadd_ps(k, all(0.693359375f), x);
-    r = _mm256_fnmadd_ps(k, all(-2.12194440e-4f), r);
-    Floats p = all(1.0f / 5040);
-    p = mul_add(p, r, all(1.0f / 720));
-    p = mul_add(p, r, all(1.0f / 120));
-    p = mul_add(p, r, all(1.0f / 24));
-    p = mul_add(p, r, all(1.0f / 6));
-    p = mul_add(p, r, all(0.5f));
-    p = mul_add(p, r, all(1.0f));
-    p = mul_add(p, r, all(1.0f));
+    Floats p = exp_rest(x, k);
     Ints whole = _mm256_cvtps_epi32(k), first = _mm256_srai_epi32(whole, 1);
     Ints second = sub32(whole, first), bias = _mm256_set1_epi32(127);
     p = _mm256_mul_ps(p, _mm256_castsi256_ps(left(add32(first, bias), 23)));

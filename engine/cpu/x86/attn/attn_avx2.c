@@ -5,16 +5,7 @@
 
 enum { TILE_ROWS = 6, DEPTH = 256 }; /* DEPTH rows of 16 columns of b fill half the first cache */
 
-typedef struct {
-    const float *a;
-    size_t a_row, a_step;
-    const float *b;
-    size_t ldb;
-    const float *keep;
-    bool add; /* to c, as it is */
-    float *c;
-    size_t ldc;
-} Product;
+#include "cpu/x86/attn/attn.h"
 
 /* rows (1 … 6) of 16 columns of c; rows is constant. */
 INLINE void tile(const Product *g, int rows, int i, int j, int from, int to)
@@ -48,22 +39,14 @@ INLINE void tile(const Product *g, int rows, int i, int j, int from, int to)
     }
 }
 
-static void gemm(int m, int n, int k, const float *a, size_t a_row, size_t a_step, const float *b,
-                 size_t ldb, const float *keep, float *c, size_t ldc)
+INLINE void pass(const Product *g, int m, int n, int from, int to)
 {
-    Product g = {a, a_row, a_step, b, ldb, keep, false, c, ldc};
-    int from = 0;
-    do {
-        int to = ENG_MIN(from + DEPTH, k);
-        for (int j = 0; j < n; j += 16) {
-            int i = 0;
-            for (; i + TILE_ROWS <= m; i += TILE_ROWS) tile(&g, TILE_ROWS, i, j, from, to);
-            for (; i + 4 <= m; i += 4) tile(&g, 4, i, j, from, to);
-            for (; i < m; i++) tile(&g, 1, i, j, from, to);
-        }
-        g.add = true;
-        from = to;
-    } while (from < k);
+    for (int j = 0; j < n; j += 16) {
+        int i = 0;
+        for (; i + TILE_ROWS <= m; i += TILE_ROWS) tile(g, TILE_ROWS, i, j, from, to);
+        for (; i + 4 <= m; i += 4) tile(g, 4, i, j, from, to);
+        for (; i < m; i++) tile(g, 1, i, j, from, to);
+    }
 }
 
 static void soften(int n, int rows, float scale, const int32_t *seen, float *s, float *max,

@@ -1,22 +1,11 @@
 /* Attention in floats, sixteen queries to a vector. */
 #include "cpu/x86/avx512.h"
+#include "cpu/x86/exp.h"
 #include "cpu/x86/ladder.h"
 
-enum {
-    TILE_ROWS = 6,
-    DEPTH = 96
-}; /* DEPTH rows of 64 columns of b: most of the first-level cache */
+enum { TILE_ROWS = 6, DEPTH = 96 }; /* so many rows of 64 columns: most of the first cache */
 
-typedef struct {
-    const float *a;
-    size_t a_row, a_step;
-    const float *b;
-    size_t ldb;
-    const float *keep;
-    bool add; /* to c, as it is */
-    float *c;
-    size_t ldc;
-} Product;
+#include "cpu/x86/attn/attn.h"
 
 /* rows x 16 vectors of c, constants; rows * vectors <= 24. */
 INLINE void tile(const Product *g, int rows, int vectors, int i, int j, int from, int to)
@@ -58,37 +47,20 @@ INLINE void columns_of(const Product *g, int m, int vectors, int j, int from, in
     for (; i < m; i++) tile(g, 1, vectors, i, j, from, to);
 }
 
-static void gemm(int m, int n, int k, const float *a, size_t a_row, size_t a_step, const float *b,
-                 size_t ldb, const float *keep, float *c, size_t ldc)
+INLINE void pass(const Product *g, int m, int n, int from, int to)
 {
-    Product g = {a, a_row, a_step, b, ldb, keep, false, c, ldc};
-    int from = 0;
-    do {
-        int to = ENG_MIN(from + DEPTH, k), j = 0;
-        for (; j + 64 <= n; j += 64) columns_of(&g, m, 4, j, from, to);
-        for (; j + 32 <= n; j += 32) columns_of(&g, m, 2, j, from, to);
-        for (; j < n; j += 16) columns_of(&g, m, 1, j, from, to);
-        g.add = true;
-        from = to;
-    } while (from < k);
+    int j = 0;
+    for (; j + 64 <= n; j += 64) columns_of(g, m, 4, j, from, to);
+    for (; j + 32 <= n; j += 32) columns_of(g, m, 2, j, from, to);
+    for (; j < n; j += 16) columns_of(g, m, 1, j, from, to);
 }
 
-/* As exp8 of elem_avx2.c; 2^k is applied by the instruction for it. */
+/* As exp8 of exp_avx2.h; 2^k is applied by the instruction for it. */
 INLINE Floats exp16(Floats x)
 {
     x = _mm512_min_ps(all(89.0f), _mm512_max_ps(all(-104.0f), x)); /* NaN stays */
     Floats k = _mm512_roundscale_ps(mul(x, all(1.44269504f)), _MM_FROUND_TO_NEAREST_INT);
-    Floats r = sub_mul(x, k, all(0.693359375f));
-    r = sub_mul(r, k, all(-2.12194440e-4f));
-    Floats p = all(1.0f / 5040);
-    p = mul_add(p, r, all(1.0f / 720));
-    p = mul_add(p, r, all(1.0f / 120));
-    p = mul_add(p, r, all(1.0f / 24));
-    p = mul_add(p, r, all(1.0f / 6));
-    p = mul_add(p, r, all(0.5f));
-    p = mul_add(p, r, all(1.0f));
-    p = mul_add(p, r, all(1.0f));
-    return _mm512_scalef_ps(p, k);
+    return _mm512_scalef_ps(exp_rest(x, k), k);
 }
 
 static void soften(int n, int rows, float scale, const int32_t *seen, float *s, float *max,
