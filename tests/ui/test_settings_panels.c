@@ -410,6 +410,13 @@ static bool is_seen(GtkWidget *widget, const char *text)
     return gtk_widget_get_mapped(widget);
 }
 
+static GtkWidget *seen_switcher(void *prefs)
+{
+    return world_find(prefs, ADW_TYPE_VIEW_SWITCHER, is_seen, NULL);
+}
+
+static bool has_switcher(void *prefs) { return seen_switcher(prefs) != NULL; }
+
 /* Preferences that are narrower than their pages in a row have a second switcher below: choosing a
  * page in it, and closing, is no reason to complain. */
 static void closes_narrow(void)
@@ -418,8 +425,9 @@ static void closes_narrow(void)
     for (int width = 360; width <= 900; width += 180) {
         GtkWidget *prefs = hearth_preferences_new(w->app);
         GtkWindow *window = world_show(prefs, width, 500);
-        GtkWidget *switcher = world_find(prefs, ADW_TYPE_VIEW_SWITCHER, is_seen, NULL);
-        CHECK_MSG(switcher, "no switcher at %d px", width);
+        /* A dialog of newer libadwaita slides in: what it holds is not in sight at once. */
+        CHECK_MSG(world_wait(has_switcher, prefs), "no switcher at %d px", width);
+        GtkWidget *switcher = seen_switcher(prefs);
         for (GtkWidget *button = switcher ? gtk_widget_get_first_child(switcher) : NULL; button;
              button = gtk_widget_get_next_sibling(button)) {
             gtk_widget_grab_focus(button);
