@@ -329,7 +329,7 @@ static void keep_size(HearthWindow *self)
     gtk_window_get_default_size(GTK_WINDOW(self), &width, &height);
     g_settings_set_boolean(self->settings, "window-maximized", maximized);
     if (maximized || width < 1 || height < 1) return;
-    g_settings_set_int(self->settings, "window-width", CLAMP(width, 360, 16384));
+    g_settings_set_int(self->settings, "window-width", CLAMP(width, 380, 16384));
     g_settings_set_int(self->settings, "window-height", CLAMP(height, 300, 16384));
 }
 
