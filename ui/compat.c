@@ -234,9 +234,14 @@ void hearth_compat_banner_hide(GtkWidget *banner)
 
 #if ADW_CHECK_VERSION(1, 5, 0)
 
+/* libadwaita 1.7 keeps what a closed dialog had in it for ever, with all that its rows hold. */
+static void let_go(AdwDialog *dialog) { adw_dialog_set_child(dialog, NULL); }
+
 GtkWidget *hearth_compat_preferences_new(void)
 {
-    return g_object_new(ADW_TYPE_PREFERENCES_DIALOG, "search-enabled", true, NULL);
+    AdwDialog *dialog = g_object_new(ADW_TYPE_PREFERENCES_DIALOG, "search-enabled", true, NULL);
+    g_signal_connect(dialog, "closed", G_CALLBACK(let_go), NULL);
+    return GTK_WIDGET(dialog);
 }
 
 void hearth_compat_preferences_add(GtkWidget *preferences, AdwPreferencesPage *page)
