@@ -67,17 +67,22 @@ def extents_of(app, window):
     return {node: box for node, box in zip(nodes, found) if box and min(box[2:]) > 0}
 
 
+def meet(one, other):
+    return all(one[i] < other[i] + other[i + 2] and other[i] < one[i] + one[i + 2] for i in (0, 1))
+
+
 def sticking_out(app, window):
     """What does not lie in what it is in. Margins below zero, for what lines up by its text and not
-    by its frame, are small. Where a sibling takes all the room, as in a stack, GTK before 4.10 tells
-    where it was when it was last in view."""
+    by its frame, are small. Where a sibling lies over it, as in a stack, GTK before 4.10 tells where
+    it was when it was last in view."""
     boxes, out = extents_of(app, window), []
     for node, (x, y, width, height) in boxes.items():
         parent = node.parent
         if node == window or parent not in boxes or node.role in ("scroll bar", "filler", "menu") \
                 or parent.name == "HearthMessagePeek":  # the last lines of what is longer
             continue
-        if any(boxes.get(other) == boxes[parent] and other != node for other in parent.children):
+        if any(other != node and other in boxes and meet(boxes[other], boxes[node])
+               for other in parent.children):
             continue
         left, top, w, h = boxes[parent]
         scrolls = parent.role == "scroll pane" or parent.parent.role == "scroll pane"
