@@ -235,7 +235,8 @@ EngModelInfo eng_model_info(const EngModel *model)
     snprintf(info.name, sizeof info.name, "%s", model->name);
     if (model->backend) {
         info.compute_bytes = model->backend->bytes;
-        info.kv_bytes_per_token = eng_kv_token_bytes(&model->graph, ENG_KV_F16);
+        for (int type = 0; type < ENG_KV_TYPES; type++)
+            info.kv_bytes_per_token[type] = eng_kv_token_bytes(&model->graph, (EngKvType)type);
         info.threads = model->backend->threads;
     }
     return info;

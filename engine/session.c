@@ -11,6 +11,17 @@
 
 EngSessionSettings eng_session_defaults(void) { return (EngSessionSettings){0, ENG_KV_F16}; }
 
+bool eng_kv_type(const char *name, EngKvType *ret_type)
+{
+    static const char *const names[ENG_KV_TYPES] = {"f16", "f32", "q8_0"};
+    for (int i = 0; i < ENG_KV_TYPES; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *ret_type = (EngKvType)i;
+            return true;
+        }
+    return false;
+}
+
 /* ---- making ---------------------------------------------------------------------------------- */
 
 static size_t longest_piece(const EngTokenizer *t)

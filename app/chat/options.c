@@ -25,18 +25,12 @@ static uint64_t seed(Where w, int version)
     return chosen < 0 ? ENG_SEED_RANDOM : (uint64_t)chosen + (uint64_t)(version - 1);
 }
 
-EngKvType hearth_options_kv_type(const char *name)
-{
-    return g_str_equal(name, "f32")    ? ENG_KV_F32
-           : g_str_equal(name, "q8_0") ? ENG_KV_Q8_0
-                                       : ENG_KV_F16;
-}
-
 void hearth_options_fill(HearthRequest *request, GSettings *own, GSettings *defaults, int version)
 {
     Where w = {own, defaults};
     g_autoptr(GVariant) kv = hearth_settings_effective(own, defaults, "kv-type");
-    request->kv = hearth_options_kv_type(g_variant_get_string(kv, NULL));
+    request->kv = ENG_KV_F16;
+    eng_kv_type(g_variant_get_string(kv, NULL), &request->kv);
     request->context = whole(w, "context");
     request->sampling = eng_sampling_defaults();
     request->sampling.temperature = (float)number(w, "temperature");

@@ -7,9 +7,6 @@
 
 #include "worker/request.h"
 
-/* A value of the setting "kv-type". */
-EngKvType hearth_options_kv_type(const char *name);
-
 /* `version` counts an answer's versions from 1: with a seed that was chosen, each version draws
  * with the next one, or regenerating would say the same again. */
 void hearth_options_fill(HearthRequest *request, GSettings *own, GSettings *defaults, int version);

@@ -42,3 +42,11 @@ uint64_t hearth_model_info_total(const HearthModelInfo *info, HearthDevice devic
     for (int kind = 0; kind < HEARTH_N_KINDS; kind++) total += info->bytes[kind][device];
     return total;
 }
+
+uint64_t hearth_model_info_kv_bytes(const HearthModelInfo *info, const char *type)
+{
+    G_STATIC_ASSERT(G_N_ELEMENTS(info->kv_bytes_per_token) == ENG_KV_TYPES);
+    EngKvType known = ENG_KV_F16;
+    eng_kv_type(type, &known);
+    return info->kv_bytes_per_token[known];
+}

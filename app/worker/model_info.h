@@ -28,7 +28,7 @@ typedef struct {
     uint64_t parameters, active_parameters;
     int n_layers, n_experts, n_experts_used, context_trained, threads;
     bool has_template, has_vocabulary;
-    uint64_t kv_bytes_per_token;                      /* at f16 */
+    uint64_t kv_bytes_per_token[3];                   /* see hearth_model_info_kv_bytes */
     uint64_t bytes[HEARTH_N_KINDS][HEARTH_N_DEVICES]; /* KV: of the sessions that exist */
 } HearthModelInfo;
 
@@ -39,5 +39,7 @@ void hearth_model_info_unref(HearthModelInfo *info);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HearthModelInfo, hearth_model_info_unref)
 
 uint64_t hearth_model_info_total(const HearthModelInfo *info, HearthDevice device);
+/* Of each token of context; `type` as the setting "kv-type" has it. */
+uint64_t hearth_model_info_kv_bytes(const HearthModelInfo *info, const char *type);
 
 #endif

@@ -49,8 +49,8 @@ HearthModelInfo *hearth_model_info_of(const EngModel *model, const EngPeek *peek
                             .n_experts_used = info.n_experts_used,
                             .context_trained = info.context_trained,
                             .threads = info.threads,
-                            .has_template = info.has_template,
-                            .kv_bytes_per_token = info.kv_bytes_per_token};
+                            .has_template = info.has_template};
+    memcpy(made.kv_bytes_per_token, info.kv_bytes_per_token, sizeof info.kv_bytes_per_token);
     int32_t *tokens = NULL;
     size_t n;
     made.has_vocabulary =

@@ -191,6 +191,10 @@ bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, En
 
 void eng_model_free(EngModel *model);
 
+/* What a KV cache keeps. F32 only for exact comparisons: twice the memory of F16. Q8_0: bytes with
+ * a scale for each 32, half the memory; queries meet it as such bytes, too. */
+typedef enum { ENG_KV_F16, ENG_KV_F32, ENG_KV_Q8_0, ENG_KV_TYPES } EngKvType;
+
 typedef struct {
     char arch[64], name[128];
     int n_vocab, n_layers, n_embd, n_experts, n_experts_used;
@@ -198,7 +202,7 @@ typedef struct {
     uint64_t weight_bytes;       /* mapped */
     uint64_t stand_in_bytes;     /* of a rehearsal: what is really there of weight_bytes; else 0 */
     uint64_t compute_bytes;      /* activation buffers */
-    uint64_t kv_bytes_per_token; /* at f16 */
+    uint64_t kv_bytes_per_token[ENG_KV_TYPES];
     int threads;
     bool has_template;
 } EngModelInfo;
@@ -236,16 +240,14 @@ bool eng_chat_render_template(const char *tmpl, const char *request, const char 
 
 typedef struct EngSession EngSession;
 
-/* F32 only for exact comparisons: twice the memory of F16. Q8_0: bytes with a scale for each 32,
- * half the memory and, behind a long context, faster; queries meet it as such bytes, too. */
-typedef enum { ENG_KV_F16, ENG_KV_F32, ENG_KV_Q8_0 } EngKvType;
-
 typedef struct {
     int context; /* tokens of KV cache; 0 = min(trained context, 4096) */
     EngKvType kv;
 } EngSessionSettings;
 
 EngSessionSettings eng_session_defaults(void);
+/* "f16", "f32" or "q8_0"; false: `name` is none of them. */
+bool eng_kv_type(const char *name, EngKvType *ret_type);
 
 /* Allocates the KV cache: an error names its bytes. ENG_KV_Q8_0 is refused (ENG_ERR_USAGE) where
  * heads are not multiples of 32 numbers. The model must outlive the session. */

@@ -180,7 +180,7 @@ static void costs(const HearthModelInfo *info, int context, const char *kv, uint
 
 static void context_costs(void)
 {
-    HearthModelInfo info = {.context_trained = 163840, .kv_bytes_per_token = 70272};
+    HearthModelInfo info = {.context_trained = 163840, .kv_bytes_per_token = {70272, 140544, 37332}};
     costs(NULL, 4096, "f16", GIB, false, "Memory Needed", "Load a model");
     costs(&info, 0, "f16", GIB, false, "Needs 274.5\u00a0MiB", "4,096 tokens, chosen");
     costs(&info, 4096, "f32", GIB, false, "Needs 549.0\u00a0MiB", "4,096 tokens per");
@@ -201,7 +201,7 @@ static void context_row_follows(void)
     CHECK(has_title(cost, "Memory Needed"));
     world_load(w, "");
     HearthModelInfo *info = hearth_worker_get_info(w->worker);
-    CHECK(info->kv_bytes_per_token > 0);
+    CHECK(hearth_model_info_kv_bytes(info, "f16") > 0);
     g_autofree char *was = g_strdup(adw_preferences_row_get_title(ADW_PREFERENCES_ROW(cost)));
     CHECK(g_str_has_prefix(was, "Needs "));
     gtk_spin_button_set_value(GTK_SPIN_BUTTON(spin_of(prefs, "Context Length")), 1024);

@@ -23,8 +23,8 @@ static const HearthRowSpec memory[] = {
      N_("Tokens that the model can look back on, in a conversation’s questions and answers"), 0,
      INT_LIMIT, 1024, 0, N_("Automatic"), 0, NULL},
     {"kv-type", HEARTH_ROW_CHOICE, N_("Context Precision"),
-     N_("8 bit takes half the memory and is faster in long conversations; 32 bit takes twice "
-        "the memory and is only for exact comparisons"),
+     N_("8 bit takes half the memory; 32 bit takes twice the memory and is only for exact "
+        "comparisons"),
      0, 0, 0, 0, NULL, 0, kv_types},
     {NULL},
 };

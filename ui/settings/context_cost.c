@@ -27,9 +27,7 @@ bool hearth_context_cost_text(const HearthModelInfo *info, int context, const ch
     }
     int trained = info->context_trained;
     int tokens = context ? context : trained ? MIN(trained, AUTOMATIC_CONTEXT) : AUTOMATIC_CONTEXT;
-    uint64_t bytes = (uint64_t)tokens * info->kv_bytes_per_token;
-    if (g_str_equal(kv_type, "f32")) bytes *= 2;
-    if (g_str_equal(kv_type, "q8_0")) bytes = bytes * 34 / 64; /* a scale of 2 for 32 numbers */
+    uint64_t bytes = (uint64_t)tokens * hearth_model_info_kv_bytes(info, kv_type);
     g_autofree char *size = hearth_amount_bytes(bytes);
     g_autofree char *count = hearth_amount_tokens(tokens);
     *ret_title = g_strdup_printf(_("Needs %s"), size);

@@ -12,9 +12,9 @@ G_DECLARE_FINAL_TYPE(HearthContextCost, hearth_context_cost, HEARTH, CONTEXT_COS
 
 GtkWidget *hearth_context_cost_new(HearthApp *app, GSettings *own, GSettings *defaults);
 
-/* The row's words. `info` NULL = no model; `context` 0 = automatic; `kv_type`
- * as the setting has it; `available`: bytes of DRAM that
- * are free, 0 = unknown. *ret_title, *ret_subtitle: g_free(). Returns whether it is a warning. */
+/* The row's words. `info` NULL = no model; `context` 0 = automatic; `kv_type` as the setting has
+ * it; `available`: bytes of DRAM that are free, 0 = unknown. *ret_title, *ret_subtitle: g_free().
+ * Returns whether it is a warning. */
 bool hearth_context_cost_text(const HearthModelInfo *info, int context, const char *kv_type,
                               uint64_t available, char **ret_title, char **ret_subtitle);
 

@@ -227,7 +227,7 @@ static void keeps_a_few_sessions(void)
     CHECK_INT(kv_bytes(worker), 0);
     for (gint64 c = 1; c <= 4; c++) CHECK_INT(reused(worker, c, 256), 0);
     uint64_t four = kv_bytes(worker);
-    CHECK_INT(four, 4 * 256 * hearth_worker_get_info(worker)->kv_bytes_per_token);
+    CHECK_INT(four, 4 * 256 * hearth_model_info_kv_bytes(hearth_worker_get_info(worker), "f16"));
     for (gint64 c = 1; c <= 4; c++) CHECK(reused(worker, c, 256) > 2);
     CHECK_INT(reused(worker, 5, 256), 0); /* and conversation 1 goes */
     CHECK_INT(kv_bytes(worker), four);
