@@ -24,9 +24,9 @@ INLINE void rows_prefetch(const char *w, size_t size)
 }
 
 /* One token: memory is the limit, so four rows far apart are read at once. A core keeps more cache
- * lines in flight over four streams than over one. */
-INLINE void rows_one_token(RowKind kind, int64_t blocks, int n_rows, const char *w, size_t w_stride,
-                           const char *x, float *y)
+ * lines in flight over four streams than over one. Returns the first row that is left over. */
+INLINE int rows_one_token(RowKind kind, int64_t blocks, int n_rows, const char *w, size_t w_stride,
+                          const char *x, float *y)
 {
     int quarter = n_rows / ROW_STREAMS;
     for (int r = 0; r < quarter; r++) {
@@ -43,13 +43,7 @@ INLINE void rows_one_token(RowKind kind, int64_t blocks, int n_rows, const char 
         }
         UNROLL for (int s = 0; s < ROW_STREAMS; s++) y[r + s * quarter] = total(acc[s]);
     }
-    for (int r = quarter * ROW_STREAMS; r < n_rows; r++) {
-        const char *row = w + (size_t)r * w_stride;
-        Floats acc[1] = {{0}};
-        for (int64_t i = 0; i < blocks; i++)
-            kind.step(row + (size_t)i * kind.w_size, x + (size_t)i * kind.x_size, 0, 1, acc);
-        y[r] = total(acc[0]);
-    }
+    return quarter * ROW_STREAMS;
 }
 
 INLINE void rows_tokens(RowKind kind, int64_t blocks, int tokens, const char *row, const char *x,
@@ -80,11 +74,8 @@ INLINE void rows_matmul(RowKind kind, int64_t n, int n_rows, int n_tokens, const
                         size_t w_stride, const void *x, size_t x_stride, float *y, size_t y_stride)
 {
     int64_t blocks = n / kind.n;
-    if (n_tokens == 1) {
-        rows_one_token(kind, blocks, n_rows, w, w_stride, x, y);
-        return;
-    }
-    for (int r = 0; r < n_rows; r++) {
+    int r = n_tokens == 1 ? rows_one_token(kind, blocks, n_rows, w, w_stride, x, y) : 0;
+    for (; r < n_rows; r++) {
         const char *row = (const char *)w + (size_t)r * w_stride;
         int t = 0;
         for (; t + 4 <= n_tokens; t += 4)
