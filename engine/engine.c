@@ -17,9 +17,11 @@ bool eng_probe(EngHost *ret_host, EngError *err)
     if (!eng_cpu_level(&level, err) || !eng_host_probe(&host, err)) return false;
     eng_cpu_name(host.cpu_name, sizeof host.cpu_name);
     size_t at = 0;
-    for (int i = 0; i <= (int)level; i++)
+    for (int i = 0; i <= (int)level; i++) {
+        if (!eng_cpu_has((EngCpuLevel)i)) continue;
         at += (size_t)snprintf(host.isa + at, sizeof host.isa - at, "%s%s", i ? " " : "",
                                eng_cpu_level_names[i]);
+    }
     const char *limit = getenv("HEARTH_CPU_MASK");
     snprintf(host.isa_limit, sizeof host.isa_limit, "%s", limit ? limit : "");
     eng_cuda_probe(host.gpu_name, &host.vram_total, &host.vram_available, host.gpu_reason);

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/num.h"
 
-const char *const eng_cpu_level_names[ENG_CPU_COUNT] = {"c", "avx2", "avx512", "vnni", "amx"};
+const char *const eng_cpu_level_names[ENG_CPU_COUNT] = {"c",      "avx2", "avxvnni",
+                                                        "avx512", "vnni", "amx"};
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -32,19 +32,27 @@ static unsigned saved_state(void) /* XCR0: valid only when the system has set OS
     return low;
 }
 
-EngCpuLevel eng_cpu_level_machine(void)
+bool eng_cpu_has(EngCpuLevel level)
 {
     enum { YMM = 0x6, ZMM = 0xe6, TILES = 0x60000 }; /* bits of XCR0 */
+    enum { AVX_VNNI = 1 << 4 };                      /* leaf 7.1, eax */
     enum { AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 }; /* leaf 7, edx; clang 14's header lacks them */
     Leaf one = leaf(1, 0), seven = leaf(7, 0);
-    if (!has(one.c, bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C)) return ENG_CPU_C;
-    unsigned saved = saved_state();
-    if (!has(saved, YMM) || !has(seven.b, bit_AVX2 | bit_BMI2)) return ENG_CPU_C;
-    if (!has(saved, ZMM) || !has(seven.b, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL))
-        return ENG_CPU_AVX2;
-    if (!has(seven.c, bit_AVX512VNNI)) return ENG_CPU_AVX512;
-    if (!has(saved, TILES) || !has(seven.d, AMX_TILE | AMX_INT8)) return ENG_CPU_VNNI;
-    return ENG_CPU_AMX;
+    bool avx = has(one.c, bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C);
+    unsigned saved = avx ? saved_state() : 0;
+    switch (level) {
+    case ENG_CPU_C: return true;
+    case ENG_CPU_AVX2: return has(saved, YMM) && has(seven.b, bit_AVX2 | bit_BMI2);
+    case ENG_CPU_AVXVNNI:
+        return eng_cpu_has(ENG_CPU_AVX2) && seven.a >= 1 && has(leaf(7, 1).a, AVX_VNNI);
+    case ENG_CPU_AVX512:
+        return eng_cpu_has(ENG_CPU_AVX2) && has(saved, ZMM) &&
+               has(seven.b, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL);
+    case ENG_CPU_VNNI: return eng_cpu_has(ENG_CPU_AVX512) && has(seven.c, bit_AVX512VNNI);
+    case ENG_CPU_AMX:
+        return eng_cpu_has(ENG_CPU_VNNI) && has(saved, TILES) && has(seven.d, AMX_TILE | AMX_INT8);
+    default: return false;
+    }
 }
 
 void eng_cpu_name(char *ret_name, size_t size)
@@ -62,7 +70,7 @@ void eng_cpu_name(char *ret_name, size_t size)
 
 #else
 
-EngCpuLevel eng_cpu_level_machine(void) { return ENG_CPU_C; }
+bool eng_cpu_has(EngCpuLevel level) { return level == ENG_CPU_C; }
 
 void eng_cpu_name(char *ret_name, size_t size)
 {
@@ -75,21 +83,28 @@ void eng_cpu_name(char *ret_name, size_t size)
 
 #endif
 
+static EngCpuLevel highest(int most)
+{
+    while (!eng_cpu_has((EngCpuLevel)most)) most--;
+    return (EngCpuLevel)most;
+}
+
+EngCpuLevel eng_cpu_level_machine(void) { return highest(ENG_CPU_COUNT - 1); }
+
 bool eng_cpu_level(EngCpuLevel *ret_level, EngError *err)
 {
-    EngCpuLevel machine = eng_cpu_level_machine();
     const char *mask = getenv("HEARTH_CPU_MASK");
     if (!mask || !*mask) {
-        *ret_level = machine;
+        *ret_level = eng_cpu_level_machine();
         return true;
     }
     for (int i = 0; i < ENG_CPU_COUNT; i++)
         if (strcmp(mask, eng_cpu_level_names[i]) == 0) {
-            *ret_level = ENG_MIN((EngCpuLevel)i, machine);
+            *ret_level = highest(i);
             return true;
         }
     return eng_fail(err, ENG_ERR_USAGE,
                     "HEARTH_CPU_MASK is \"%.40s\", which names no instruction set; use c, avx2, "
-                    "avx512, vnni or amx, or unset it.",
+                    "avxvnni, avx512, vnni or amx, or unset it.",
                     mask);
 }

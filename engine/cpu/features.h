@@ -1,13 +1,14 @@
 /* Which instruction sets the kernels may use: what the processor and the system offer (cpuid),
- * limited by HEARTH_CPU_MASK (c, avx2, avx512, vnni, amx: each includes those before it). */
+ * limited by HEARTH_CPU_MASK (c, avx2, avxvnni, avx512, vnni, amx). */
 #ifndef ENG_CPU_FEATURES_H
 #define ENG_CPU_FEATURES_H
 
 #include "base/err.h"
 
-typedef enum { /* a ladder: each level includes those before it */
+typedef enum { /* a ladder: each level includes those before it, but for AVXVNNI */
                ENG_CPU_C,
                ENG_CPU_AVX2, /* with FMA, F16C, BMI2 */
+               ENG_CPU_AVXVNNI, /* VNNI without AVX-512; what has the latter need not have it */
                ENG_CPU_AVX512,
                ENG_CPU_VNNI,
                ENG_CPU_AMX,
@@ -16,9 +17,11 @@ typedef enum { /* a ladder: each level includes those before it */
 
 extern const char *const eng_cpu_level_names[ENG_CPU_COUNT];
 
-/* Highest level of this machine, without the mask. */
+/* Whether this machine has a level, without the mask; and its highest. */
+bool eng_cpu_has(EngCpuLevel level);
 EngCpuLevel eng_cpu_level_machine(void);
-/* The same, limited by HEARTH_CPU_MASK; ENG_ERR_USAGE when that names no level. */
+/* The highest that it has and that is not above HEARTH_CPU_MASK; ENG_ERR_USAGE when that
+ * names no level. */
 bool eng_cpu_level(EngCpuLevel *ret_level, EngError *err);
 void eng_cpu_name(char *ret_name, size_t size); /* brand string, or the architecture's name */
 

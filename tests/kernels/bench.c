@@ -65,13 +65,16 @@ static void bench_type(EngType type)
     for (int round = 0; round < BENCH_ROUNDS; round++)
         for (size_t t = 0; t < ENG_LEN(tokens); t++)
             for (int level = ENG_CPU_C; level <= top; level++) {
+                if (!eng_cpu_has((EngCpuLevel)level)) continue;
                 EngMatmulFn *matmul = eng_kernels((EngCpuLevel)level)->matmul[type];
                 double s = bench_once(&b, matmul, tokens[t]);
                 if (round == 0 || s < best[level][t]) best[level][t] = s;
             }
+    EngMatmulFn *below = NULL;
     for (int level = ENG_CPU_C; level <= top; level++) {
         EngMatmulFn *matmul = eng_kernels((EngCpuLevel)level)->matmul[type];
-        if (level && matmul == eng_kernels((EngCpuLevel)(level - 1))->matmul[type]) continue;
+        if (!eng_cpu_has((EngCpuLevel)level) || matmul == below) continue;
+        below = matmul;
         printf("%-5s %-7s %5.1f GB/s ", eng_type_info(type)->name, eng_cpu_level_names[level],
                (double)b.row * BENCH_ROWS / best[level][0] * 1e-9);
         for (size_t t = 0; t < ENG_LEN(tokens); t++)

@@ -16,7 +16,8 @@
 extern char kernel_now[64];
 void kernel_name(const char *kernel, const char *type, EngCpuLevel level);
 
-/* Calls check(level, table of the level, table of the level below) up the ladder. */
+/* Calls check(level, table of the level, table of the level below) up the ladder. AVX-VNNI is also
+ * checked on machines that have its instructions in AVX-512's encoding alone. */
 void each_level(void (*check)(EngCpuLevel level, const EngKernels *k, const EngKernels *below));
 
 /* n_rows rows of `row` bytes, `stride` bytes apart, in a block of malloc that ends with the last

@@ -7,7 +7,7 @@
 
 #include <signal.h>
 #include <unistd.h>
-#include "cpu/features.h"
+#include "cpu/x86/ladder.h"
 
 char kernel_now[64];
 
@@ -26,9 +26,23 @@ static void crashed(int sig)
 
 void each_level(void (*check)(EngCpuLevel, const EngKernels *, const EngKernels *))
 {
-    for (int level = ENG_CPU_C + 1; level <= (int)eng_cpu_level_machine(); level++)
-        check((EngCpuLevel)level, eng_kernels((EngCpuLevel)level),
-              eng_kernels((EngCpuLevel)(level - 1)));
+    const EngKernels *below = eng_kernels(ENG_CPU_C);
+    for (int i = ENG_CPU_C + 1; i < ENG_CPU_COUNT; i++) {
+        EngCpuLevel level = (EngCpuLevel)i;
+        if (eng_cpu_has(level)) {
+            check(level, eng_kernels(level), below);
+            below = eng_kernels(level);
+        }
+#if defined(__x86_64__)
+        if (level == ENG_CPU_AVXVNNI && eng_cpu_has(ENG_CPU_VNNI)) {
+            EngKernels k = *eng_kernels(ENG_CPU_AVX2);
+            eng_kernels_dot_k_evex(&k);
+            eng_kernels_dot_iq_evex(&k);
+            eng_kernels_dot_legacy_evex(&k);
+            check(level, &k, eng_kernels(ENG_CPU_AVX2));
+        }
+#endif
+    }
 }
 
 void check_cpu_mask(void)
@@ -38,7 +52,9 @@ void check_cpu_mask(void)
     for (int i = 0; i < ENG_CPU_COUNT; i++) {
         setenv("HEARTH_CPU_MASK", eng_cpu_level_names[i], 1);
         CHECK(eng_cpu_level(&level, &err));
-        CHECK_INT(level, ENG_MIN((EngCpuLevel)i, eng_cpu_level_machine()));
+        CHECK(eng_cpu_has(level) && (int)level <= i);
+        for (int above = (int)level + 1; above <= i; above++)
+            CHECK(!eng_cpu_has((EngCpuLevel)above));
     }
     setenv("HEARTH_CPU_MASK", "sse9", 1);
     level = ENG_CPU_COUNT;
@@ -66,7 +82,7 @@ static void check_tables_full(void)
         CHECK(k->gemm && k->soften && k->scores_q8 && k->values_q8 && k->q8_0_to_f32 &&
               k->f16_to_f32 && k->f32_to_f16 && k->rms_norm);
         CHECK(k->silu_mul && k->scale && k->add_scaled);
-        if (level <= (int)eng_cpu_level_machine()) CHECK(k->int8_peak(2) > k->int8_peak(1));
+        if (eng_cpu_has((EngCpuLevel)level)) CHECK(k->int8_peak(2) > k->int8_peak(1));
     }
 }
 

@@ -1,5 +1,7 @@
 /* AVX2, FMA and F16C in plain words, and what the AVX2 kernels share. Included only by files that
- * are compiled with those flags. */
+ * are compiled with those flags. The products with block formats are compiled a second time, with
+ * AVX-VNNI; ISA names what they export. Tests compile them once more, with the same instructions in
+ * AVX-512's encoding, which other machines have. */
 #ifndef ENG_CPU_X86_AVX2_H
 #define ENG_CPU_X86_AVX2_H
 
@@ -36,6 +38,46 @@ INLINE Ints left(Ints a, int n) { return _mm256_slli_epi32(a, n); }
 INLINE Ints pairs_u8(Ints a, Ints b) { return _mm256_maddubs_epi16(a, b); }
 /* 8 sums of two products of 16 bits. */
 INLINE Ints pairs_16(Ints a, Ints b) { return _mm256_madd_epi16(a, b); }
+
+/* add_fours: sum + 8 sums of four products of unsigned a and signed b bytes; add_pairs: of two
+ * products of 16 bits. A tile's products of one group of numbers are added step by step to `part`,
+ * and then are `sums_of` or, each times its scale (which stands there twice), `scaled_sums_of` it.
+ * Without VNNI a part has sums of 16 bits, and not more steps may be taken than these have room
+ * for; two products must fit in any case. */
+#if defined(__AVXVNNI__) || (defined(__AVX512VNNI__) && defined(__AVX512VL__))
+#if defined(__AVXVNNI__)
+#define ISA(name) name##_avxvnni
+#else
+#define ISA(name) name##_evex
+#endif
+#define WHOLE_GROUPS true
+INLINE Ints add_fours(Ints sum, Ints a, Ints b) { return _mm256_dpbusd_epi32(sum, a, b); }
+INLINE Ints add_pairs(Ints sum, Ints a, Ints b) { return _mm256_dpwssd_epi32(sum, a, b); }
+INLINE Ints add_step(Ints part, bool first, Ints a, Ints b)
+{
+    return add_fours(first ? _mm256_setzero_si256() : part, a, b);
+}
+INLINE Ints sums_of(Ints part) { return part; }
+INLINE Ints scaled_sums_of(Ints part, Ints scales)
+{
+    return _mm256_mullo_epi32(part, _mm256_srai_epi32(scales, 16));
+}
+#else
+#define ISA(name) name##_avx2
+#define WHOLE_GROUPS false
+INLINE Ints add_pairs(Ints sum, Ints a, Ints b) { return add32(sum, pairs_16(a, b)); }
+INLINE Ints add_fours(Ints sum, Ints a, Ints b)
+{
+    return add_pairs(sum, pairs_u8(a, b), _mm256_set1_epi16(1));
+}
+INLINE Ints add_step(Ints part, bool first, Ints a, Ints b)
+{
+    return first ? pairs_u8(a, b) : add16(part, pairs_u8(a, b));
+}
+INLINE Ints sums_of(Ints part) { return pairs_16(part, _mm256_set1_epi16(1)); }
+INLINE Ints scaled_sums_of(Ints part, Ints scales) { return pairs_16(part, scales); }
+#endif
+
 INLINE Ints lookup(Ints table, Ints index) { return _mm256_shuffle_epi8(table, index); }
 INLINE Ints join(__m128i low, __m128i high) { return _mm256_set_m128i(high, low); }
 INLINE Floats floats(Ints a) { return _mm256_cvtepi32_ps(a); }

@@ -2,7 +2,7 @@
  * signed bytes, and their signs go to the activations, for pairs_u8 wants one unsigned operand: its
  * largest sum of two products is IQ4_XS's 2 * 127 * 127 = 32258, below 2^15. Many tokens: tiles,
  * whose bytes count from a zero point that keeps the same bound; only IQ4_XS reaches too far for
- * one. */
+ * one without VNNI. */
 #include "cpu/x86/k_avx2.h"
 #include "cpu/x86/iq.h"
 #include "cpu/x86/ladder.h"
@@ -233,6 +233,18 @@ INLINE void turn(const Block8 *rows, int group, int shift, Tile *tile)
     }
 }
 
+/* Few tokens gain little from AVX-VNNI, for most of their work is to find the quants. */
+INLINE void tiles_or_below(PackFn *pack, TileKind kind, size_t w_size, EngMatmulFn *below,
+                           int64_t n, int n_rows, int n_tokens, const char *w, size_t w_stride,
+                           const void *x, size_t x_stride, float *y, size_t y_stride)
+{
+    int tiled = n_tokens < TILE_FROM ? 0 : n_rows / TILE_ROWS * TILE_ROWS;
+    tile_matmul(pack, kind, w_size, n, tiled, n_tokens, w, w_stride, x, x_stride, y, y_stride);
+    if (tiled < n_rows)
+        below(n, n_rows - tiled, n_tokens, w + (size_t)tiled * w_stride, w_stride, x, x_stride,
+              y + tiled, y_stride);
+}
+
 #define KERNEL(name, Block, group, chain, shift)                                                   \
     INLINE void step_##name(const char *w, const char *x, size_t x_stride, int tokens,             \
                             Floats *acc)                                                           \
@@ -247,7 +259,7 @@ INLINE void turn(const Block8 *rows, int group, int shift, Tile *tile)
             UNROLL for (int t = 0; t < tokens; t++)                                                \
             {                                                                                      \
                 Ints x8 = _mm256_sign_epi8(load(act(x, x_stride, t)->q + 32 * v), q);              \
-                sum[t] = add32(sum[t], pairs_16(s, pairs_u8(size, x8)));                           \
+                sum[t] = add_pairs(sum[t], s, pairs_u8(size, x8));                                 \
             }                                                                                      \
         }                                                                                          \
         UNROLL for (int t = 0; t < tokens; t++) acc[t] =                                           \
@@ -266,14 +278,20 @@ INLINE void turn(const Block8 *rows, int group, int shift, Tile *tile)
         }                                                                                          \
         turn(&rows, group, shift, tile);                                                           \
     }                                                                                              \
+    static EngMatmulFn *below_##name; /* of the level below; written when tables are filled */     \
     static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
                               const void *x, size_t x_stride, float *y, size_t y_stride)           \
     {                                                                                              \
         const RowKind row_kind = {step_##name, 256, sizeof(Block), sizeof(EngBlockQ8_KA)};         \
         const TileKind tile_kind = {group, chain, shift ? FORM_ZERO : FORM_SIGNED};                \
-        k_matmul(pack_##name, tile_kind, row_kind, n, n_rows, n_tokens, w, w_stride, x, x_stride,  \
-                 y, y_stride);                                                                     \
+        if (WHOLE_GROUPS)                                                                          \
+            tiles_or_below(pack_##name, tile_kind, sizeof(Block), below_##name, n, n_rows,         \
+                           n_tokens, w, w_stride, x, x_stride, y, y_stride);                       \
+        else                                                                                       \
+            k_matmul(pack_##name, tile_kind, row_kind, n, n_rows, n_tokens, w, w_stride, x,        \
+                     x_stride, y, y_stride);                                                       \
     }
+enum { WIDE_SHIFT = WHOLE_GROUPS ? 7 : 0 };
 /* Largest bytes, for chain * 2 * 127 times them: 25, 107, 126, 31. */
 KERNEL(iq1_s, EngBlockIQ1_S, 32, 4, 4)
 KERNEL(iq1_m, EngBlockIQ1_M, 16, 4, 4)
@@ -282,17 +300,19 @@ KERNEL(iq2_xs, EngBlockIQ2_XS, 16, 1, 6)
 KERNEL(iq2_s, EngBlockIQ2_S, 16, 1, 6)
 KERNEL(iq3_xxs, EngBlockIQ3_XXS, 32, 1, 6)
 KERNEL(iq3_s, EngBlockIQ3_S, 32, 4, 4)
-KERNEL(iq4_xs, EngBlockIQ4_XS, 32, 1, 0)
+KERNEL(iq4_xs, EngBlockIQ4_XS, 32, 1, WIDE_SHIFT)
 #undef KERNEL
 
-void eng_kernels_dot_iq_avx2(EngKernels *k)
+void ISA(eng_kernels_dot_iq)(EngKernels *k)
 {
-    k->matmul[ENG_TYPE_IQ1_S] = matmul_iq1_s;
-    k->matmul[ENG_TYPE_IQ1_M] = matmul_iq1_m;
-    k->matmul[ENG_TYPE_IQ2_XXS] = matmul_iq2_xxs;
-    k->matmul[ENG_TYPE_IQ2_XS] = matmul_iq2_xs;
-    k->matmul[ENG_TYPE_IQ2_S] = matmul_iq2_s;
-    k->matmul[ENG_TYPE_IQ3_XXS] = matmul_iq3_xxs;
-    k->matmul[ENG_TYPE_IQ3_S] = matmul_iq3_s;
-    k->matmul[ENG_TYPE_IQ4_XS] = matmul_iq4_xs;
+#define SET(TYPE, name) below_##name = k->matmul[TYPE], k->matmul[TYPE] = matmul_##name
+    SET(ENG_TYPE_IQ1_S, iq1_s);
+    SET(ENG_TYPE_IQ1_M, iq1_m);
+    SET(ENG_TYPE_IQ2_XXS, iq2_xxs);
+    SET(ENG_TYPE_IQ2_XS, iq2_xs);
+    SET(ENG_TYPE_IQ2_S, iq2_s);
+    SET(ENG_TYPE_IQ3_XXS, iq3_xxs);
+    SET(ENG_TYPE_IQ3_S, iq3_s);
+    SET(ENG_TYPE_IQ4_XS, iq4_xs);
+#undef SET
 }

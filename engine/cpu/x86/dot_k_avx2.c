@@ -107,7 +107,7 @@ INLINE Ints quants_q6_k(const EngBlockQ6_K *b, int v)
             UNROLL for (int t = 0; t < tokens; t++)                                                \
             {                                                                                      \
                 Ints x8 = load(act(x, x_stride, t)->q + 32 * v);                                   \
-                sum[t] = add32(sum[t], pairs_16(s, pairs_u8(q, x8)));                              \
+                sum[t] = add_pairs(sum[t], s, pairs_u8(q, x8));                                    \
             }                                                                                      \
         }                                                                                          \
         UNROLL for (int t = 0; t < tokens; t++) acc[t] =                                           \
@@ -148,14 +148,14 @@ static int64_t int8_peak(int64_t n)
         UNROLL for (int j = 0; j < SUMS; j++)
         {
             __asm__ volatile("" : "+x"(a)); /* not the same product every time round */
-            sum[j] = add32(sum[j], pairs_16(pairs_u8(a, b), _mm256_set1_epi16(1)));
+            sum[j] = add_fours(sum[j], a, b);
         }
     }
     UNROLL for (int j = 0; j < SUMS; j++) __asm__ volatile("" : : "x"(sum[j]));
     return n * SUMS * 64;
 }
 
-void eng_kernels_dot_k_avx2(EngKernels *k)
+void ISA(eng_kernels_dot_k)(EngKernels *k)
 {
     k->int8_peak = int8_peak;
     k->matmul[ENG_TYPE_Q2_K] = matmul_q2_k;

@@ -61,8 +61,8 @@ INLINE const Act *act(const char *x, size_t x_stride, int t)
         UNROLL for (int t = 0; t < tokens; t++)                                                    \
         {                                                                                          \
             const Act *a = act(x, x_stride, t);                                                    \
-            Ints pairs = pairs_u8(size, _mm256_sign_epi8(load(a->q), q));                          \
-            Ints sum = pairs_16(pairs, _mm256_set1_epi16(1));                                      \
+            Ints x8 = _mm256_sign_epi8(load(a->q), q);                                             \
+            Ints sum = add_fours(_mm256_setzero_si256(), size, x8);                                \
             acc[t] = mul_add(all(d * a->d), floats(sum), acc[t]);                                  \
             if (m != 0)                                                                            \
                 acc[t] = _mm256_add_ps(                                                            \
@@ -90,7 +90,8 @@ typedef struct {                   /* up to four blocks of eight rows */
     float d[TILE_BLOCKS][8], m[TILE_BLOCKS][8];
 } __attribute__((aligned(64))) Tile;
 
-enum { SIGNED = -1, MINS = 0 }; /* of TileKind.zero */
+/* Of TileKind.zero. WIDE: for quants that need all 8 bits. */
+enum { SIGNED = -1, MINS = 0, WIDE = WHOLE_GROUPS ? 128 : SIGNED };
 
 typedef struct {
     int zero; /* zero point of unsigned bytes, or one of the above */
@@ -143,7 +144,8 @@ INLINE void pack_q8_0(const char *w, size_t w_stride, Tile *tile, int i)
     {
         Ints four[4];
         columns((const char *)b->qs + 16 * j, w_stride, four);
-        UNROLL for (int c = 0; c < 4; c++) store(tile->q[i][4 * j + c], four[c]);
+        UNROLL for (int c = 0; c < 4; c++)
+            store(tile->q[i][4 * j + c], _mm256_add_epi8(four[c], bytes(ENG_MAX(WIDE, 0))));
     }
 }
 
@@ -151,7 +153,7 @@ INLINE void pack_iq4_nl(const char *w, size_t w_stride, Tile *tile, int i)
 {
     const EngBlockIQ4_NL *b = (const EngBlockIQ4_NL *)w;
     put_d(&b->d, w_stride, tile->d[i]);
-    put_values(eng_values_iq4, 0, b->qs, w_stride, tile->q[i]);
+    put_values(eng_values_iq4, WIDE, b->qs, w_stride, tile->q[i]);
 }
 
 INLINE void pack_mxfp4(const char *w, size_t w_stride, Tile *tile, int i)
@@ -168,10 +170,11 @@ INLINE void tile_sums(const Tile tile[2], int i, TileKind kind, const char *x, s
 {
     UNROLL for (int t = 0; t < tokens; t++) sum[0][t] = sum[1][t] =
         _mm256_set1_epi32(kind.zero > 0 ? -kind.zero * act(x, x_stride, t)[i].sum : 0);
-    UNROLL for (int at = 0; at < 8; at += kind.chain)
+    const int chain = WHOLE_GROUPS ? 8 : kind.chain;
+    UNROLL for (int at = 0; at < 8; at += chain)
     {
         Ints part[2][TILE_TOKENS];
-        UNROLL for (int c = 0; c < kind.chain; c++)
+        UNROLL for (int c = 0; c < chain; c++)
         {
             UNROLL for (int h = 0; h < 2; h++)
             {
@@ -182,15 +185,13 @@ INLINE void tile_sums(const Tile tile[2], int i, TileKind kind, const char *x, s
                     const int8_t *q = act(x, x_stride, t)[i].q + 4 * (at + c);
                     Ints four = _mm256_set1_epi32((int)word(q));
                     if (kind.zero == SIGNED) four = _mm256_sign_epi8(four, w);
-                    Ints pairs = pairs_u8(size, four);
-                    part[h][t] = c ? add16(part[h][t], pairs) : pairs;
+                    part[h][t] = add_step(part[h][t], c == 0, size, four);
                 }
             }
         }
         UNROLL for (int t = 0; t < tokens; t++)
         {
-            UNROLL for (int h = 0; h < 2; h++) sum[h][t] =
-                add32(sum[h][t], pairs_16(part[h][t], _mm256_set1_epi16(1)));
+            UNROLL for (int h = 0; h < 2; h++) sum[h][t] = add32(sum[h][t], sums_of(part[h][t]));
         }
     }
 }
@@ -273,12 +274,12 @@ MATMUL(q4_0, EngBlockQ4_0, 8, 8)
 MATMUL(q4_1, EngBlockQ4_1, MINS, 8)
 MATMUL(q5_0, EngBlockQ5_0, 16, 4)
 MATMUL(q5_1, EngBlockQ5_1, MINS, 4)
-MATMUL(q8_0, EngBlockQ8_0, SIGNED, 1)
-MATMUL(iq4_nl, EngBlockIQ4_NL, SIGNED, 1)
+MATMUL(q8_0, EngBlockQ8_0, WIDE, 1)
+MATMUL(iq4_nl, EngBlockIQ4_NL, WIDE, 1)
 MATMUL(mxfp4, EngBlockMXFP4, 16, 4)
 #undef MATMUL
 
-void eng_kernels_dot_legacy_avx2(EngKernels *k)
+void ISA(eng_kernels_dot_legacy)(EngKernels *k)
 {
     k->matmul[ENG_TYPE_Q4_0] = matmul_q4_0;
     k->matmul[ENG_TYPE_Q4_1] = matmul_q4_1;

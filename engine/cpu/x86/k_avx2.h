@@ -98,8 +98,8 @@ INLINE void tile_mins(const Tile tile[2], TileKind kind, const char *x, size_t x
         UNROLL for (int j = 0; j < pairs; j++)
         {
             Ints two = _mm256_set1_epi32((int)word(sums + 2 * j));
-            ret[0][t] = add32(ret[0][t], pairs_16(load(tile[0].m[j]), two));
-            ret[1][t] = add32(ret[1][t], pairs_16(load(tile[1].m[j]), two));
+            ret[0][t] = add_pairs(ret[0][t], load(tile[0].m[j]), two);
+            ret[1][t] = add_pairs(ret[1][t], load(tile[1].m[j]), two);
         }
     }
 }
@@ -117,9 +117,10 @@ INLINE void tile_tokens(const Tile tile[2], TileKind kind, const char *x, size_t
         sum[1][t] = kind.form == FORM_ZERO ? sub32(_mm256_setzero_si256(), mins[1][t])
                                            : _mm256_setzero_si256();
     }
-    for (int at = 0; at < 64; at += kind.chain) {
+    const int chain = WHOLE_GROUPS ? kind.group / 4 : kind.chain;
+    for (int at = 0; at < 64; at += chain) {
         Ints part[2][TILE_TOKENS];
-        UNROLL for (int c = 0; c < kind.chain; c++)
+        UNROLL for (int c = 0; c < chain; c++)
         {
             Ints w0 = load(tile[0].q[at + c]), w1 = load(tile[1].q[at + c]);
             Ints size0 = kind.form == FORM_SIGNED ? _mm256_abs_epi8(w0) : w0;
@@ -128,19 +129,17 @@ INLINE void tile_tokens(const Tile tile[2], TileKind kind, const char *x, size_t
             {
                 const EngBlockQ8_KA *a = (const EngBlockQ8_KA *)(x + (size_t)t * x_stride);
                 Ints four = _mm256_set1_epi32((int)word(a->q + 4 * (at + c)));
-                Ints p0 =
-                    pairs_u8(size0, kind.form == FORM_SIGNED ? _mm256_sign_epi8(four, w0) : four);
-                Ints p1 =
-                    pairs_u8(size1, kind.form == FORM_SIGNED ? _mm256_sign_epi8(four, w1) : four);
-                part[0][t] = c ? add16(part[0][t], p0) : p0;
-                part[1][t] = c ? add16(part[1][t], p1) : p1;
+                Ints x0 = kind.form == FORM_SIGNED ? _mm256_sign_epi8(four, w0) : four;
+                Ints x1 = kind.form == FORM_SIGNED ? _mm256_sign_epi8(four, w1) : four;
+                part[0][t] = add_step(part[0][t], c == 0, size0, x0);
+                part[1][t] = add_step(part[1][t], c == 0, size1, x1);
             }
         }
         Ints s0 = load(tile[0].s[4 * at / kind.group]), s1 = load(tile[1].s[4 * at / kind.group]);
         UNROLL for (int t = 0; t < tokens; t++)
         {
-            sum[0][t] = add32(sum[0][t], pairs_16(part[0][t], s0));
-            sum[1][t] = add32(sum[1][t], pairs_16(part[1][t], s1));
+            sum[0][t] = add32(sum[0][t], scaled_sums_of(part[0][t], s0));
+            sum[1][t] = add32(sum[1][t], scaled_sums_of(part[1][t], s1));
         }
     }
     UNROLL for (int t = 0; t < tokens; t++)

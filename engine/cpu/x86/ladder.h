@@ -1,4 +1,5 @@
-/* Which kernels each level of the x86 ladder adds. A level keeps what those below it set. */
+/* Which kernels each level of the x86 ladder adds. A level keeps what those below it set, but for
+ * AVX-VNNI, which no other builds on. */
 #ifndef ENG_CPU_X86_LADDER_H
 #define ENG_CPU_X86_LADDER_H
 
@@ -13,6 +14,13 @@ void eng_kernels_dot_legacy_avx2(EngKernels *k);
 void eng_kernels_quantize_avx2(EngKernels *k);
 void eng_kernels_elem_avx2(EngKernels *k);
 void eng_kernels_attn_avx2(EngKernels *k);
+void eng_kernels_dot_k_avxvnni(EngKernels *k);
+void eng_kernels_dot_iq_avxvnni(EngKernels *k);
+void eng_kernels_dot_legacy_avxvnni(EngKernels *k);
+/* The same in AVX-512's encoding: in the tests alone. */
+void eng_kernels_dot_k_evex(EngKernels *k);
+void eng_kernels_dot_iq_evex(EngKernels *k);
+void eng_kernels_dot_legacy_evex(EngKernels *k);
 void eng_kernels_attn_avx512(EngKernels *k);
 void eng_kernels_attn_vnni(EngKernels *k);
 void eng_kernels_dot_k_vnni(EngKernels *k);
@@ -29,6 +37,11 @@ static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
     eng_kernels_quantize_avx2(k);
     eng_kernels_elem_avx2(k);
     eng_kernels_attn_avx2(k);
+    if (level == ENG_CPU_AVXVNNI) { /* a branch: what has AVX-512 need not have it */
+        eng_kernels_dot_k_avxvnni(k);
+        eng_kernels_dot_iq_avxvnni(k);
+        eng_kernels_dot_legacy_avxvnni(k);
+    }
     if (level < ENG_CPU_AVX512) return;
     eng_kernels_attn_avx512(k);
     if (level < ENG_CPU_VNNI) return;
