@@ -93,18 +93,47 @@ static bool build_graph(EngModel *m, EngError *err)
     return ok;
 }
 
+/* Whether the weights are to be copied out of the file; false when they should and cannot be. */
+static bool wants_copy(const EngModel *m, bool asked, int n_nodes, bool *ret_copy, EngError *err)
+{
+    uint64_t total, available, need = m->gguf->tensor_bytes;
+    bool fits = eng_sys_memory(&total, &available) && need < available / 16 * 15;
+    *ret_copy = !m->rehearsal && (asked || n_nodes > 1) && fits;
+    if (m->rehearsal || !asked || fits) return true;
+    char size[32];
+    eng_bytes_text(need, size);
+    return eng_fail(err, ENG_ERR_MEMORY,
+                    "There is no room in DRAM to copy the model's %s to: leave them mapped, or "
+                    "close other programs.",
+                    size);
+}
+
+/* The threads, and what of the weights is near to which of them. */
+static bool open_pool(EngModel *m, const EngModelSettings *settings, EngError *err)
+{
+    EngSeats seats;
+    bool copy;
+    if (!eng_host_seats(settings->threads, &seats, err)) return false;
+    if (settings->nodes > 0) eng_seats_pretend(&seats, settings->nodes);
+    m->pool = eng_pool_new(seats.n, seats.seats, err);
+    bool ok = m->pool && wants_copy(m, settings->copy, seats.n_nodes, &copy, err);
+    if (ok && (copy || seats.n_nodes > 1)) {
+        m->placement = eng_placement_new(&m->graph, &seats, copy, err);
+        ok = m->placement != NULL;
+    }
+    eng_seats_clear(&seats);
+    return ok;
+}
+
 static bool open_backend(EngModel *m, const EngModelSettings *settings, EngError *err)
 {
-    EngCpuSettings cpu = {.max_tokens = settings->batch, .threads = settings->threads};
+    EngCpuSettings cpu = {.max_tokens = settings->batch};
     /* Wanted rows of one batch: a token of each of many sessions, or a piece of eng_session_eval.
      */
     cpu.max_out = ENG_MIN(settings->batch, 32);
-    int *cpus = NULL, n_cpus = 0;
-    if (!eng_cpu_level(&cpu.level, err) || !eng_host_cores(&cpus, &n_cpus, err)) return false;
-    if (cpu.threads == 0) cpu.threads = n_cpus;
-    cpu.cpus = cpu.threads <= n_cpus ? cpus : NULL;
+    if (!eng_cpu_level(&cpu.level, err) || !open_pool(m, settings, err)) return false;
+    cpu.pool = m->pool;
     m->backend = eng_cpu_new(&m->graph, &cpu, err);
-    free(cpus);
     if (!m->backend) return false;
     size_t n = (size_t)settings->batch;
     m->batch = (EngBatch){.tokens = eng_alloc0(n * sizeof(int32_t)),
@@ -177,6 +206,8 @@ void eng_model_free(EngModel *model)
 {
     if (!model) return;
     if (model->backend) model->backend->free(model->backend);
+    eng_pool_free(model->pool);
+    eng_placement_free(model->placement);
     free((void *)model->batch.tokens);
     free((void *)model->batch.positions);
     free((void *)model->batch.kvs);
@@ -193,15 +224,18 @@ void eng_model_free(EngModel *model)
     eng_mem_trim(); /* a vocabulary is many small pieces */
 }
 
-bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, EngError *err)
+enum { SLICE = 64 << 20 };
+
+static uint64_t copied_bytes(const EngModel *model)
 {
-    enum { SLICE = 64 << 20 };
+    uint64_t filled;
+    return model->placement ? eng_placement_bytes(model->placement, &filled) : 0;
+}
+
+/* The next slice of the file into the system's cache of it. */
+static void touch_slice(EngModel *model, uint64_t *ret_done, uint64_t *ret_total)
+{
     uint64_t total = 0, before = 0;
-    if (model->rehearsal) {
-        eng_rehearsal_fill(model->rehearsal, SLICE);
-        *ret_total = eng_rehearsal_bytes(model->rehearsal, ret_done);
-        return true;
-    }
     for (int i = 0; i < model->gguf->n_parts; i++) total += model->gguf->parts[i].size;
     for (int i = 0; i < model->gguf->n_parts; i++) {
         const EngMap *part = &model->gguf->parts[i];
@@ -213,8 +247,26 @@ bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, En
         }
         before += part->size;
     }
-    if (!eng_gguf_check(model->gguf, err)) return false;
     *ret_done = model->loaded;
+    *ret_total = total;
+}
+
+bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, EngError *err)
+{
+    uint64_t done, total;
+    if (model->rehearsal) {
+        eng_rehearsal_fill(model->rehearsal, SLICE);
+        total = eng_rehearsal_bytes(model->rehearsal, &done);
+    } else if (copied_bytes(model) > 0) {
+        eng_lock_take(model->compute);
+        eng_placement_fill(model->placement, SLICE, model->pool, model->gguf);
+        eng_lock_give(model->compute);
+        total = eng_placement_bytes(model->placement, &done);
+    } else {
+        touch_slice(model, &done, &total);
+    }
+    if (!eng_gguf_check(model->gguf, err)) return false;
+    *ret_done = done;
     *ret_total = total;
     return true;
 }
@@ -240,6 +292,8 @@ EngModelInfo eng_model_info(const EngModel *model)
         for (int type = 0; type < ENG_KV_TYPES; type++)
             info.kv_bytes_per_token[type] = eng_kv_token_bytes(&model->graph, (EngKvType)type);
         info.threads = model->backend->threads;
+        info.nodes = eng_pool_nodes(model->pool);
+        info.copied_bytes = copied_bytes(model);
     }
     return info;
 }

@@ -58,13 +58,13 @@ static void fill_weights(void *arg, int thread, int n_threads)
 EngGauge *eng_gauge_new(int threads, EngError *err)
 {
     EngCpuLevel level;
-    int *cpus = NULL, n_cpus = 0;
-    if (!eng_cpu_level(&level, err) || !eng_host_cores(&cpus, &n_cpus, err)) return NULL;
-    if (threads == 0) threads = n_cpus;
+    EngSeats seats;
+    if (!eng_cpu_level(&level, err) || !eng_host_seats(threads, &seats, err)) return NULL;
+    threads = seats.n;
     EngGauge *g = eng_alloc0(sizeof *g);
     g->level = level;
-    g->pool = eng_pool_new(threads, threads <= n_cpus ? cpus : NULL, err);
-    free(cpus);
+    g->pool = eng_pool_new(threads, seats.seats, err);
+    eng_seats_clear(&seats);
     g->weights = g->pool ? eng_try_alloc(weights_bytes, "the weights to measure with", err) : NULL;
     if (!g->weights) {
         eng_gauge_free(g);

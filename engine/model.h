@@ -7,6 +7,7 @@
 #include "load/rehearsal.h"
 #include "model/arch.h"
 #include "plan/backend.h"
+#include "plan/place.h"
 #include "text/tokenizer.h"
 
 struct EngModel {
@@ -19,10 +20,12 @@ struct EngModel {
     EngArena arena; /* what binding derived */
     EngDerived *derived;
     EngGraph graph;
-    EngBackend *backend; /* NULL when vocab_only */
-    EngLock *compute;    /* one step at a time */
-    EngBatch batch;      /* under `compute`: [max_tokens] */
-    uint64_t loaded;     /* bytes that eng_model_load has touched */
+    EngPool *pool;
+    EngPlacement *placement; /* NULL = one node, and weights are read where they are mapped */
+    EngBackend *backend;     /* NULL when vocab_only */
+    EngLock *compute;        /* one step at a time */
+    EngBatch batch;          /* under `compute`: [max_tokens] */
+    uint64_t loaded;         /* bytes that eng_model_load has touched */
     char name[128];
 };
 

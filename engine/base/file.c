@@ -59,9 +59,21 @@ bool eng_map_check(const EngMap *map, EngError *err)
                     "the file back and load the model again.");
 }
 
+enum { PAGE = 4096 };
+
+void eng_map_drop(const EngMap *map, uint64_t offset, uint64_t n)
+{
+    if (!map->owned || offset >= map->size || n == 0) return;
+    uint64_t begin = offset / PAGE * PAGE, end = offset + ENG_MIN(n, map->size - offset);
+    void *p = (void *)(map->data + begin);
+#ifdef MADV_PAGEOUT
+    madvise(p, (size_t)(end - begin), MADV_PAGEOUT);
+#endif
+    madvise(p, (size_t)(end - begin), MADV_DONTNEED);
+}
+
 void eng_map_touch(const EngMap *map, uint64_t offset, uint64_t n)
 {
-    enum { PAGE = 4096 };
     if (offset >= map->size) return;
     n = ENG_MIN(n, map->size - offset);
     uint64_t begin = offset / PAGE * PAGE, end = offset + n;

@@ -23,6 +23,10 @@ bool eng_map_check(const EngMap *map, EngError *err);
 /* Asks the system to read [offset, offset + n) and touches every page of it. */
 void eng_map_touch(const EngMap *map, uint64_t offset, uint64_t n);
 
+/* Lets go of the pages of [offset, offset + n): here, and in the system's cache of the file where
+ * nobody else has them. They come back from the disk when they are read again. */
+void eng_map_drop(const EngMap *map, uint64_t offset, uint64_t n);
+
 /* Little-endian reads from an untrusted buffer. After a read past the end every further read gives
  * 0 and `short_by` is true: check once at the end of a record. */
 typedef struct {

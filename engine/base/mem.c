@@ -2,6 +2,8 @@
 
 #ifdef __linux__
 #include <malloc.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +100,26 @@ void *eng_try_alloc(size_t n, const char *what, EngError *err)
 void eng_big_free(void *p, size_t n)
 {
     if (p) munmap(p, big_size(n ? n : 1));
+}
+
+void eng_mem_prefer(void *p, size_t n, int node)
+{
+#ifdef __linux__
+    enum { PREFERRED = 1, WORD = 8 * sizeof(unsigned long), WORDS = 1024 / WORD };
+    unsigned long nodes[WORDS] = {0};
+    if (node < 0 || node >= WORDS * WORD) return;
+    nodes[node / WORD] |= 1ul << node % WORD;
+    syscall(SYS_mbind, p, big_size(n ? n : 1), PREFERRED, nodes, (unsigned long)WORDS * WORD, 0);
+#else
+    (void)p, (void)n, (void)node;
+#endif
+}
+
+void eng_mem_forget(void *p, size_t n)
+{
+    uintptr_t begin = (uintptr_t)eng_align_up((uintptr_t)p, 4096);
+    uintptr_t end = ((uintptr_t)p + n) & ~(uintptr_t)4095;
+    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 void eng_mem_trim(void)

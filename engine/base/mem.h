@@ -22,6 +22,12 @@ void eng_bytes_text(uint64_t n, char ret_text[32]); /* "12.3 GiB" */
 void *eng_try_alloc(size_t n, const char *what, EngError *err);
 void eng_big_free(void *p, size_t n);
 
+/* Of memory from eng_try_alloc that nobody has touched: pages come from the NUMA node that the
+ * system calls `node` as long as it has some. A wish: where it cannot be, nothing happens. */
+void eng_mem_prefer(void *p, size_t n, int node);
+/* Gives back the pages that lie wholly inside; what they held is lost, and reads as zeros. */
+void eng_mem_forget(void *p, size_t n);
+
 /* Gives free memory back to the system, after much was freed. */
 void eng_mem_trim(void);
 

@@ -11,24 +11,29 @@
 /* Rounds of the spin before a thread parks: some tens of microseconds. Threads that share a core
  * make each other's spins useless, so the pool spins only while every thread can have a core of its
  * own. */
-enum { SPINS = 2000, MAX_THREADS = 512 };
+enum { SPINS = 2000 };
 
 typedef struct {
     EngPool *pool;
     pthread_t id;
-    int index, cpu; /* cpu -1: not pinned */
+    int index;
+    EngSeat seat;
 } Worker;
 
+typedef struct {
+    _Alignas(64) atomic_llong next;
+} Counter;
+
 struct EngPool {
-    int n_threads, n_started;
-    Worker *workers;
+    int n_threads, n_started, n_nodes;
+    Worker *workers; /* [n_threads]; the first is whoever calls */
     int spins;
 
     /* A job is announced by `job`; threads meet at `phase`. Both only ever grow. */
     _Alignas(64) atomic_uint job;
     _Alignas(64) atomic_uint phase;
     _Alignas(64) atomic_int arrived;
-    _Alignas(64) atomic_llong next;
+    Counter next[ENG_MAX_NODES];
     _Alignas(64) pthread_mutex_t lock;
     pthread_cond_t wake;
     atomic_int parked;
@@ -92,13 +97,19 @@ void eng_pool_meet(EngPool *pool, int thread, EngPoolFn *alone, void *arg)
 
 void eng_pool_barrier(EngPool *pool, int thread) { eng_pool_meet(pool, thread, NULL, NULL); }
 
-void eng_pool_rewind(EngPool *pool) { atomic_store_explicit(&pool->next, 0, memory_order_relaxed); }
-
-int64_t eng_pool_next(EngPool *pool, int64_t n)
+void eng_pool_rewind(EngPool *pool)
 {
-    long long i = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
+    for (int i = 0; i < pool->n_nodes; i++)
+        atomic_store_explicit(&pool->next[i].next, 0, memory_order_relaxed);
+}
+
+int64_t eng_pool_next_of(EngPool *pool, int node, int64_t n)
+{
+    long long i = atomic_fetch_add_explicit(&pool->next[node].next, 1, memory_order_relaxed);
     return i < n ? i : -1;
 }
+
+int64_t eng_pool_next(EngPool *pool, int64_t n) { return eng_pool_next_of(pool, 0, n); }
 
 static void pin(int cpu)
 {
@@ -117,7 +128,7 @@ static void *worker_main(void *arg)
 {
     Worker *w = arg;
     EngPool *pool = w->pool;
-    pin(w->cpu);
+    pin(w->seat.cpu);
     for (unsigned seen = 0;; seen++) {
         wait_change(pool, &pool->job, seen, pool->spins);
         if (atomic_load(&pool->quit)) return NULL;
@@ -126,17 +137,33 @@ static void *worker_main(void *arg)
     }
 }
 
+static void run(EngPool *pool)
+{
+    eng_pool_rewind(pool);
+    if (pool->n_threads > 1) announce(pool, &pool->job);
+    pool->fn(pool->arg, 0, pool->n_threads);
+    eng_pool_barrier(pool, 0);
+}
+
 void eng_pool_run(EngPool *pool, EngPoolFn *fn, void *arg)
 {
     pool->fn = fn;
     pool->arg = arg;
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    if (pool->n_threads > 1) announce(pool, &pool->job);
-    fn(arg, 0, pool->n_threads);
-    eng_pool_barrier(pool, 0);
+#ifdef __linux__
+    cpu_set_t before;
+    if (pool->n_nodes > 1 && pthread_getaffinity_np(pthread_self(), sizeof before, &before) == 0) {
+        pin(pool->workers[0].seat.cpu);
+        run(pool);
+        pthread_setaffinity_np(pthread_self(), sizeof before, &before);
+        return;
+    }
+#endif
+    run(pool);
 }
 
 int eng_pool_threads(const EngPool *pool) { return pool->n_threads; }
+int eng_pool_nodes(const EngPool *pool) { return pool->n_nodes; }
+int eng_pool_node(const EngPool *pool, int thread) { return pool->workers[thread].seat.node; }
 
 static int cpus_allowed(void)
 {
@@ -144,16 +171,19 @@ static int cpus_allowed(void)
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
 #endif
-    return MAX_THREADS;
+    return ENG_MAX_THREADS;
 }
 
-EngPool *eng_pool_new(int n_threads, const int *cpus, EngError *err)
+bool eng_pool_check(int n_threads, EngError *err)
 {
-    if (n_threads < 1 || n_threads > MAX_THREADS) {
-        eng_fail(err, ENG_ERR_USAGE, "%d threads cannot be used: choose 1 to %d.", n_threads,
-                 MAX_THREADS);
-        return NULL;
-    }
+    return (n_threads >= 1 && n_threads <= ENG_MAX_THREADS) ||
+           eng_fail(err, ENG_ERR_USAGE, "%d threads cannot be used: choose 1 to %d.", n_threads,
+                    ENG_MAX_THREADS);
+}
+
+EngPool *eng_pool_new(int n_threads, const EngSeat *seats, EngError *err)
+{
+    if (!eng_pool_check(n_threads, err)) return NULL;
     EngPool *pool = aligned_alloc(64, (sizeof *pool + 63) / 64 * 64);
     if (!pool) {
         eng_fail(err, ENG_ERR_MEMORY, "Cannot get memory for the worker threads.");
@@ -165,9 +195,14 @@ EngPool *eng_pool_new(int n_threads, const int *cpus, EngError *err)
     pool->workers = eng_alloc0((size_t)n_threads * sizeof *pool->workers);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
+    pool->n_nodes = 1;
+    for (int i = 0; i < n_threads; i++) {
+        EngSeat seat = seats ? seats[i] : (EngSeat){.cpu = -1};
+        pool->workers[i] = (Worker){.pool = pool, .index = i, .seat = seat};
+        if (seat.node >= pool->n_nodes) pool->n_nodes = seat.node + 1;
+    }
     for (int i = 1; i < n_threads; i++) {
         Worker *w = &pool->workers[i];
-        *w = (Worker){.pool = pool, .index = i, .cpu = cpus ? cpus[i] : -1};
         int rc = pthread_create(&w->id, NULL, worker_main, w);
         if (rc != 0) {
             eng_fail(err, ENG_ERR_IO, "Cannot start worker thread %d of %d: %s. Use fewer threads.",

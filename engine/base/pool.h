@@ -14,16 +14,28 @@
 typedef struct EngPool EngPool;
 typedef void EngPoolFn(void *arg, int thread, int n_threads);
 
-/* n_threads includes the calling thread, 1 … 512. cpus[i] is the CPU for worker i, or NULL. */
-EngPool *eng_pool_new(int n_threads, const int *cpus, EngError *err);
+enum { ENG_MAX_THREADS = 512 };
+
+/* Where a thread runs. */
+typedef struct {
+    int cpu;  /* bound to this one; -1: anywhere */
+    int node; /* whose memory is near, 0 … ENG_MAX_NODES - 1 */
+} EngSeat;
+
+/* n_threads includes the calling thread. seats[n_threads], or NULL: anywhere, one node. The caller
+ * keeps its freedom where there is one node; where there are more it is bound while fn runs. */
+EngPool *eng_pool_new(int n_threads, const EngSeat *seats, EngError *err);
 void eng_pool_free(EngPool *pool);
+bool eng_pool_check(int n_threads, EngError *err); /* whether so many can be had */
 int eng_pool_threads(const EngPool *pool);
+int eng_pool_nodes(const EngPool *pool);
+int eng_pool_node(const EngPool *pool, int thread);
 
 /* Runs fn on all threads and returns when all have left it. One caller at a time. */
 void eng_pool_run(EngPool *pool, EngPoolFn *fn, void *arg);
 
-/* All threads of the running fn meet here. Writes before it are visible after it. The counter of
- * eng_pool_next starts again at 0. */
+/* All threads of the running fn meet here. Writes before it are visible after it. The counters of
+ * eng_pool_next start again at 0. */
 void eng_pool_barrier(EngPool *pool, int thread);
 
 /* A barrier at which the last thread to arrive runs `alone` while the others wait: work too small
@@ -32,7 +44,9 @@ void eng_pool_meet(EngPool *pool, int thread, EngPoolFn *alone, void *arg);
 
 /* Next piece of [0, n), from 0 upward, each handed to exactly one thread; -1 when none is left. */
 int64_t eng_pool_next(EngPool *pool, int64_t n);
-/* Its counter starts again at 0. Only where one thread runs. */
+/* The same with a counter of each node's own. */
+int64_t eng_pool_next_of(EngPool *pool, int node, int64_t n);
+/* The counters start again at 0. Only where one thread runs. */
 void eng_pool_rewind(EngPool *pool);
 
 #endif

@@ -77,30 +77,6 @@ static void walk(void *arg, int thread, int n_threads)
     }
 }
 
-void eng_cpu_pieces(EngCpu *cpu, int64_t n, EngCpuPiece *work, EngCpuPiece *ask, const void *arg,
-                    int thread)
-{
-    int64_t last = n - 4 * eng_pool_threads(cpu->pool); /* from there on nobody takes two */
-    for (int64_t i = eng_pool_next(cpu->pool, n), next; i >= 0; i = next) {
-        bool early = cpu->rows == 1 && i < last;
-        next = early ? eng_pool_next(cpu->pool, n) : -1;
-        if (next >= 0) ask(cpu, arg, next, thread);
-        work(cpu, arg, i, thread);
-        if (!early) next = eng_pool_next(cpu->pool, n);
-    }
-}
-
-/* Row kernels read four streams (x86/rows.h) and ask ahead in each; here is what no one asked for.
- */
-void eng_cpu_ask(const EngWeight *w, int64_t mat, int64_t row0, int rows)
-{
-    enum { STREAMS = 4, BEGIN = 1536 };
-    size_t apart = (size_t)ENG_MAX(rows / STREAMS, 1) * w->row_bytes;
-    const uint8_t *p = eng_weight_mat(w, mat) + (size_t)row0 * w->row_bytes;
-    for (size_t at = 0; at < ENG_MIN(apart, BEGIN); at += 64)
-        for (size_t s = 0; s < STREAMS; s++) __builtin_prefetch(p + s * apart + at);
-}
-
 static void cpu_run(EngBackend *backend, int first, int n, const EngBatch *batch)
 {
     EngCpu *cpu = (EngCpu *)backend;
@@ -124,7 +100,6 @@ static const float *cpu_logits(const EngBackend *backend)
 static void cpu_free(EngBackend *backend)
 {
     EngCpu *cpu = (EngCpu *)backend;
-    eng_pool_free(cpu->pool);
     if (cpu->memory) eng_big_free(cpu->memory, cpu->base.bytes);
     free(cpu->buffers);
     free(cpu);
@@ -197,18 +172,18 @@ EngBackend *eng_cpu_new(const EngGraph *graph, const EngCpuSettings *settings, E
                              .free = cpu_free,
                              .max_tokens = settings->max_tokens,
                              .max_out = settings->max_out,
-                             .threads = settings->threads};
+                             .threads = eng_pool_threads(settings->pool)};
     cpu->graph = graph;
+    cpu->pool = settings->pool;
     cpu->k = eng_kernels(settings->level);
     cpu->buffers = eng_alloc0((graph->widths.n + 1) * sizeof *cpu->buffers);
     EngCpuNeeds needs = needs_of(graph, settings->max_tokens);
     cpu->base.bytes = layout(cpu, NULL, &needs);
     cpu->memory = eng_try_alloc(cpu->base.bytes, "the compute buffers", err);
-    if (cpu->memory) {
-        layout(cpu, cpu->memory, &needs);
-        cpu->pool = eng_pool_new(settings->threads, settings->cpus, err);
+    if (!cpu->memory) {
+        cpu_free(&cpu->base);
+        return NULL;
     }
-    if (cpu->memory && cpu->pool) return &cpu->base;
-    cpu_free(&cpu->base);
-    return NULL;
+    layout(cpu, cpu->memory, &needs);
+    return &cpu->base;
 }

@@ -13,12 +13,11 @@
 
 typedef struct {
     int max_tokens, max_out; /* per batch */
-    int threads;
-    const int *cpus; /* [threads] to pin to, or NULL */
+    EngPool *pool;
     EngCpuLevel level;
 } EngCpuSettings;
 
-/* `graph` must outlive it. */
+/* `graph` and the pool must outlive it. */
 EngBackend *eng_cpu_new(const EngGraph *graph, const EngCpuSettings *settings, EngError *err);
 
 /* ---- for op_*.c ------------------------------------------------------------------------------ */
@@ -107,11 +106,29 @@ enum { ENG_TILE_ROWS = 32, ENG_TILE_TOKENS = 256, ENG_DECODE_ROWS = 256 };
  * never of the threads. */
 int eng_cpu_tile_rows(const EngCpu *cpu, size_t row_bytes);
 
-/* Does pieces 0 … n - 1 together with the other threads. A stream of weights begins slowly: while a
- * token is decoded, `ask` (for its first bytes, see eng_cpu_ask) comes one piece before `work`. */
-typedef void EngCpuPiece(EngCpu *cpu, const void *arg, int64_t piece, int thread);
-void eng_cpu_pieces(EngCpu *cpu, int64_t n, EngCpuPiece *work, EngCpuPiece *ask, const void *arg,
-                    int thread);
+/* Matrices whose rows are dealt out: sets of rows, each set `times` times over (heads, experts). A
+ * piece of work is a tile of rows that one node reads; node by node they are numbered by set, time
+ * and row. */
+typedef struct {
+    int n;
+    int64_t times;
+    const EngWeight *w[ENG_LINEAR_MAX];
+    int tile[ENG_LINEAR_MAX];                   /* rows of a piece */
+    int64_t end[ENG_MAX_NODES][ENG_LINEAR_MAX]; /* number of the first piece after the node's set */
+} EngCpuTiles;
+
+typedef struct {
+    int set;
+    int64_t time;
+    int row0, rows;
+} EngCpuTile;
+
+/* Does all pieces together with the other threads: first those that the thread's own node reads,
+ * then, so that nobody is idle, those of others. A stream of weights begins slowly: while a token
+ * is decoded, `ask` (for its first bytes, see eng_cpu_ask) comes one piece before `work`. */
+typedef void EngCpuPiece(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int thread);
+void eng_cpu_tiles(EngCpu *cpu, EngCpuTiles *tiles, EngCpuPiece *work, EngCpuPiece *ask,
+                   const void *arg, int thread);
 void eng_cpu_ask(const EngWeight *w, int64_t mat, int64_t row0, int rows);
 
 #endif

@@ -102,91 +102,48 @@ void eng_cpu_experts_fill(EngCpu *cpu, const EngOp *op, int thread)
     }
 }
 
-typedef struct {
-    int expert, first, n; /* slots */
-    int row0, rows;
-} ExpertTile;
-
-static void hidden_tile(EngCpu *cpu, const EngOpExperts *e, const ExpertTile *t, int thread)
+/* Rows of gate and up of one expert. */
+static void hidden_work(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int thread)
 {
+    const EngOpExperts *e = arg;
     const EngWeight *gate = &e->gate, *up = &e->up;
+    const EngSlots *s = &cpu->slots;
     float *g = eng_cpu_scratch(cpu, thread), *u = g + ENG_TILE_TOKENS * ENG_TILE_ROWS;
-    size_t g_stride, u_stride, rows = (size_t)t->rows;
+    size_t g_stride, u_stride, rows = (size_t)tile->rows;
+    int expert = s->active[tile->time], end = s->first[expert + 1];
     const uint8_t *gx = slot_activations(cpu, e, gate, &g_stride);
     const uint8_t *ux = slot_activations(cpu, e, up, &u_stride);
-    const uint8_t *gw = eng_weight_mat(gate, t->expert) + (size_t)t->row0 * gate->row_bytes;
-    const uint8_t *uw = eng_weight_mat(up, t->expert) + (size_t)t->row0 * up->row_bytes;
-    for (int at = 0; at < t->n; at += ENG_TILE_TOKENS) {
-        int n = ENG_MIN(ENG_TILE_TOKENS, t->n - at);
-        size_t slot = (size_t)(t->first + at);
-        if (cpu->rows == 1) eng_cpu_ask(up, t->expert, t->row0, t->rows);
-        cpu->k->matmul[gate->type](gate->cols, t->rows, n, gw, gate->row_bytes,
+    const uint8_t *gw = eng_weight_rows(gate, expert, tile->row0);
+    const uint8_t *uw = eng_weight_rows(up, expert, tile->row0);
+    for (int at = s->first[expert]; at < end; at += ENG_TILE_TOKENS) {
+        int n = ENG_MIN(ENG_TILE_TOKENS, end - at);
+        size_t slot = (size_t)at;
+        if (cpu->rows == 1) eng_cpu_ask(up, expert, tile->row0, tile->rows);
+        cpu->k->matmul[gate->type](gate->cols, tile->rows, n, gw, gate->row_bytes,
                                    gx + slot * g_stride, g_stride, g, rows);
-        cpu->k->matmul[up->type](up->cols, t->rows, n, uw, up->row_bytes, ux + slot * u_stride,
+        cpu->k->matmul[up->type](up->cols, tile->rows, n, uw, up->row_bytes, ux + slot * u_stride,
                                  u_stride, u, rows);
         for (int i = 0; i < n; i++)
             cpu->k->silu_mul(g + (size_t)i * rows, u + (size_t)i * rows,
-                             cpu->hidden + (slot + (size_t)i) * (size_t)gate->rows + t->row0,
-                             t->rows);
+                             cpu->hidden + (slot + (size_t)i) * (size_t)gate->rows + tile->row0,
+                             tile->rows);
     }
 }
 
-static void down_tile(EngCpu *cpu, const EngOp *op, int row0, int rows, int thread)
-{
-    const EngOpExperts *e = &op->experts;
-    const EngWeight *w = &e->down;
-    const EngSlots *s = &cpu->slots;
-    size_t stride = act_stride(w);
-    const uint8_t *x = cpu->hidden_act;
-    float *y = eng_cpu_scratch(cpu, thread);
-    for (int i = 0; i < s->n_active; i++) {
-        int expert = s->active[i], end = s->first[expert + 1];
-        const uint8_t *wr = eng_weight_mat(w, expert) + (size_t)row0 * w->row_bytes;
-        if (cpu->rows == 1 && i + 1 < s->n_active) eng_cpu_ask(w, s->active[i + 1], row0, rows);
-        for (int at = s->first[expert]; at < end; at += ENG_TILE_TOKENS) {
-            int n = ENG_MIN(ENG_TILE_TOKENS, end - at);
-            cpu->k->matmul[w->type](w->cols, rows, n, wr, w->row_bytes, x + (size_t)at * stride,
-                                    stride, y, (size_t)rows);
-            for (int j = 0; j < n; j++)
-                cpu->k->add_scaled(y + (size_t)j * (size_t)rows,
-                                   eng_cpu_row(cpu, op->dst, s->token[at + j]) + row0, rows,
-                                   s->weight[at + j]);
-        }
-    }
-}
-
-/* Tile i of gate and up of the active experts. */
-static ExpertTile tile_at(const EngCpu *cpu, const EngOpExperts *e, int64_t i)
-{
-    const EngSlots *s = &cpu->slots;
-    int size = eng_cpu_tile_rows(cpu, e->gate.row_bytes + e->up.row_bytes);
-    int64_t tiles = (e->gate.rows + size - 1) / size;
-    int expert = s->active[i / tiles], row0 = (int)(i % tiles) * size;
-    return (ExpertTile){expert, s->first[expert], s->first[expert + 1] - s->first[expert], row0,
-                        (int)ENG_MIN(size, e->gate.rows - row0)};
-}
-
-static void hidden_work(EngCpu *cpu, const void *arg, int64_t i, int thread)
-{
-    ExpertTile t = tile_at(cpu, arg, i);
-    hidden_tile(cpu, arg, &t, thread);
-}
-
-static void hidden_ask(EngCpu *cpu, const void *arg, int64_t i, int thread)
+static void hidden_ask(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int thread)
 {
     (void)thread;
     const EngOpExperts *e = arg;
-    ExpertTile t = tile_at(cpu, e, i);
-    eng_cpu_ask(&e->gate, t.expert, t.row0, t.rows);
+    eng_cpu_ask(&e->gate, cpu->slots.active[tile->time], tile->row0, tile->rows);
 }
 
 /* gate and up for all active experts. */
 void eng_cpu_experts_hidden(EngCpu *cpu, const EngOp *op, int thread)
 {
     const EngOpExperts *e = &op->experts;
-    int size = eng_cpu_tile_rows(cpu, e->gate.row_bytes + e->up.row_bytes);
-    int64_t tiles = (e->gate.rows + size - 1) / size;
-    eng_cpu_pieces(cpu, tiles * cpu->slots.n_active, hidden_work, hidden_ask, e, thread);
+    EngCpuTiles tiles = {.n = 1, .times = cpu->slots.n_active, .w = {&e->gate}};
+    tiles.tile[0] = eng_cpu_tile_rows(cpu, e->gate.row_bytes + e->up.row_bytes);
+    eng_cpu_tiles(cpu, &tiles, hidden_work, hidden_ask, e, thread);
 }
 
 void eng_cpu_experts_quantize(EngCpu *cpu, const EngOp *op, int thread)
@@ -200,30 +157,45 @@ void eng_cpu_experts_quantize(EngCpu *cpu, const EngOp *op, int thread)
                               cpu->hidden_act + (size_t)i * stride, e->down.cols);
 }
 
-/* Rows of all experts' down matrices that make a piece. */
-static int down_rows(const EngCpu *cpu, const EngOpExperts *e)
-{
-    int rows = eng_cpu_tile_rows(cpu, e->down.row_bytes * (size_t)e->n_used);
-    return ENG_MIN(ENG_MAX(rows, DOWN_ROWS), ENG_TILE_ROWS);
-}
-
-static void down_work(EngCpu *cpu, const void *arg, int64_t i, int thread)
+/* Rows of the down matrices of all active experts. */
+static void down_work(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int thread)
 {
     const EngOp *op = arg;
-    int size = down_rows(cpu, &op->experts), row0 = (int)i * size;
-    down_tile(cpu, op, row0, (int)ENG_MIN(size, op->experts.down.rows - row0), thread);
+    const EngOpExperts *e = &op->experts;
+    const EngWeight *w = &e->down;
+    const EngSlots *s = &cpu->slots;
+    int row0 = tile->row0, rows = tile->rows;
+    size_t stride = act_stride(w);
+    const uint8_t *x = cpu->hidden_act;
+    float *y = eng_cpu_scratch(cpu, thread);
+    for (int i = 0; i < s->n_active; i++) {
+        int expert = s->active[i], end = s->first[expert + 1];
+        const uint8_t *wr = eng_weight_rows(w, expert, row0);
+        if (cpu->rows == 1 && i + 1 < s->n_active) eng_cpu_ask(w, s->active[i + 1], row0, rows);
+        for (int at = s->first[expert]; at < end; at += ENG_TILE_TOKENS) {
+            int n = ENG_MIN(ENG_TILE_TOKENS, end - at);
+            cpu->k->matmul[w->type](w->cols, rows, n, wr, w->row_bytes, x + (size_t)at * stride,
+                                    stride, y, (size_t)rows);
+            for (int j = 0; j < n; j++)
+                cpu->k->add_scaled(y + (size_t)j * (size_t)rows,
+                                   eng_cpu_row(cpu, op->dst, s->token[at + j]) + row0, rows,
+                                   s->weight[at + j]);
+        }
+    }
 }
 
-static void down_ask(EngCpu *cpu, const void *arg, int64_t i, int thread)
+static void down_ask(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int thread)
 {
     (void)thread;
-    const EngOpExperts *e = &((const EngOp *)arg)->experts;
-    int size = down_rows(cpu, e), row0 = (int)i * size;
-    eng_cpu_ask(&e->down, cpu->slots.active[0], row0, (int)ENG_MIN(size, e->down.rows - row0));
+    const EngOp *op = arg;
+    eng_cpu_ask(&op->experts.down, cpu->slots.active[0], tile->row0, tile->rows);
 }
 
 void eng_cpu_experts_down(EngCpu *cpu, const EngOp *op, int thread)
 {
-    int size = down_rows(cpu, &op->experts);
-    eng_cpu_pieces(cpu, (op->experts.down.rows + size - 1) / size, down_work, down_ask, op, thread);
+    const EngOpExperts *e = &op->experts;
+    int rows = eng_cpu_tile_rows(cpu, e->down.row_bytes * (size_t)e->n_used);
+    EngCpuTiles tiles = {.n = 1, .times = 1, .w = {&e->down}};
+    tiles.tile[0] = ENG_MIN(ENG_MAX(rows, DOWN_ROWS), ENG_TILE_ROWS);
+    eng_cpu_tiles(cpu, &tiles, down_work, down_ask, op, thread);
 }

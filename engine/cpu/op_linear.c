@@ -135,7 +135,7 @@ static void multiply_tile(const EngCpu *cpu, const Product *p, int row0, int n_r
                           float *tile)
 {
     const EngWeight *w = p->w;
-    const uint8_t *rows = eng_weight_mat(w, p->mat) + (size_t)row0 * w->row_bytes;
+    const uint8_t *rows = eng_weight_rows(w, p->mat, row0);
     const uint8_t *x = (const uint8_t *)p->x + (size_t)t * p->x_stride;
     float *part = tile + n * n_rows;
     EngAct act = eng_type_info(w->type)->act;
@@ -154,9 +154,8 @@ static void multiply(EngCpu *cpu, const Product *p, int row0, int n_rows, int th
     const EngWeight *w = p->w;
     const float *bias = p->bias ? p->bias + row0 : NULL;
     if (cpu->rows == 1 && !p->add && !bias) {
-        cpu->k->matmul[w->type](w->cols, n_rows, 1,
-                                eng_weight_mat(w, p->mat) + (size_t)row0 * w->row_bytes,
-                                w->row_bytes, p->x, p->x_stride, p->y + row0, p->y_stride);
+        cpu->k->matmul[w->type](w->cols, n_rows, 1, eng_weight_rows(w, p->mat, row0), w->row_bytes,
+                                p->x, p->x_stride, p->y + row0, p->y_stride);
         return;
     }
     float *tile = eng_cpu_scratch(cpu, thread);
@@ -168,33 +167,17 @@ static void multiply(EngCpu *cpu, const Product *p, int row0, int n_rows, int th
     }
 }
 
-typedef struct {
-    Product products[ENG_LINEAR_MAX];
-    int tile[ENG_LINEAR_MAX];
-    int64_t end[ENG_LINEAR_MAX]; /* number of the first piece of the next matrix */
-} Pieces;
-
-static void linear_piece(EngCpu *cpu, const Pieces *p, int64_t piece, bool ask, int thread)
+static void linear_work(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int thread)
 {
-    int i = 0;
-    while (piece >= p->end[i]) i++;
-    const EngWeight *w = p->products[i].w;
-    int64_t row = (piece - (i ? p->end[i - 1] : 0)) * p->tile[i];
-    int rows = (int)ENG_MIN(p->tile[i], w->rows - row);
-    if (ask)
-        eng_cpu_ask(w, 0, row, rows);
-    else
-        multiply(cpu, &p->products[i], (int)row, rows, thread);
+    const Product *products = arg;
+    multiply(cpu, &products[tile->set], tile->row0, tile->rows, thread);
 }
 
-static void linear_work(EngCpu *cpu, const void *arg, int64_t piece, int thread)
+static void linear_ask(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int thread)
 {
-    linear_piece(cpu, arg, piece, false, thread);
-}
-
-static void linear_ask(EngCpu *cpu, const void *arg, int64_t piece, int thread)
-{
-    linear_piece(cpu, arg, piece, true, thread);
+    (void)cpu, (void)thread;
+    const Product *products = arg;
+    eng_cpu_ask(products[tile->set].w, 0, tile->row0, tile->rows);
 }
 
 void eng_cpu_op_linear(EngCpu *cpu, const EngOp *op, int thread)
@@ -202,36 +185,45 @@ void eng_cpu_op_linear(EngCpu *cpu, const EngOp *op, int thread)
     const EngOpLinear *l = &op->linear;
     size_t at[ENG_ACT_COUNT];
     places(op, cpu->rows, at);
-    Pieces p;
-    int64_t total = 0;
+    Product products[ENG_LINEAR_MAX];
+    EngCpuTiles tiles = {.n = l->n, .times = 1};
     for (int i = 0; i < l->n; i++) {
-        Product *one = &p.products[i];
+        Product *one = &products[i];
         *one = (Product){.w = &l->w[i],
                          .y = eng_cpu_row(cpu, l->dst[i], 0),
                          .y_stride = eng_cpu_stride(cpu, l->dst[i]),
                          .bias = l->bias[i],
                          .add = l->add};
         one->x = activations(cpu, op, l->w[i].type, 0, at, &one->x_stride);
-        p.tile[i] = piece_rows(cpu, l->w[i].row_bytes);
-        total += (l->w[i].rows + p.tile[i] - 1) / p.tile[i];
-        p.end[i] = total;
+        tiles.w[i] = one->w;
+        tiles.tile[i] = piece_rows(cpu, l->w[i].row_bytes);
     }
-    eng_cpu_pieces(cpu, total, linear_work, linear_ask, &p, thread);
+    eng_cpu_tiles(cpu, &tiles, linear_work, linear_ask, products, thread);
+}
+
+static void head_work(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int thread)
+{
+    const EngOp *op = arg;
+    const EngWeight *w = &op->heads.w;
+    int head = (int)tile->time;
+    size_t at[ENG_ACT_COUNT];
+    places(op, cpu->rows, at);
+    Product p = {.w = w, .mat = head, .y_stride = eng_cpu_stride(cpu, op->dst)};
+    p.y = eng_cpu_row(cpu, op->dst, 0) + (size_t)head * (size_t)op->dst.stride;
+    p.x = activations(cpu, op, w->type, head, at, &p.x_stride);
+    multiply(cpu, &p, tile->row0, tile->rows, thread);
+}
+
+static void head_ask(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int thread)
+{
+    (void)cpu, (void)thread;
+    eng_cpu_ask(&((const EngOp *)arg)->heads.w, tile->time, tile->row0, tile->rows);
 }
 
 void eng_cpu_op_heads(EngCpu *cpu, const EngOp *op, int thread)
 {
     const EngWeight *w = &op->heads.w;
-    size_t at[ENG_ACT_COUNT];
-    places(op, cpu->rows, at);
-    int tile = piece_rows(cpu, w->row_bytes);
-    int64_t tiles = (w->rows + tile - 1) / tile;
-    for (int64_t piece; (piece = eng_pool_next(cpu->pool, tiles * w->mats)) >= 0;) {
-        int head = (int)(piece / tiles);
-        int64_t row = piece % tiles * tile;
-        Product p = {.w = w, .mat = head, .y_stride = eng_cpu_stride(cpu, op->dst)};
-        p.y = eng_cpu_row(cpu, op->dst, 0) + (size_t)head * (size_t)op->dst.stride;
-        p.x = activations(cpu, op, w->type, head, at, &p.x_stride);
-        multiply(cpu, &p, (int)row, (int)ENG_MIN(tile, w->rows - row), thread);
-    }
+    EngCpuTiles tiles = {.n = 1, .times = w->mats, .w = {w}};
+    tiles.tile[0] = piece_rows(cpu, w->row_bytes);
+    eng_cpu_tiles(cpu, &tiles, head_work, head_ask, op, thread);
 }

@@ -165,6 +165,11 @@ typedef struct {
     int threads;     /* worker threads; 0 = one per physical core */
     int batch;       /* most tokens per prefill chunk, 1 … 4096 */
     bool vocab_only; /* tokenizer and template only: no weights bound, no sessions */
+    /* Copies the matrices into huge pages of DRAM when the model is loaded, and lets go of what was
+     * mapped. Always so where there are several NUMA nodes and room: each gets the rows that its
+     * threads read. */
+    bool copy;
+    int nodes; /* for tests: as if memory were so many nodes; 0 = as the machine is */
 } EngModelSettings;
 
 EngModelSettings eng_model_defaults(void);
@@ -204,6 +209,8 @@ typedef struct {
     uint64_t compute_bytes;      /* activation buffers */
     uint64_t kv_bytes_per_token[ENG_KV_TYPES];
     int threads;
+    int nodes;             /* NUMA nodes that the rows of its matrices are dealt out to */
+    uint64_t copied_bytes; /* of weight_bytes: what is or will be copied into their memory */
     bool has_template;
 } EngModelInfo;
 

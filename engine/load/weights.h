@@ -9,6 +9,16 @@
 
 #include "load/gguf.h"
 
+/* Rows of each of a weight's matrices, dealt out to NUMA nodes: the threads of node k compute rows
+ * first[k] … first[k + 1] - 1. */
+typedef struct {
+    int n_nodes;
+    int64_t first[ENG_MAX_NODES + 1];
+    /* In memory near to node k: its rows of all matrices, one behind the other. NULL as long as
+     * they are still read where the weight's `data` is. */
+    const uint8_t *data[ENG_MAX_NODES];
+} EngSplit;
+
 /* mats matrices of `rows` rows of `cols` numbers. Points into the mapped file or the model's arena:
  * borrowed, read-only. */
 typedef struct {
@@ -17,11 +27,24 @@ typedef struct {
     int64_t cols, rows, mats;
     size_t row_bytes, mat_bytes;
     const uint8_t *const *mat_data; /* when matrices lie apart (old files' experts); else NULL */
+    const EngSplit *split;          /* NULL = one node, and read where it is */
 } EngWeight;
 
+/* In the file: what is there until it is placed elsewhere. */
 static inline const uint8_t *eng_weight_mat(const EngWeight *w, int64_t mat)
 {
     return w->mat_data ? w->mat_data[mat] : w->data + (size_t)mat * w->mat_bytes;
+}
+
+/* From `row` on to the end of the node's part. */
+static inline const uint8_t *eng_weight_rows(const EngWeight *w, int64_t mat, int64_t row)
+{
+    const EngSplit *s = w->split;
+    if (!s || !s->data[0]) return eng_weight_mat(w, mat) + (size_t)row * w->row_bytes;
+    int k = 0;
+    while (row >= s->first[k + 1]) k++;
+    int64_t at = mat * (s->first[k + 1] - s->first[k]) + row - s->first[k];
+    return s->data[k] + (size_t)at * w->row_bytes;
 }
 
 typedef struct {

@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -165,6 +167,46 @@ static void files_are_mapped_whole(void)
     CHECK(eng_map_open(&map, path_of("größe 語"), &err));
     CHECK(map.data == NULL && map.size == 0);
     eng_map_close(&map);
+}
+
+/* Of a file's pages, the share that is in the system's cache of it. */
+static double cached(const EngMap *map)
+{
+    size_t pages = (size_t)(map->size + 4095) / 4096, n = 0;
+    unsigned char *there = calloc(1, pages);
+    CHECK(mincore((void *)map->data, (size_t)map->size, there) == 0);
+    for (size_t i = 0; i < pages; i++) n += there[i] & 1;
+    free(there);
+    return (double)n / (double)pages;
+}
+
+static void pages_are_let_go(void)
+{
+    enum { BYTES = 32 << 20, TMPFS = 0x01021994 };
+    struct statfs fs;
+    FILE *f = fopen(path_of("large"), "wb");
+    char *bytes = malloc(BYTES);
+    memset(bytes, 'x', BYTES);
+    CHECK(f && fwrite(bytes, BYTES, 1, f) == 1 && fflush(f) == 0);
+    CHECK(f && fsync(fileno(f)) == 0 && !fclose(f)); /* what is not written stays */
+    free(bytes);
+    EngMap map = {0};
+    CHECK(eng_map_open(&map, path_of("large"), NULL));
+    eng_map_touch(&map, 0, BYTES);
+    eng_map_drop(&map, UINT64_MAX, 1);
+    eng_map_drop(&map, 0, 0);
+    CHECK(cached(&map) > 0.99);
+    eng_map_drop(&map, 5000, UINT64_MAX - 5000);
+    double left = cached(&map);
+    CHECK(map.data[0] == 'x' && map.data[BYTES - 1] == 'x'); /* they come back */
+    CHECK(eng_map_check(&map, NULL));
+    bool in_memory = statfs(path_of("large"), &fs) == 0 && fs.f_type == TMPFS;
+    eng_map_close(&map);
+    unlink(path_of("large"));
+    if (in_memory)
+        test_skip("the temporary folder is in memory itself");
+    else
+        CHECK_MSG(left < 0.1, "%.0f %% of the file are still in memory", 100 * left);
 }
 
 static void what_is_no_file_is_refused(void)
@@ -336,6 +378,7 @@ int main(int argc, char **argv)
         {"growing_arrays_keep_their_items", growing_arrays_keep_their_items},
         {"the_guard_stops_allocations", the_guard_stops_allocations},
         {"files_are_mapped_whole", files_are_mapped_whole},
+        {"pages_are_let_go", pages_are_let_go},
         {"what_is_no_file_is_refused", what_is_no_file_is_refused},
         {"cursors_stop_at_the_end", cursors_stop_at_the_end},
         {"halves_widen_exactly", halves_widen_exactly},

@@ -198,9 +198,9 @@ static void numbers_of_threads_are_checked(void)
         CHECK_INT(err.code, ENG_ERR_USAGE);
     }
     eng_pool_free(NULL);
-    const int cpus[] = {0, 0, 0}; /* all on one: slow, and right */
+    const EngSeat seats[] = {{0, 0}, {0, 0}, {0, 0}}; /* all on one: slow, and right */
     atomic_int calls = 0;
-    EngPool *pool = eng_pool_new(3, cpus, NULL);
+    EngPool *pool = eng_pool_new(3, seats, NULL);
     CHECK(pool);
     for (int i = 0; i < 50; i++) eng_pool_run(pool, nothing, &calls);
     CHECK_INT(calls, 150);
