@@ -4,7 +4,7 @@
  * whose bytes count from a zero point that keeps the same bound; only IQ4_XS reaches too far for
  * one without VNNI. */
 #include "cpu/x86/k_avx2.h"
-#include "cpu/x86/iq.h"
+#include "cpu/x86/unpack/iq.h"
 #include "cpu/x86/ladder.h"
 #include "load/unpack_iq.h"
 

@@ -120,7 +120,7 @@ STEP(q5_k, EngBlockQ5_K, 0)
 STEP(q6_k, EngBlockQ6_K, 1)
 #undef STEP
 
-#include "cpu/x86/pack_k.h"
+#include "cpu/x86/unpack/pack_k.h"
 
 /* chain * 2 * max(q) * 127 < 32768: 8 steps of 15, 4 of 31, 2 of 63, and no step across groups. */
 #define MATMUL(name, Block, group, chain, has_zero)                                                \

@@ -115,7 +115,7 @@ STEP(q5_k, EngBlockQ5_K, 0)
 STEP(q6_k, EngBlockQ6_K, 1)
 #undef STEP
 
-#include "cpu/x86/pack_k.h"
+#include "cpu/x86/unpack/pack_k.h"
 #include "cpu/x86/four_k_vnni.h"
 
 #define MATMUL_BELOW(name, Block, group, zero)                                                     \

@@ -134,7 +134,7 @@ INLINE void put_values(const int8_t table[16], int zero, const uint8_t *qs, size
     UNROLL for (int i = 0; i < 8; i++) store(q[i], lookup(all_values, load(q[i])));
 }
 
-#include "cpu/x86/pack_legacy.h"
+#include "cpu/x86/unpack/pack_legacy.h"
 
 INLINE void pack_q8_0(const char *w, size_t w_stride, Tile *tile, int i)
 {

@@ -12,7 +12,7 @@
 #define ENG_CPU_X86_FOUR_IQ_VNNI_H
 
 #include "cpu/x86/four_k_vnni.h"
-#include "cpu/x86/iq.h"
+#include "cpu/x86/unpack/iq.h"
 #include "load/unpack_iq.h"
 
 typedef struct {

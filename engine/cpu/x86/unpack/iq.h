@@ -1,7 +1,7 @@
 /* Pieces of the codebook formats' heads that need no more than 128 bits. Included by the families
  * of those formats after their instruction set's words. */
-#ifndef ENG_CPU_X86_IQ_H
-#define ENG_CPU_X86_IQ_H
+#ifndef ENG_CPU_X86_UNPACK_IQ_H
+#define ENG_CPU_X86_UNPACK_IQ_H
 
 INLINE __m128i odd(__m128i s) /* 2 s + 1 */
 {

@@ -1,8 +1,8 @@
 /* Tiles of the 32-number blocks whose numbers are nibbles, with or without a fifth bit. Written
  * once for every instruction set: the file that includes this has defined Ints, Tile, column,
  * low_halves, right and storef, and put_nibbles and put_fives, in which the sets differ. */
-#ifndef ENG_CPU_X86_PACK_LEGACY_H
-#define ENG_CPU_X86_PACK_LEGACY_H
+#ifndef ENG_CPU_X86_UNPACK_PACK_LEGACY_H
+#define ENG_CPU_X86_UNPACK_PACK_LEGACY_H
 
 INLINE void put_d(const uint16_t *d, size_t w_stride, float *to)
 {

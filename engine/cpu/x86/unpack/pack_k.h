@@ -10,8 +10,8 @@
  *   put_mins        the same with four minima
  *   put_zeros       the same for a zero point: minima are the scales times 2^shift, in units of d
  */
-#ifndef ENG_CPU_X86_PACK_K_H
-#define ENG_CPU_X86_PACK_K_H
+#ifndef ENG_CPU_X86_UNPACK_PACK_K_H
+#define ENG_CPU_X86_UNPACK_PACK_K_H
 
 /* Two-bit quants of 32 bytes, four columns of them: dwords `at` … `at + 3` of the four runs. */
 INLINE void put_pairs(Tile *tile, int run, int at, const Ints four[4], const Ints *top)
