@@ -24,6 +24,7 @@ bool eng_probe(EngHost *ret_host, EngError *err)
     }
     const char *limit = getenv("HEARTH_CPU_MASK");
     snprintf(host.isa_limit, sizeof host.isa_limit, "%s", limit ? limit : "");
+    snprintf(host.no_amx, sizeof host.no_amx, "%s", eng_cpu_amx_refused());
     eng_cuda_probe(host.gpu_name, &host.vram_total, &host.vram_available, host.gpu_reason);
     *ret_host = host;
     return true;

@@ -68,6 +68,7 @@ static bool print_plain(const EngHost *host, GError **error)
     add_line(out, "CPU", "%s", host->cpu_name);
     add_line(out, "Cores", "%d, with %d hardware threads", host->cores, host->threads);
     add_line(out, "Instructions", "%s", *host->isa ? host->isa : "portable C only");
+    if (*host->no_amx) add_line(out, "", "without AMX: %s", host->no_amx);
     if (*host->isa_limit) add_line(out, "", "limited by HEARTH_CPU_MASK=%s", host->isa_limit);
     add_line(out, "Caches", "L1 %s, L2 %s, L3 %s", l1, l2, l3);
     add_line(out, "DRAM", "%s, %s available", dram, free_dram);

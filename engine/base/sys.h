@@ -9,6 +9,8 @@ double eng_sys_now(void);                                          /* seconds, m
 uint64_t eng_sys_random(void);                                     /* from the system's entropy */
 bool eng_sys_memory(uint64_t *ret_total, uint64_t *ret_available); /* DRAM bytes */
 bool eng_sys_resident(uint64_t *ret_bytes);                        /* of this process */
+/* Asks for the right to use AMX's tiles, which the system grants a process and all its threads. */
+bool eng_sys_allow_tiles(void);
 
 typedef struct {
     int year, month, day, hour, minute, second; /* month and day from 1 */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/sys.h"
 
 const char *const eng_cpu_level_names[ENG_CPU_COUNT] = {"c",      "avx2", "avxvnni",
                                                         "avx512", "vnni", "amx"};
@@ -32,11 +33,25 @@ static unsigned saved_state(void) /* XCR0: valid only when the system has set OS
     return low;
 }
 
+static bool processor_has_amx(void)
+{
+    enum { BF16 = 1 << 22, TILE = 1 << 24, INT8 = 1 << 25 }; /* clang 14's header lacks them */
+    return has(leaf(7, 0).d, BF16 | TILE | INT8);
+}
+
+const char *eng_cpu_amx_refused(void)
+{
+    enum { TILES = 0x60000 }; /* bits of XCR0 */
+    if (!processor_has_amx()) return "";
+    if (!has(leaf(1, 0).c, bit_OSXSAVE) || !has(saved_state(), TILES))
+        return "the system does not save its registers";
+    return eng_sys_allow_tiles() ? "" : "the system does not permit it to this program";
+}
+
 bool eng_cpu_has(EngCpuLevel level)
 {
-    enum { YMM = 0x6, ZMM = 0xe6, TILES = 0x60000 }; /* bits of XCR0 */
-    enum { AVX_VNNI = 1 << 4 };                      /* leaf 7.1, eax */
-    enum { AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 }; /* leaf 7, edx; clang 14's header lacks them */
+    enum { YMM = 0x6, ZMM = 0xe6 }; /* bits of XCR0 */
+    enum { AVX_VNNI = 1 << 4 };     /* leaf 7.1, eax */
     Leaf one = leaf(1, 0), seven = leaf(7, 0);
     bool avx = has(one.c, bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C);
     unsigned saved = avx ? saved_state() : 0;
@@ -50,7 +65,7 @@ bool eng_cpu_has(EngCpuLevel level)
                has(seven.b, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL);
     case ENG_CPU_VNNI: return eng_cpu_has(ENG_CPU_AVX512) && has(seven.c, bit_AVX512VNNI);
     case ENG_CPU_AMX:
-        return eng_cpu_has(ENG_CPU_VNNI) && has(saved, TILES) && has(seven.d, AMX_TILE | AMX_INT8);
+        return eng_cpu_has(ENG_CPU_VNNI) && processor_has_amx() && !*eng_cpu_amx_refused();
     default: return false;
     }
 }
@@ -71,6 +86,8 @@ void eng_cpu_name(char *ret_name, size_t size)
 #else
 
 bool eng_cpu_has(EngCpuLevel level) { return level == ENG_CPU_C; }
+
+const char *eng_cpu_amx_refused(void) { return ""; }
 
 void eng_cpu_name(char *ret_name, size_t size)
 {

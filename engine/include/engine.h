@@ -47,6 +47,7 @@ typedef struct {
     char cpu_name[96];
     char isa[96];       /* instruction sets in use, space separated: "avx2 fma f16c" */
     char isa_limit[16]; /* value of HEARTH_CPU_MASK, or "" */
+    char no_amx[64];    /* why the system keeps AMX from this program, or "" */
     int cores;          /* physical cores this process may use */
     int threads;        /* hardware threads this process may use */
     uint64_t l1d_bytes, l2_bytes, l3_bytes; /* of one cache; 0 = unknown */

@@ -17,7 +17,8 @@ extern char kernel_now[64];
 void kernel_name(const char *kernel, const char *type, EngCpuLevel level);
 
 /* Calls check(level, table of the level, table of the level below) up the ladder. AVX-VNNI is also
- * checked on machines that have its instructions in AVX-512's encoding alone. */
+ * checked on machines that have its instructions in AVX-512's encoding alone, and AMX on those that
+ * have what its kernels need besides, by the model of amx_model.h. */
 void each_level(void (*check)(EngCpuLevel level, const EngKernels *k, const EngKernels *below));
 
 /* n_rows rows of `row` bytes, `stride` bytes apart, in a block of malloc that ends with the last
@@ -60,6 +61,7 @@ void check_elem(void);
 void check_soften(void);
 void check_attn_q8(void);
 void check_cpu_mask(void);
+void check_amx_model(void);
 
 int bench(int argc, char **argv);
 

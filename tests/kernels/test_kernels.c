@@ -41,6 +41,14 @@ void each_level(void (*check)(EngCpuLevel, const EngKernels *, const EngKernels 
             eng_kernels_dot_legacy_evex(&k);
             check(level, &k, eng_kernels(ENG_CPU_AVX2));
         }
+        if (level == ENG_CPU_AMX && eng_cpu_has(ENG_CPU_VNNI)) {
+            EngKernels k = *eng_kernels(ENG_CPU_VNNI);
+            eng_kernels_dot_float_amx_model(&k);
+            eng_kernels_dot_k_amx_model(&k);
+            eng_kernels_dot_legacy_amx_model(&k);
+            eng_kernels_dot_iq_amx_model(&k);
+            check(level, &k, eng_kernels(ENG_CPU_VNNI));
+        }
 #endif
     }
 }
@@ -67,6 +75,8 @@ void check_cpu_mask(void)
     unsetenv("HEARTH_CPU_MASK");
     CHECK(eng_cpu_level(&level, NULL));
     CHECK_INT(level, eng_cpu_level_machine());
+    CHECK(!eng_cpu_has(ENG_CPU_AMX) || !*eng_cpu_amx_refused());
+    CHECK(strlen(eng_cpu_amx_refused()) < sizeof((EngHost *)0)->no_amx);
     char name[96];
     eng_cpu_name(name, sizeof name);
     CHECK(*name);
@@ -91,6 +101,9 @@ int main(int argc, char **argv)
     static const Test tests[] = {
         {"cpu_mask", check_cpu_mask},
         {"tables_full", check_tables_full},
+#if defined(__x86_64__)
+        {"amx_model", check_amx_model},
+#endif
         {"quantize", check_quantize},
         {"matmul_c", check_matmul_c},
         {"matmul", check_matmul},

@@ -26,6 +26,15 @@ void eng_kernels_attn_vnni(EngKernels *k);
 void eng_kernels_dot_k_vnni(EngKernels *k);
 void eng_kernels_dot_legacy_vnni(EngKernels *k);
 void eng_kernels_dot_iq_vnni(EngKernels *k);
+void eng_kernels_dot_float_amx(EngKernels *k);
+void eng_kernels_dot_k_amx(EngKernels *k);
+void eng_kernels_dot_legacy_amx(EngKernels *k);
+void eng_kernels_dot_iq_amx(EngKernels *k);
+/* The same with a model of the instructions: in the tests alone. */
+void eng_kernels_dot_float_amx_model(EngKernels *k);
+void eng_kernels_dot_k_amx_model(EngKernels *k);
+void eng_kernels_dot_legacy_amx_model(EngKernels *k);
+void eng_kernels_dot_iq_amx_model(EngKernels *k);
 
 static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
 {
@@ -49,6 +58,11 @@ static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
     eng_kernels_dot_k_vnni(k);
     eng_kernels_dot_legacy_vnni(k);
     eng_kernels_dot_iq_vnni(k);
+    if (level < ENG_CPU_AMX) return;
+    eng_kernels_dot_float_amx(k);
+    eng_kernels_dot_k_amx(k);
+    eng_kernels_dot_legacy_amx(k);
+    eng_kernels_dot_iq_amx(k);
 }
 
 #else
