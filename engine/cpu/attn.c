@@ -55,8 +55,9 @@ static void scores_q8(int n, int rows, int dk, const EngQueryQ8 *q, const void *
 }
 
 static void values_q8(int n, int rows, int dv, const float *p, const void *v, size_t v_stride,
-                      const float *keep, void *room, float *o)
+                      const float *sum, const float *keep, void *room, float *o)
 {
+    (void)sum;
     (void)room;
     for (int d = 0; d < dv; d++) {
         for (int j = 0; j < rows; j++) o[d * rows + j] *= keep[j];

@@ -27,7 +27,8 @@ typedef struct {
     int8_t q[8][16][4];
 } EngQueryQ8;
 
-enum { ENG_Q8_POSITIONS = 64, ENG_Q8_BLOCKS = 64 }; /* most of a call: positions, 32-blocks of dv */
+/* Most of a call: positions, 32-blocks of dv, queries. */
+enum { ENG_Q8_POSITIONS = 128, ENG_Q8_BLOCKS = 64, ENG_Q8_ROWS = 256 };
 
 typedef struct {
     /* Activations into the form the weights want. n a multiple of 32 / 256. NaN or infinity in x
@@ -55,14 +56,16 @@ typedef struct {
      * v_stride bytes apart, scales not negative. q[b][rows / 16] is block b of the queries.
      *     s[i][j] = sum_d q[j][d] * k[i][d]
      *     o[d][j] = keep[j] * o[d][j] + sum_i p[i][j] * v[i][d],  p >= 0
-     * Scores differ by float reordering alone. In the second, p may be rounded to 1/8191 of a
-     * query's largest here and v by 1/16 of half its block's step, the largest of the block's n
-     * scales. `room` takes n * dk * 2 and (n + 1) * (dv + rows + 16) * 2 + rows * 4 bytes.
+     * sum: of all weights of a query up to here. Scores differ by float reordering alone. In the
+     * second, p times the scale of v's block may be off by the block's largest scale here times
+     * 2^-15 of the query's largest p or 2^-13 of its sum, whichever is more; of equal ones half
+     * goes up and half down.
+     * `room` takes n * dk * 2 and (n + 3) * (4 * rows + dv / 16 + 32) + 4 * rows bytes.
      * q8_pays: this beats turning the rows into floats for gemm. */
     void (*scores_q8)(int n, int rows, int dk, const EngQueryQ8 *q, const void *k, size_t k_stride,
                       void *room, float *s);
     void (*values_q8)(int n, int rows, int dv, const float *p, const void *v, size_t v_stride,
-                      const float *keep, void *room, float *o);
+                      const float *sum, const float *keep, void *room, float *o);
     bool q8_pays;
     void (*q8_0_to_f32)(const void *x, float *y, int64_t n); /* n a multiple of 32 */
 

@@ -27,7 +27,7 @@ typedef struct {
     float *q;           /* [dk][rows] */
     EngQueryQ8 *packed; /* [dk / 32][rows / LANES] in the same place */
     float *k, *v;       /* cached rows as floats, room_stride() apart */
-    float *s;           /* [BLOCK][rows] */
+    float *s;           /* [ENG_Q8_POSITIONS][rows] */
     float *o;           /* [dv][rows] unnormalised, then their max and sum */
     float *max, *sum;   /* [rows] */
     float *keep;        /* [rows] */
@@ -54,6 +54,11 @@ static size_t part_floats(const EngOpAttn *a, int rows)
     return (size_t)(a->dv + 2) * (size_t)rows;
 }
 
+static size_t q8_room(const EngOpAttn *a, size_t rows) /* floats; of the second product */
+{
+    return (ENG_Q8_POSITIONS + 3) * (4 * rows + (size_t)a->dv / 16 + 32) / sizeof(float) + rows;
+}
+
 static Work work_of(float *room, const EngOpAttn *a, int rows, size_t *ret_floats)
 {
     Work w = {.rows = rows};
@@ -61,8 +66,8 @@ static Work work_of(float *room, const EngOpAttn *a, int rows, size_t *ret_float
     w.packed = (EngQueryQ8 *)(void *)room;
     w.q = room + at, at += (size_t)a->dk * n;
     w.k = room + at, at += BLOCK * room_stride(a->dk);
-    w.v = room + at, at += BLOCK * room_stride(a->dv) + (BLOCK / 2 + 1) * n;
-    w.s = room + at, at += BLOCK * n;
+    w.v = room + at, at += eng_align_up(ENG_MAX(BLOCK * room_stride(a->dv), q8_room(a, n)), LANES);
+    w.s = room + at, at += ENG_Q8_POSITIONS * n;
     w.o = room + at, at += part_floats(a, rows);
     w.keep = room + at, at += n;
     w.seen = (int32_t *)(void *)(room + at), at += n;
@@ -191,7 +196,7 @@ static void attend_block(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w, i
     const uint8_t *k = eng_kv_key(kv, a->layer, at) + (size_t)t->kv_head * k_bytes, *v = k;
     if (apart) v = eng_kv_value(kv, a->layer, at) + (size_t)t->kv_head * v_bytes;
     size_t rows = (size_t)w->rows, stride = 0;
-    int more = ENG_MIN(t->to - at - n, BLOCK);
+    int more = ENG_MIN(t->to - at - n, n);
     ask_for(k + (size_t)n * k_row, k_row, k_bytes, more);
     if (apart) ask_for(v + (size_t)n * v_row, v_row, v_bytes, more);
     const float *floats = NULL;
@@ -205,7 +210,7 @@ static void attend_block(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w, i
         w->seen[r] = cpu->batch->positions[t->row0 + r / t->n_heads] - at + 1;
     cpu->k->soften(n, w->rows, a->scale, w->seen, w->s, w->max, w->sum, w->keep);
     if (w->bytes) {
-        cpu->k->values_q8(n, w->rows, a->dv, w->s, v, v_row, w->keep, w->v, w->o);
+        cpu->k->values_q8(n, w->rows, a->dv, w->s, v, v_row, w->sum, w->keep, w->v, w->o);
         return;
     }
     if (apart) floats = cached(cpu, kv, v, v_width, n, a->dv, w->v, &stride);
@@ -226,8 +231,9 @@ static void attend(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
         w->seen[r] = 0;
     }
     memset(w->o, 0, (size_t)op->attn.dv * (size_t)w->rows * sizeof *w->o);
-    for (int at = t->from; at < t->to; at += BLOCK)
-        attend_block(cpu, op, t, w, at, ENG_MIN(BLOCK, t->to - at));
+    int step = w->bytes ? ENG_Q8_POSITIONS : BLOCK;
+    for (int at = t->from; at < t->to; at += step)
+        attend_block(cpu, op, t, w, at, ENG_MIN(step, t->to - at));
 }
 
 static void finish(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)

@@ -190,7 +190,7 @@ static Cache cache_new(int kind)
                 c.q[b].start[j] -= 128 * c.q[b].q[i / 4][j][i % 4];
             }
         }
-    c.room = malloc(ENG_MAX(n * d * 2, (n + 1) * (d + rows + 16) * 2 + rows * 4));
+    c.room = malloc(ENG_MAX(n * d * 2, (n + 3) * (4 * rows + d / 16 + 32) + 4 * rows));
     return c;
 }
 
@@ -226,14 +226,21 @@ static void scores_once(const EngKernels *k, const Cache *c)
     free(size);
 }
 
-/* What kernels.h allows each weight and each value to be off by, and 2^-20 of the terms' size. */
+/* What kernels.h allows each weight to be off by, and 2^-17 of the terms' size: 2^-24 for each of
+ * the sums. */
 static void values_once(const EngKernels *k, const Cache *c)
 {
     size_t n = (size_t)c->n, rows = (size_t)c->rows, d = (size_t)c->d;
     float *p = random_floats(n * rows, 1), *keep = random_floats(rows, 1);
     float *o = random_floats(d * rows, 100), *old = memcpy(floats_new(d * rows), o, d * rows * 4);
+    float *sum = floats_new(rows);
     for (size_t i = 0; i < n * rows; i++) p[i] = test_range(0, 9) ? expf(-9 * fabsf(p[i])) : 0;
-    k->values_q8(c->n, c->rows, c->d, p, c->cells.base, c->cells.stride, keep, c->room, o);
+    int past = test_range(0, 2) * 40; /* on whose weights these come: none, or enough for most */
+    for (size_t j = 0; j < rows; j++) {
+        sum[j] = (float)past + (float)test_range(0, past);
+        for (size_t i = 0; i < n; i++) sum[j] += p[i * rows + j];
+    }
+    k->values_q8(c->n, c->rows, c->d, p, c->cells.base, c->cells.stride, sum, keep, c->room, o);
     for (size_t col = 0; col < d; col++)
         for (size_t j = 0; j < rows && test_failures_ < 5; j++) {
             double want = (double)old[col * rows + j] * keep[j], terms = fabs(want), error = 0;
@@ -249,16 +256,50 @@ static void values_once(const EngKernels *k, const Cache *c)
                 const EngBlockQ8_0 *b = (const EngBlockQ8_0 *)(const void *)row + col / 32;
                 double v = (double)eng_f16_to_f32(b->d) * b->qs[col % 32], w = p[i * rows + j];
                 want += w * v, terms += fabs(w * v);
-                error += most_p / 8191 / 2 * fabs(v) + (w + most_p / 8191) * most_d / 32;
+                error += fmax(most_p * 0x1p-15, (double)sum[j] * 0x1p-13) * most_d *
+                         abs(b->qs[col % 32]);
             }
-            CHECK_MSG(fabs(o[col * rows + j] - want) <= error + 0x1p-20 * terms,
+            CHECK_MSG(fabs(o[col * rows + j] - want) <= error + 0x1p-17 * terms,
                       "%s %d x %d x %d: %.9g, not %.9g within %.3g", kernel_now, c->n, c->rows,
                       c->d, (double)o[col * rows + j], want, error);
         }
     free(p);
+    free(sum);
     free(keep);
     free(o);
     free(old);
+}
+
+/* Small weights beside a large one, behind many: together they count as they should. */
+static void small_weights_of_level(EngCpuLevel level, const EngKernels *k, const EngKernels *below)
+{
+    if (k->values_q8 == below->values_q8) return;
+    kernel_name("values_q8", "", level);
+    enum { N = ENG_Q8_POSITIONS, ROWS = LANES, D = 32 };
+    EngBlockQ8_0 v[N];
+    float *p = floats_new(N * ROWS), *keep = random_floats(ROWS, 0),
+          *o = random_floats(D * ROWS, 0);
+    float *sum = floats_new(ROWS);
+    void *room = floats_new((N + 3) * (4 * ROWS + D / 16 + 32) / 4 + ROWS);
+    for (int i = 0; i < N; i++) {
+        v[i].d = eng_f32_to_f16(0.25f);
+        memset(v[i].qs, i ? 100 : 0, sizeof v[i].qs);
+        for (int j = 0; j < ROWS; j++) p[i * ROWS + j] = i ? 0.0001f * (float)(j + 1) : 1;
+    }
+    for (int j = 0; j < ROWS; j++) sum[j] = 300;
+    k->values_q8(N, ROWS, D, p, v, sizeof *v, sum, keep, room, o);
+    for (int j = 0; j < ROWS; j++) {
+        double want = (N - 1) * 25 * 0.0001 * (j + 1), place = 25.0 / 254;
+        for (int d = 0; d < D; d++)
+            CHECK_MSG(fabs((double)o[d * ROWS + j] - want) <= 2 * place,
+                      "%s: small weights make up %g, not %g", kernel_now, (double)o[d * ROWS + j],
+                      want);
+    }
+    free(p);
+    free(sum);
+    free(keep);
+    free(o);
+    free(room);
 }
 
 static void q8_of_level(EngCpuLevel level, const EngKernels *k, const EngKernels *below)
@@ -292,7 +333,7 @@ static void q8_nan_of_level(EngCpuLevel level, const EngKernels *k, const EngKer
     float *s = random_floats((size_t)c.n * rows, 1), *keep = random_floats(rows, 1);
     float *o = random_floats((size_t)c.d * rows, 1);
     for (size_t i = 0; i < (size_t)c.n * rows; i++) s[i] = 0.5f;
-    k->values_q8(c.n, c.rows, c.d, s, c.cells.base, c.cells.stride, keep, c.room, o);
+    k->values_q8(c.n, c.rows, c.d, s, c.cells.base, c.cells.stride, keep, keep, c.room, o);
     CHECK_MSG(isnan(o[0]) && isnan(o[31 * rows]), "%s lost among the values", kernel_now);
     k->scores_q8(c.n, c.rows, c.d, c.q, c.cells.base, c.cells.stride, c.room, s);
     CHECK_MSG(isnan(s[(size_t)(c.n - 1) * rows]), "%s lost among the scores", kernel_now);
@@ -308,6 +349,7 @@ void check_attn_q8(void)
     q8_of_level(ENG_CPU_C, eng_kernels(ENG_CPU_C), &none);
     each_level(q8_of_level);
     each_level(q8_nan_of_level);
+    each_level(small_weights_of_level);
 }
 
 void check_soften(void)

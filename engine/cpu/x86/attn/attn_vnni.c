@@ -1,24 +1,24 @@
-/* Attention over a q8_0 cache without turning it into floats, sixteen queries to a vector: scores
- * from bytes, four products to a lane and instruction; sums of values from 16 bits, two to a lane.
- *
- * The instruction for bytes wants one side unsigned: keys have 128 added, which the queries' sums
- * take back. Values of a block of positions are brought to one scale per 32 columns, 5 bits finer
- * than the bytes they come from, and weights to 13 bits of each query's largest; 64 products of 13
- * and 12 bits fill 31. */
+/* Attention over a q8_0 cache without turning it into floats, sixteen queries to a vector, four
+ * products of bytes to a lane and instruction. One side of it must be unsigned: keys have 128
+ * added, which the queries' sums take back, and weights are not negative. */
 #include "cpu/x86/avx512.h"
 #include "cpu/x86/ladder.h"
 
-enum { BETWEEN = 16, FINER = 32, WEIGHT_MOST = 8191 };
-
-/* add_fours and add_pairs in place: gcc 12 copies each accumulator of the intrinsics' loops. */
+/* add_fours in place: gcc 12 copies each accumulator of the intrinsic's loops. */
 INLINE void fours_into(Ints *sum, Ints a, Ints b)
 {
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
+    __asm__ volatile("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
 }
 
-INLINE void pairs_into(Ints *sum, Ints a, Ints b)
+INLINE __mmask16 first_of(int n) { return (__mmask16)(n < 16 ? (1 << n) - 1 : 0xffff); }
+
+/* Scales of the 16 blocks from `at` on, those of the mask; 0 for others, which are not read. */
+INLINE Floats scales_at(const void *at, __mmask16 mask)
 {
-    __asm__("vpdpwssd %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
+    const Ints size = _mm512_set1_epi32(sizeof(EngBlockQ8_0));
+    Ints where = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    where = _mm512_mullo_epi32(where, size);
+    return low_halves(_mm512_mask_i32gather_epi32(zero(), mask, where, at, 1));
 }
 
 /* ---- scores ---------------------------------------------------------------------------------- */
@@ -34,12 +34,16 @@ static Keys raise_keys(int n, int dk, const uint8_t *k, size_t k_stride, void *r
     uint8_t *bytes_at = room;
     float *d = (float *)(void *)(bytes_at + (size_t)n * (size_t)dk);
     Keys keys = {bytes_at, d, dk};
-    for (int i = 0; i < n; i++) {
-        const EngBlockQ8_0 *block = (const EngBlockQ8_0 *)(const void *)(k + (size_t)i * k_stride);
-        for (int b = 0; b < dk / 32; b++, block++, bytes_at += 32) {
-            __m256i raised = _mm256_xor_si256(load32(block->qs), _mm256_set1_epi8((char)0x80));
+    int blocks = dk / 32;
+    for (int i = 0; i < n; i++, k += k_stride, d += blocks) {
+        const EngBlockQ8_0 *block = (const EngBlockQ8_0 *)(const void *)k;
+        for (int b = 0; b < blocks; b++, bytes_at += 32) {
+            __m256i raised = _mm256_xor_si256(load32(block[b].qs), _mm256_set1_epi8((char)0x80));
             _mm256_storeu_si256((__m256i *)(void *)bytes_at, raised);
-            *d++ = half(block->d);
+        }
+        for (int b = 0; b < blocks; b += 16) {
+            __mmask16 mask = first_of(blocks - b);
+            _mm512_mask_storeu_ps(d + b, mask, scales_at(block + b, mask));
         }
     }
     return keys;
@@ -108,139 +112,210 @@ static void scores_q8(int n, int rows, int dk, const EngQueryQ8 *q, const void *
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-/* Pairs of positions: [pairs][rows] weights of each query, [pairs][v_row] values, the first in the
- * low half. v_row is no power of two, or a column would share a few of the cache's sets. */
+/* Sums of weights times values. A weight is multiplied by its position's scale for each block of 32
+ * columns anew, so that values stay the bytes that they are, and comes in two bytes of its own: the
+ * sums of the upper ones are worth 256 of the lower. Where a query has seen much more than the
+ * largest weight here, the upper ones do. Positions go in fours, in a lane's bytes in the order
+ * 0 2 1 3, to which two vectors of pairs of 16 bits come together. */
 typedef struct {
-    int pairs, rows, v_row;
-    const int32_t *p, *v;
-    const float *step;  /* [rows] what a weight of 1 stands for */
-    const float *scale; /* [dv / 32] what a value of 1 stands for */
-} Pairs;
+    int fours, rows, blocks;
+    uint32_t *p;          /* [2 fours][rows] two positions' weights, MOST the largest of a query */
+    uint32_t *scale;      /* [2 fours][blocks] two positions' scales, MOST the largest of a block */
+    uint32_t *high, *low; /* [fours][rows] four positions' weights times scales of a block */
+    uint32_t *v;          /* [fours][32] four positions' values of it, see column_of */
+    float *step;          /* [rows] what a weight times a scale of 1 stands for */
+    float *most;          /* [blocks] largest scale */
+    bool *rough;          /* [rows / 16] the upper bytes do */
+} Values;
 
-/* In each block of 32, values lie as interleaving leaves them: columns 0-3 8-11 16-19 24-27, then
- * the others. Four neighbours stay together. */
-INLINE int slot_of(int d) { return (d & ~31) + (d >> 2 & 1) * 16 + (d >> 3 & 3) * 4; }
+enum { MOST = 65535 }; /* of weights and of scales */
 
-INLINE Ints pair_up(const EngBlockQ8_0 *a, const EngBlockQ8_0 *b, int factor_a, int factor_b,
-                    Ints *ret_high)
+/* Without lower bytes, small weights must not all come to nothing: what is added before the cut
+ * runs through [0, 1) in the order of a van der Corput sequence, so that of equal weights every few
+ * neighbours have the right sum. For two positions each. */
+static const uint32_t dither[ENG_Q8_POSITIONS / 4] = {
+    0x00820002, 0x00c20042, 0x00a20022, 0x00e20062, 0x00920012, 0x00d20052, 0x00b20032, 0x00f20072,
+    0x008a000a, 0x00ca004a, 0x00aa002a, 0x00ea006a, 0x009a001a, 0x00da005a, 0x00ba003a, 0x00fa007a,
+    0x00860006, 0x00c60046, 0x00a60026, 0x00e60066, 0x00960016, 0x00d60056, 0x00b60036, 0x00f60076,
+    0x008e000e, 0x00ce004e, 0x00ae002e, 0x00ee006e, 0x009e001e, 0x00de005e, 0x00be003e, 0x00fe007e};
+
+/* Blocks whose scales are not all finite get NaN as the largest. */
+static void take_scales(const Values *x, int n, const uint8_t *v, size_t v_stride)
 {
-    Ints first = _mm512_slli_epi16(_mm512_cvtepi8_epi16(load32(a->qs)), 8);
-    Ints second = _mm512_slli_epi16(_mm512_cvtepi8_epi16(load32(b->qs)), 8);
-    first = _mm512_mulhrs_epi16(first, _mm512_set1_epi16((short)factor_a));
-    second = _mm512_mulhrs_epi16(second, _mm512_set1_epi16((short)factor_b));
-    *ret_high = _mm512_unpackhi_epi16(first, second);
-    return _mm512_unpacklo_epi16(first, second);
-}
-
-/* The scales of all blocks, d[n][blocks], and the largest of each column: NaN when one of them is
- * not finite. */
-static void column_scales(int n, int blocks, const uint8_t *v, size_t v_stride, float *d,
-                          float *most)
-{
-    float poison[ENG_Q8_BLOCKS] = {0};
-    for (int b = 0; b < blocks; b++) most[b] = 0;
-    for (int i = 0; i < n; i++, d += blocks) {
-        const void *row = v + (size_t)i * v_stride;
-        const EngBlockQ8_0 *block = row;
-        for (int b = 0; b < blocks; b++) d[b] = half(block[b].d);
-        for (int b = 0; b < blocks; b++) {
-            most[b] = d[b] > most[b] ? d[b] : most[b];
-            poison[b] += 0 * d[b];
+    for (int b = 0; b < x->blocks; b += 16) {
+        __mmask16 mask = first_of(x->blocks - b);
+        Floats d[ENG_Q8_POSITIONS], most = all(0), poison = all(0);
+        for (int i = 0; i < n; i++) {
+            d[i] = scales_at(v + (size_t)i * v_stride + (size_t)b * sizeof(EngBlockQ8_0), mask);
+            most = _mm512_max_ps(d[i], most);
+            poison = mul_add(d[i], all(0), poison);
+        }
+        __mmask16 some = _mm512_cmp_ps_mask(most, all(0), _CMP_GT_OQ);
+        Floats factor = _mm512_maskz_div_ps(some, all(MOST), most);
+        _mm512_mask_storeu_ps(x->most + b, mask, _mm512_add_ps(most, poison));
+        for (int i = 0; i < 4 * x->fours; i += 2) {
+            Ints pair = i < n ? _mm512_cvtps_epi32(mul(d[i], factor)) : zero();
+            if (i + 1 < n) pair = or (pair, left(_mm512_cvtps_epi32(mul(d[i + 1], factor)), 16));
+            _mm512_mask_storeu_epi32(x->scale + i / 2 * x->blocks + b, mask, pair);
         }
     }
-    for (int b = 0; b < blocks; b++) most[b] += poison[b];
 }
 
-static void align_values(int n, int dv, const uint8_t *v, size_t v_stride, int32_t *to,
-                         float *scale)
+/* Bits of a where the mask has one, else of b. */
+INLINE Ints mix(Ints mask, Ints a, Ints b) { return _mm512_ternarylogic_epi32(mask, a, b, 0xca); }
+
+static void take_weights(const Values *x, int n, const float *p, const float *sum)
+{
+    for (int j = 0; j < x->rows; j += 16) {
+        Floats most = all(0);
+        for (int i = 0; i < n; i++) most = _mm512_max_ps(loadf(p + i * x->rows + j), most);
+        x->rough[j / 16] =
+            _mm512_cmp_ps_mask(mul(most, all(64)), loadf(sum + j), _CMP_LE_OQ) == 0xffff;
+        __mmask16 some = _mm512_cmp_ps_mask(most, all(0), _CMP_GT_OQ);
+        Floats factor = _mm512_maskz_div_ps(some, all(MOST), most);
+        storef(x->step + j, mul(most, all(0x1p16f / MOST / MOST)));
+        for (int i = 0; i < 4 * x->fours; i += 2) {
+            const float *at = p + i * x->rows + j;
+            Ints pair = i < n ? _mm512_cvtps_epi32(mul(loadf(at), factor)) : zero();
+            if (i + 1 < n)
+                pair = or (pair, left(_mm512_cvtps_epi32(mul(loadf(at + x->rows), factor)), 16));
+            store(x->p + i / 2 * x->rows + j, pair);
+        }
+    }
+}
+
+INLINE Ints product(const uint32_t *p, uint32_t scale)
+{
+    return _mm512_mulhi_epu16(load(p), _mm512_set1_epi32((int)scale));
+}
+
+/* Weights of `n` queries from j on times the scales of block b. */
+INLINE void weigh(bool rough, const Values *x, int b, int j, int n)
+{
+    const Ints upper = _mm512_set1_epi16((short)0xff00);
+    const uint32_t *scale = x->scale + b;
+    for (int f = 0; f < x->fours; f++, scale += 2 * x->blocks) {
+        const uint32_t *add = dither + 2 * f % (ENG_Q8_POSITIONS / 4);
+        for (int at = f * x->rows + j, end = at + n; at < end; at += 16) {
+            const uint32_t *p = x->p + at + f * x->rows;
+            Ints one = product(p, scale[0]), two = product(p + x->rows, scale[x->blocks]);
+            if (rough) {
+                one = _mm512_adds_epu16(one, _mm512_set1_epi32((int)add[0]));
+                two = _mm512_adds_epu16(two, _mm512_set1_epi32((int)add[1]));
+            } else {
+                store(x->low + at, mix(upper, _mm512_slli_epi16(two, 8), one));
+            }
+            store(x->high + at, mix(upper, two, _mm512_srli_epi16(one, 8)));
+        }
+    }
+}
+
+/* The value bytes of block b, four positions to a lane. */
+static void turn_values(const Values *x, int n, int b, const uint8_t *v, size_t v_stride)
 {
     static const EngBlockQ8_0 nothing;
-    float d[ENG_Q8_POSITIONS * ENG_Q8_BLOCKS], factor[ENG_Q8_BLOCKS];
-    int blocks = dv / 32;
-    column_scales(n, blocks, v, v_stride, d, scale);
-    for (int b = 0; b < blocks; b++) {
-        factor[b] = scale[b] > 0 ? 4096 / scale[b] : 0;
-        scale[b] /= FINER;
+    for (int i = 0; i < 4 * x->fours; i += 4) {
+        __m256i row[4];
+        UNROLL for (int r = 0; r < 4; r++)
+        {
+            const void *at = v + (size_t)(i + r) * v_stride;
+            row[r] = load32((i + r < n ? (const EngBlockQ8_0 *)at + b : &nothing)->qs);
+        }
+        __m256i low = _mm256_unpacklo_epi8(row[0], row[2]);
+        __m256i high = _mm256_unpackhi_epi8(row[0], row[2]);
+        __m256i low2 = _mm256_unpacklo_epi8(row[1], row[3]);
+        __m256i high2 = _mm256_unpackhi_epi8(row[1], row[3]);
+        __m256i *to = (__m256i *)(void *)(x->v + 8 * i);
+        _mm256_storeu_si256(to, _mm256_unpacklo_epi16(low, low2));
+        _mm256_storeu_si256(to + 1, _mm256_unpackhi_epi16(low, low2));
+        _mm256_storeu_si256(to + 2, _mm256_unpacklo_epi16(high, high2));
+        _mm256_storeu_si256(to + 3, _mm256_unpackhi_epi16(high, high2));
     }
-    for (int i = 0; i < n; i += 2, v += 2 * v_stride, to += BETWEEN) {
-        const void *one = v, *two = v + v_stride;
-        for (int b = 0; b < blocks; b++, to += 32) {
-            const float *scales = d + i * blocks + b;
-            bool both = i + 1 < n;
-            int first = _mm_cvtss_si32(_mm_set_ss(scales[0] * factor[b]));
-            int second = both ? _mm_cvtss_si32(_mm_set_ss(scales[blocks] * factor[b])) : 0;
-            Ints high, low = pair_up((const EngBlockQ8_0 *)one + b,
-                                     both ? (const EngBlockQ8_0 *)two + b : &nothing, first, second,
-                                     &high);
-            store(to, low);
-            store(to + 16, high);
+}
+
+/* Where turn_values leaves a column: 0-3 16-19 4-7 20-23 … */
+INLINE int column_of(int place) { return place / 8 * 4 + (place >> 2 & 1) * 16 + place % 4; }
+
+/* `columns` places of groups of 16 queries, constants; at most 16 sums. */
+INLINE void add_values(int columns, int groups, const Values *x, const uint32_t *by, int place,
+                       Ints acc[16][4])
+{
+    const uint32_t *v = x->v + place;
+    for (int f = 0; f < x->fours; f++, v += 32, by += x->rows) {
+        Ints ps[4];
+        UNROLL for (int g = 0; g < groups; g++) ps[g] = load(by + 16 * g);
+        UNROLL for (int c = 0; c < columns; c++)
+        {
+            Ints vs = all_words(v + c);
+            UNROLL for (int g = 0; g < groups; g++) fours_into(&acc[c][g], ps[g], vs);
         }
     }
 }
 
-static void align_weights(int n, int rows, const float *p, int32_t *to, float *step)
+INLINE void value_tile(int columns, int groups, bool rough, const Values *x, int b, int place,
+                       int j, const float *keep, float *o)
 {
-    for (int j = 0; j < rows; j += 16) {
-        Floats most = all(0);
-        for (int i = 0; i < n; i++) most = _mm512_max_ps(loadf(p + i * rows + j), most);
-        __mmask16 some = _mm512_cmp_ps_mask(most, all(0), _CMP_GT_OQ);
-        Floats factor = _mm512_maskz_div_ps(some, all(WEIGHT_MOST), most);
-        storef(step + j, mul(most, all(1.0f / WEIGHT_MOST)));
-        for (int i = 0; i < n; i += 2) {
-            Ints pair = _mm512_cvtps_epi32(mul(loadf(p + i * rows + j), factor));
-            if (i + 1 < n) {
-                Ints next = _mm512_cvtps_epi32(mul(loadf(p + (i + 1) * rows + j), factor));
-                pair = or (pair, left(next, 16));
-            }
-            store(to + (i / 2) * rows + j, pair);
-        }
-    }
-}
-
-/* Four columns of groups of 16 queries (1 or 2, constant). */
-INLINE void value_tile(int groups, const Pairs *x, int d, int j, const float *keep, float *o)
-{
-    Ints acc[4][2];
-    UNROLL for (int c = 0; c < 4; c++)
+    Ints acc[16][4];
+    UNROLL for (int c = 0; c < columns; c++)
     {
         UNROLL for (int g = 0; g < groups; g++) acc[c][g] = zero();
     }
-    const int32_t *v = x->v + slot_of(d), *p = x->p + j;
-    for (int i = 0; i < x->pairs; i++, v += x->v_row, p += x->rows) {
-        Ints ps[2];
-        UNROLL for (int g = 0; g < groups; g++) ps[g] = load(p + 16 * g);
-        UNROLL for (int c = 0; c < 4; c++)
-        {
-            Ints vs = all_words(v + c);
-            UNROLL for (int g = 0; g < groups; g++) pairs_into(&acc[c][g], ps[g], vs);
-        }
+    add_values(columns, groups, x, x->high + j, place, acc);
+    UNROLL for (int c = 0; c < columns; c++)
+    {
+        UNROLL for (int g = 0; g < groups; g++) acc[c][g] = left(acc[c][g], 8);
     }
+    if (!rough) add_values(columns, groups, x, x->low + j, place, acc);
     UNROLL for (int g = 0; g < groups; g++)
     {
-        Floats by = mul(loadf(x->step + j + 16 * g), all(x->scale[d / 32]));
+        Floats step = mul(loadf(x->step + j + 16 * g), all(x->most[b]));
         Floats kept = loadf(keep + j + 16 * g);
-        UNROLL for (int c = 0; c < 4; c++)
+        UNROLL for (int c = 0; c < columns; c++)
         {
-            float *at = o + (d + c) * x->rows + j + 16 * g;
-            storef(at, mul_add(floats(acc[c][g]), by, mul(loadf(at), kept)));
+            float *at = o + (32 * b + column_of(place + c)) * x->rows + j + 16 * g;
+            storef(at, mul_add(floats(acc[c][g]), step, mul(loadf(at), kept)));
         }
+    }
+}
+
+INLINE void value_block(int columns, int groups, const Values *x, int b, int j, const float *keep,
+                        float *o)
+{
+    bool rough = true;
+    for (int g = 0; g < groups; g++) rough = rough && x->rough[j / 16 + g];
+    if (rough) {
+        weigh(true, x, b, j, 16 * groups);
+        for (int place = 0; place < 32; place += columns)
+            value_tile(columns, groups, true, x, b, place, j, keep, o);
+    } else {
+        weigh(false, x, b, j, 16 * groups);
+        for (int place = 0; place < 32; place += columns)
+            value_tile(columns, groups, false, x, b, place, j, keep, o);
     }
 }
 
 static void values_q8(int n, int rows, int dv, const float *p, const void *v, size_t v_stride,
-                      const float *keep, void *room, float *o)
+                      const float *sum, const float *keep, void *room, float *o)
 {
-    float scale[ENG_Q8_BLOCKS], *step = room;
-    int32_t *weights = (int32_t *)(void *)(step + rows);
-    int32_t *values = weights + (n + 1) / 2 * rows;
-    align_weights(n, rows, p, weights, step);
-    align_values(n, dv, v, v_stride, values, scale);
-    Pairs x = {(n + 1) / 2, rows, dv + BETWEEN, weights, values, step, scale};
-    int j = 0;
-    for (; j + 32 <= rows; j += 32)
-        for (int d = 0; d < dv; d += 4) value_tile(2, &x, d, j, keep, o);
-    for (; j < rows; j += 16)
-        for (int d = 0; d < dv; d += 4) value_tile(1, &x, d, j, keep, o);
+    float most[ENG_Q8_BLOCKS];
+    bool rough[ENG_Q8_ROWS / 16];
+    Values x = {.fours = (n + 3) / 4, .rows = rows, .blocks = dv / 32, .step = room};
+    x.most = most;
+    x.rough = rough;
+    x.p = (uint32_t *)room + rows;
+    x.high = x.p + 2 * x.fours * rows;
+    x.low = x.high + x.fours * rows;
+    x.v = x.low + x.fours * rows;
+    x.scale = x.v + 32 * x.fours;
+    take_weights(&x, n, p, sum);
+    take_scales(&x, n, v, v_stride);
+    for (int b = 0; b < x.blocks; b++) {
+        turn_values(&x, n, b, v, v_stride);
+        int j = 0;
+        for (; j + 64 <= rows; j += 64) value_block(4, 4, &x, b, j, keep, o);
+        if (j + 32 <= rows) value_block(8, 2, &x, b, j, keep, o), j += 32;
+        if (j < rows) value_block(16, 1, &x, b, j, keep, o);
+    }
 }
 
 void eng_kernels_attn_vnni(EngKernels *k)
