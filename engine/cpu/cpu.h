@@ -97,9 +97,8 @@ void eng_cpu_needs_linear(const EngOp *op, int max_tokens, EngCpuNeeds *needs);
 void eng_cpu_needs_attn(const EngOp *op, EngCpuNeeds *needs);
 void eng_cpu_needs_experts(const EngOp *op, int max_tokens, EngCpuNeeds *needs);
 
-/* y (+)= rows row0 … row0 + n_rows - 1 of one matrix times `n` activation rows, in token tiles that
- * keep activations in the second-level cache. `scratch` takes ENG_TILE_ROWS * ENG_TILE_TOKENS
- * floats. */
+/* Weight rows of a piece of work and tokens of a pass over it, so that activations stay in the
+ * second-level cache; rows of a piece at most when one token is decoded. */
 enum { ENG_TILE_ROWS = 32, ENG_TILE_TOKENS = 256, ENG_DECODE_ROWS = 256 };
 
 /* Weight rows, of so many bytes, per piece of work: a matter of the shape and the batch alone,
