@@ -272,6 +272,17 @@ bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, En
     return true;
 }
 
+static uint64_t attention_products(const EngGraph *graph)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < graph->ops.n; i++) {
+        const EngOp *op = &graph->ops.data[i];
+        if (op->kind == ENG_OP_ATTN)
+            n += (uint64_t)op->src.heads * (uint64_t)(op->attn.dk + op->attn.dv);
+    }
+    return n;
+}
+
 EngModelInfo eng_model_info(const EngModel *model)
 {
     const EngHparams *h = &model->h;
@@ -293,6 +304,7 @@ EngModelInfo eng_model_info(const EngModel *model)
         for (int type = 0; type < ENG_KV_TYPES; type++)
             info.kv_bytes_per_token[type] = eng_kv_token_bytes(&model->graph, (EngKvType)type);
         info.threads = model->backend->threads;
+        info.attention_products = attention_products(&model->graph);
         info.nodes = eng_pool_nodes(model->pool);
         info.copied_bytes = copied_bytes(model);
     }

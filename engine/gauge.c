@@ -14,7 +14,8 @@
 enum {
     NUMBERS = 2048, /* in a row */
     ROWS = 32,
-    TOKENS = 128,
+    TOKENS = 128, /* of prefill */
+    MOST_TOKENS = 256,
     PIECE = 1 << 20, /* bytes that a thread reads at once */
     ROUNDS = 25,
     LIMIT_ROUNDS = 100, /* what all else is compared with */
@@ -28,14 +29,16 @@ struct EngGauge {
     EngPool *pool;
     EngCpuLevel level;
     uint8_t *weights; /* [weights_bytes] */
-    float *y;         /* [threads][TOKENS * ROWS] */
-    uint8_t *x;       /* [TOKENS] rows of activations */
+    float *y;         /* [threads][MOST_TOKENS * ROWS] */
+    uint8_t *x;       /* [MOST_TOKENS] rows of activations */
     /* of the running measurement */
     EngType type;
     int tokens;
     int64_t count; /* tiles or rounds */
     int64_t from;  /* rounds go on where the last one stopped, so that no cache has seen it */
     int64_t ops;   /* of one thread */
+    void *room;    /* [threads] Attention */
+    int64_t blocks;
 };
 
 /* Numbers that are finite as halves, as bfloat16 and as floats, and no tiny exponent in the first
@@ -70,8 +73,8 @@ EngGauge *eng_gauge_new(int threads, EngError *err)
         eng_gauge_free(g);
         return NULL;
     }
-    g->y = eng_alloc0((size_t)threads * TOKENS * ROWS * sizeof *g->y);
-    g->x = eng_alloc0((size_t)TOKENS * NUMBERS * sizeof(float));
+    g->y = eng_alloc0((size_t)threads * MOST_TOKENS * ROWS * sizeof *g->y);
+    g->x = eng_alloc0((size_t)MOST_TOKENS * NUMBERS * sizeof(float));
     eng_pool_run(g->pool, fill_weights, g);
     return g;
 }
@@ -174,7 +177,7 @@ static void multiply_tiles(void *arg, int thread, int n_threads)
     size_t row = (size_t)eng_row_bytes(g->type, NUMBERS);
     size_t x_row = eng_act_row_bytes(eng_type_info(g->type)->act, NUMBERS);
     size_t tile = tile_bytes(g->type), n_tiles = weights_bytes / tile;
-    float *y = g->y + (size_t)thread * TOKENS * ROWS;
+    float *y = g->y + (size_t)thread * MOST_TOKENS * ROWS;
     for (int64_t i; (i = eng_pool_next(g->pool, g->count)) >= 0;)
         matmul(NUMBERS, ROWS, g->tokens, g->weights + (size_t)(g->from + i) % n_tiles * tile, row,
                g->x, x_row, y, ROWS);
@@ -190,16 +193,15 @@ static void fill_activations(EngGauge *g)
 {
     EngAct act = eng_type_info(g->type)->act;
     float row[NUMBERS];
-    for (size_t t = 0; t < TOKENS; t++) {
+    for (size_t t = 0; t < MOST_TOKENS; t++) {
         for (size_t i = 0; i < NUMBERS; i++) row[i] = (float)((i * 31 + t * 17) % 101) - 50;
         eng_kernels(g->level)->quantize[act](row, g->x + t * eng_act_row_bytes(act, NUMBERS),
                                              NUMBERS);
     }
 }
 
-static bool measure_kernel(EngGauge *gauge, EngType type, EngKernelSpeed *ret_speed)
+static void measure_kernel(EngGauge *gauge, EngType type, EngKernelSpeed *ret_speed)
 {
-    if (type == ENG_TYPE_COUNT) return false;
     gauge->type = type;
     fill_activations(gauge);
     EngCpuLevel level = gauge->level; /* the lowest that has this kernel */
@@ -214,7 +216,6 @@ static bool measure_kernel(EngGauge *gauge, EngType type, EngKernelSpeed *ret_sp
         .decode_gop_s = decode * ops * 1e-9,
         .prefill_gop_s = tiles_per_second(gauge, TOKENS) * ops * TOKENS * 1e-9,
     };
-    return true;
 }
 
 bool eng_gauge_kernel(EngGauge *gauge, int i, EngKernelSpeed *ret_speed)
@@ -222,10 +223,52 @@ bool eng_gauge_kernel(EngGauge *gauge, int i, EngKernelSpeed *ret_speed)
     uint32_t type = 0;
     for (; type < ENG_TYPE_COUNT; type++)
         if (eng_type_info(type)->to_f32 && i-- == 0) break;
-    return measure_kernel(gauge, (EngType)type, ret_speed);
+    if (type == ENG_TYPE_COUNT) return false;
+    measure_kernel(gauge, (EngType)type, ret_speed);
+    return true;
 }
 
-bool eng_gauge_kernel_of(EngGauge *gauge, const char *type, EngKernelSpeed *ret_speed)
+double eng_gauge_product(EngGauge *gauge, const char *type, int tokens)
 {
-    return measure_kernel(gauge, eng_type_named(type), ret_speed);
+    gauge->type = eng_type_named(type);
+    if (gauge->type == ENG_TYPE_COUNT || !eng_type_info(gauge->type)->to_f32) return 0;
+    tokens = ENG_MAX(1, ENG_MIN(tokens, MOST_TOKENS));
+    fill_activations(gauge);
+    return tiles_per_second(gauge, tokens) * 2e-9 * NUMBERS * ROWS * tokens;
+}
+
+/* ---- attention ------------------------------------------------------------------------------- */
+
+enum { QUERIES = 64, POSITIONS = 64, DK = 576, DV = 512, STRIDE = DK + 16 }; /* as in op_attn.c */
+
+typedef struct {
+    float k[POSITIONS * STRIDE], q[DK * QUERIES], s[POSITIONS * QUERIES], o[DV * QUERIES];
+    float keep[QUERIES];
+} Attention;
+
+static void attend(void *arg, int thread, int n_threads)
+{
+    EngGauge *g = arg;
+    (void)n_threads;
+    const EngKernels *k = eng_kernels(g->level);
+    Attention *a = (Attention *)(void *)g->room + thread;
+    const uint16_t *cells = (const uint16_t *)(const void *)g->weights;
+    for (int64_t i; (i = eng_pool_next(g->pool, g->count)) >= 0;) {
+        const uint16_t *block = cells + (size_t)((g->from + i) % g->blocks) * POSITIONS * DK;
+        for (int p = 0; p < POSITIONS; p++) k->f16_to_f32(block + p * DK, a->k + p * STRIDE, DK);
+        k->gemm(POSITIONS, QUERIES, DK, a->k, STRIDE, 1, a->q, QUERIES, NULL, a->s, QUERIES);
+        k->gemm(DV, QUERIES, POSITIONS, a->k, 1, STRIDE, a->s, QUERIES, a->keep, a->o, QUERIES);
+    }
+}
+
+/* Queries are 0: it takes as long, and no sum ever grows. */
+double eng_gauge_attention(EngGauge *gauge)
+{
+    size_t n = (size_t)eng_pool_threads(gauge->pool) * sizeof(Attention);
+    gauge->room = eng_try_alloc(n, "the context to measure with", NULL);
+    if (!gauge->room) return 0;
+    gauge->blocks = (int64_t)(weights_bytes / (POSITIONS * DK * sizeof(uint16_t)));
+    double rate = best_rate(gauge, attend, gauge->blocks, ROUNDS);
+    eng_big_free(gauge->room, n);
+    return rate * 2e-9 * POSITIONS * QUERIES * (DK + DV);
 }

@@ -6,28 +6,17 @@
 
 typedef struct {
     HearthCommon common;
-    const char *model, *gpu, *kv;
-    int prompt, generate, depth, repeat, threads;
+    const char *model, *weights;
+    HearthMeasure measure;
     gboolean kernels;
 } Values;
 
 static const HearthOption options[] = {
     {"model", 'm', HEARTH_OPTION_TEXT, "MODEL", offsetof(Values, model), 0, 0,
      "GGUF file (otherwise the built-in model)"},
-    {"prompt-tokens", 'p', HEARTH_OPTION_INT, "N", offsetof(Values, prompt), 0, 1000000,
-     "length of the prompt to read (512); 0: skip this test"},
-    {"new-tokens", 'n', HEARTH_OPTION_INT, "N", offsetof(Values, generate), 0, 1000000,
-     "tokens to generate, one by one (64); 0: skip this test"},
-    {"depth", 'd', HEARTH_OPTION_INT, "N", offsetof(Values, depth), 0, 1000000,
-     "tokens, made up, already in the context before each test (0)"},
-    {"repeat", 'r', HEARTH_OPTION_INT, "N", offsetof(Values, repeat), 1, 1000,
-     "times each test is measured, after a warm-up (5)"},
-    {"threads", 0, HEARTH_OPTION_INT, "N", offsetof(Values, threads), 1, 512,
-     "worker threads (otherwise one per physical core)"},
-    {"kv", 0, HEARTH_OPTION_CHOICE, "f16|q8_0", offsetof(Values, kv), 0, 0,
-     "16 bits per number of the context, or 8 (f16)"},
-    {"gpu", 0, HEARTH_OPTION_CHOICE, "auto|off", offsetof(Values, gpu), 0, 0,
-     "whether a GPU may be used where there is one (auto)"},
+    HEARTH_MEASURE_OPTIONS(Values, measure, "64", "5, after a warm-up"),
+    {"weights", 0, HEARTH_OPTION_CHOICE, "mapped|copied", offsetof(Values, weights), 0, 0,
+     "read where the file is mapped, or in huge pages of DRAM (mapped)"},
     {"kernels", 0, HEARTH_OPTION_FLAG, NULL, offsetof(Values, kernels), 0, 0,
      "measure the machine and the engine's kernels instead of a model"},
     {NULL},
@@ -36,11 +25,8 @@ static const HearthOption options[] = {
 static void defaults(void *data)
 {
     Values *values = data;
-    values->prompt = 512;
-    values->generate = 64;
-    values->repeat = 5;
-    values->gpu = "auto";
-    values->kv = "f16";
+    values->measure = hearth_measure_defaults(64, 5);
+    values->weights = "mapped";
 }
 
 static bool print(const GArray *rows, bool json, GError **error)
@@ -64,17 +50,17 @@ static bool run(const void *data, char **operands, GError **error)
     if (values->kernels && values->model)
         return hearth_error(error, HEARTH_ERROR_USAGE,
                             "--kernels measures no model: leave out --model.");
-    if (values->kernels) return hearth_gauge_run(values->threads, values->common.json, error);
-    HearthLoad load = {values->model, values->threads, 0, values->common.json};
+    if (values->kernels)
+        return hearth_gauge_run(values->measure.threads, values->common.json, error);
+    HearthMeasure measure = values->measure;
+    measure.warm_up = true;
+    measure.quiet = values->common.json;
+    HearthLoad load = {.path = values->model,
+                       .threads = measure.threads,
+                       .copy = g_str_equal(values->weights, "copied"),
+                       .quiet = measure.quiet};
     g_autoptr(EngModel) model = hearth_loader_open(&load, error);
     if (!model) return false;
-    HearthMeasure measure = {.prompt = values->prompt,
-                             .generate = values->generate,
-                             .depth = values->depth,
-                             .repeat = values->repeat,
-                             .warm_up = true,
-                             .quiet = values->common.json,
-                             .kv = values->kv};
     g_autoptr(GArray) rows = NULL;
     return hearth_measure_run(model, &measure, &rows, error) &&
            print(rows, values->common.json, error);

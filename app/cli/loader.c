@@ -52,6 +52,7 @@ EngModel *hearth_loader_open(const HearthLoad *load, GError **error)
     EngModelSettings settings = eng_model_defaults();
     if (load->threads) settings.threads = load->threads;
     if (load->batch) settings.batch = load->batch;
+    settings.copy = load->copy;
     g_autoptr(EngModel) model = open_model(load->path, &settings, error);
     if (!model || !hearth_loader_bring_in(model, load->quiet ? NULL : "Loading model", error))
         return NULL;

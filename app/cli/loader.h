@@ -9,6 +9,7 @@ typedef struct {
     int threads;      /* 0 = the engine's choice */
     int batch;        /* 0 = the engine's choice */
     bool quiet;       /* no progress line */
+    bool copy;        /* see EngModelSettings */
 } HearthLoad;
 
 /* Opens it and brings the weights into memory. eng_model_free(). */

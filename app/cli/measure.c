@@ -69,6 +69,12 @@ static bool measure_all(Run *run, GError **error)
     return measure(run, true, error) && measure(run, false, error);
 }
 
+HearthMeasure hearth_measure_defaults(int generate, int repeat)
+{
+    return (HearthMeasure){
+        .prompt = 512, .generate = generate, .repeat = repeat, .kv = "f16", .gpu = "auto"};
+}
+
 bool hearth_measure_check(const HearthMeasure *what, GError **error)
 {
     return what->prompt > 0 || what->generate > 0 ||

@@ -4,16 +4,42 @@
 
 #include <json-glib/json-glib.h>
 
-#include "error_from.h"
+#include "cli/base/options.h"
 
+/* Options of its commands fill the upper part, see below. */
 typedef struct {
     int prompt, generate; /* tokens of the two tests; 0: not this one */
     int depth;            /* tokens, made up, already in the context before each */
     int repeat;           /* times that each is measured */
-    bool warm_up;         /* once more, before that */
-    bool quiet;           /* no progress line */
+    int threads;          /* 0: one per core. For who opens the model */
     const char *kv;       /* "q8_0"; otherwise f16 */
+    const char *gpu;      /* "auto", "off" */
+
+    bool warm_up; /* once more, before that */
+    bool quiet;   /* no progress line */
 } HearthMeasure;
+
+/* Rows of a table of options, for values with a HearthMeasure called `member`. The two defaults are
+ * texts for --help; hearth_measure_defaults sets them. */
+/* clang-format off */
+#define HEARTH_MEASURE_OPTIONS(Values, member, generate_text, repeat_text)                         \
+    {"prompt-tokens", 'p', HEARTH_OPTION_INT, "N", offsetof(Values, member.prompt), 0, 1000000,    \
+     "length of the prompt to read (512); 0: skip this test"},                                     \
+    {"new-tokens", 'n', HEARTH_OPTION_INT, "N", offsetof(Values, member.generate), 0, 1000000,     \
+     "tokens to generate, one by one (" generate_text "); 0: skip this test"},                     \
+    {"depth", 'd', HEARTH_OPTION_INT, "N", offsetof(Values, member.depth), 0, 1000000,             \
+     "tokens, made up, already in the context before each test (0)"},                              \
+    {"repeat", 'r', HEARTH_OPTION_INT, "N", offsetof(Values, member.repeat), 1, 1000,              \
+     "times each test is measured (" repeat_text ")"},                                             \
+    {"threads", 0, HEARTH_OPTION_INT, "N", offsetof(Values, member.threads), 1, 512,               \
+     "worker threads (otherwise one per physical core)"},                                          \
+    {"kv", 0, HEARTH_OPTION_CHOICE, "f16|q8_0", offsetof(Values, member.kv), 0, 0,                 \
+     "16 bits per number of the context, or 8 (f16)"},                                             \
+    {"gpu", 0, HEARTH_OPTION_CHOICE, "auto|off", offsetof(Values, member.gpu), 0, 0,               \
+     "whether a GPU may be used where there is one (auto)"}
+/* clang-format on */
+
+HearthMeasure hearth_measure_defaults(int generate, int repeat);
 
 typedef struct {
     char *name;              /* "pp512", "tg64", "tg64@d1024" */

@@ -5,16 +5,15 @@
 #include "cli/command.h"
 #include "cli/loader.h"
 #include "cli/measure.h"
+#include "cli/predict.h"
 #include "models/remote.h"
 #include "models/shape.h"
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(EngGauge, eng_gauge_free)
-
 typedef struct {
     HearthCommon common;
-    const char *quant, *gpu, *kv;
+    const char *quant;
     guint64 dram;
-    int prompt, generate, depth, repeat, threads;
+    HearthMeasure measure;
 } Values;
 
 static const HearthOption options[] = {
@@ -22,31 +21,14 @@ static const HearthOption options[] = {
      "quantization of a SHAPE: Q4_K_M, Q2_K, IQ2_XXS, … (Q4_K_M)"},
     {"dram", 0, HEARTH_OPTION_SIZE, "SIZE", offsetof(Values, dram), 0, 0,
      "memory that stands for the weights: 12GiB (most of what is free)"},
-    {"prompt-tokens", 'p', HEARTH_OPTION_INT, "N", offsetof(Values, prompt), 0, 1000000,
-     "length of the prompt to read (512); 0: skip this test"},
-    {"new-tokens", 'n', HEARTH_OPTION_INT, "N", offsetof(Values, generate), 0, 1000000,
-     "tokens to generate, one by one (16); 0: skip this test"},
-    {"depth", 'd', HEARTH_OPTION_INT, "N", offsetof(Values, depth), 0, 1000000,
-     "tokens, made up, already in the context before each test (0)"},
-    {"repeat", 'r', HEARTH_OPTION_INT, "N", offsetof(Values, repeat), 1, 1000,
-     "times each test is measured (1)"},
-    {"threads", 0, HEARTH_OPTION_INT, "N", offsetof(Values, threads), 1, 512,
-     "worker threads (otherwise one per physical core)"},
-    {"kv", 0, HEARTH_OPTION_CHOICE, "f16|q8_0", offsetof(Values, kv), 0, 0,
-     "16 bits per number of the context, or 8 (f16)"},
-    {"gpu", 0, HEARTH_OPTION_CHOICE, "auto|off", offsetof(Values, gpu), 0, 0,
-     "whether a GPU may be used where there is one (auto)"},
+    HEARTH_MEASURE_OPTIONS(Values, measure, "16", "1, without a warm-up"),
     {NULL},
 };
 
 static void defaults(void *data)
 {
     Values *values = data;
-    values->gpu = "auto";
-    values->kv = "f16";
-    values->prompt = 512;
-    values->generate = 16;
-    values->repeat = 1;
+    values->measure = hearth_measure_defaults(16, 1);
 }
 
 /* ---- what is rehearsed ----------------------------------------------------------------------- */
@@ -135,82 +117,6 @@ static bool choose(Subject *s, const char *what, const char *quant, GError **err
     return true;
 }
 
-/* ---- what a token costs ---------------------------------------------------------------------- */
-
-/* Of one type of weights. The head works for the last token of a prompt alone. */
-typedef struct {
-    const char *type;
-    double bytes;    /* read for a generated token */
-    double products; /* multiply-adds for a token of a prompt */
-} Cost;
-
-static Cost *cost_of(GArray *costs, const char *type)
-{
-    for (guint i = 0; i < costs->len; i++)
-        if (strcmp(g_array_index(costs, Cost, i).type, type) == 0)
-            return &g_array_index(costs, Cost, i);
-    Cost cost = {.type = type};
-    g_array_append_val(costs, cost);
-    return &g_array_index(costs, Cost, costs->len - 1);
-}
-
-static GArray *count_costs(const GPtrArray *peeks)
-{
-    const EngPeek *first = peeks->pdata[0];
-    GArray *costs = g_array_new(FALSE, FALSE, sizeof(Cost));
-    for (guint p = 0; p < peeks->len; p++) {
-        const EngPeek *part = peeks->pdata[p];
-        for (size_t i = 0; i < part->n_tensors; i++) {
-            const EngPeekTensor *t = &part->tensors[i];
-            if (t->n_dims < 2 || strcmp(t->name, "token_embd.weight") == 0) continue;
-            double share = strstr(t->name, "_exps.")
-                               ? (double)first->n_experts_used / MAX(first->n_experts, 1)
-                               : 1;
-            double elements = 1;
-            for (int d = 0; d < t->n_dims; d++) elements *= (double)t->shape[d];
-            Cost *cost = cost_of(costs, t->type);
-            cost->bytes += share * (double)t->bytes;
-            if (strcmp(t->name, "output.weight") != 0) cost->products += share * elements;
-        }
-    }
-    return costs;
-}
-
-typedef struct {
-    EngLimits limits;
-    double parameters;      /* of the model */
-    double bytes, products; /* of a token, all types together */
-    double decode, prefill; /* tok/s, if nothing but the products took time */
-} Prediction;
-
-/* From the speed that each kernel has alone. */
-static bool predict(const GPtrArray *peeks, const Values *values, Prediction *ret, GError **error)
-{
-    g_autoptr(GArray) costs = count_costs(peeks);
-    EngError failure = {0};
-    if (!values->common.json) hearth_console_progress("Measuring what the machine can do");
-    g_autoptr(EngGauge) gauge = eng_gauge_new(values->threads, &failure);
-    if (!gauge) return hearth_error_from_engine(error, &failure);
-    Prediction sum = {.limits = eng_gauge_limits(gauge)};
-    for (guint i = 0; i < peeks->len; i++)
-        sum.parameters += (double)((const EngPeek *)peeks->pdata[i])->parameters;
-    double decode_s = 0, prefill_s = 0;
-    for (guint i = 0; i < costs->len; i++) {
-        const Cost *cost = &g_array_index(costs, Cost, i);
-        EngKernelSpeed speed;
-        if (!eng_gauge_kernel_of(gauge, cost->type, &speed)) continue;
-        sum.bytes += cost->bytes;
-        sum.products += cost->products;
-        decode_s += cost->bytes * 1e-9 / speed.decode_gb_s;
-        prefill_s += 2 * cost->products * 1e-9 / speed.prefill_gop_s;
-    }
-    hearth_console_progress_done();
-    sum.decode = 1 / decode_s;
-    sum.prefill = 1 / prefill_s;
-    *ret = sum;
-    return true;
-}
-
 /* ---- running --------------------------------------------------------------------------------- */
 
 /* What may be taken: with nothing said, all that is free but what the rest needs. */
@@ -237,7 +143,7 @@ static EngModel *open_subject(const Subject *s, const Values *values, GError **e
     EngError failure = {0};
     guint64 dram = 0;
     if (!allowance(values->dram, &dram, error)) return NULL;
-    settings.threads = values->threads;
+    settings.threads = values->measure.threads;
     g_autoptr(EngModel) model =
         s->path ? eng_model_rehearse_file(s->path, dram, &settings, &failure)
                 : eng_model_rehearse((const EngHeader *)(void *)s->headers->data, s->headers->len,
@@ -250,14 +156,38 @@ static EngModel *open_subject(const Subject *s, const Values *values, GError **e
     return hearth_loader_bring_in(model, doing, error) ? g_steal_pointer(&model) : NULL;
 }
 
-/* ---- the report ------------------------------------------------------------------------------ */
-
-static double predicted(const Prediction *p, const HearthMeasured *row)
+static bool predict(const HearthPredict *what, bool quiet, HearthPrediction *ret, GError **error)
 {
-    return row->reads ? p->prefill : p->decode;
+    if (!quiet) hearth_console_progress("Measuring what the machine can do");
+    bool done = hearth_predict(what, ret, error);
+    hearth_console_progress_done();
+    return done;
 }
 
-static bool print_json(const Subject *s, const EngModelInfo *info, const Prediction *p,
+/* What the machine can do changes with its neighbours: it is asked again behind a long run. */
+static bool predict_and_run(const Subject *s, EngModel *model, const HearthMeasure *measure,
+                            HearthPrediction *ret, GArray **ret_rows, GError **error)
+{
+    enum { LONG = 5 * G_USEC_PER_SEC };
+    HearthPredict what = {s->peeks,        eng_model_info(model).attention_products,
+                          measure->prompt, measure->generate,
+                          measure->depth,  measure->threads};
+    HearthPrediction later;
+    if (!predict(&what, measure->quiet, ret, error)) return false;
+    gint64 start = g_get_monotonic_time();
+    if (!hearth_measure_run(model, measure, ret_rows, error)) return false;
+    if (g_get_monotonic_time() - start < LONG) return true;
+    if (!predict(&what, measure->quiet, &later, error)) {
+        g_clear_pointer(ret_rows, g_array_unref);
+        return false;
+    }
+    hearth_predict_mean(ret, &later);
+    return true;
+}
+
+/* ---- the report ------------------------------------------------------------------------------ */
+
+static bool print_json(const Subject *s, const EngModelInfo *info, const HearthPrediction *p,
                        const GArray *rows, GError **error)
 {
     g_autoptr(JsonBuilder) out = json_builder_new();
@@ -273,25 +203,26 @@ static bool print_json(const Subject *s, const EngModelInfo *info, const Predict
     hearth_io_json_int(out, "threads", (uint64_t)p->limits.threads);
     hearth_io_json_real(out, "read_gb_s", p->limits.read_gb_s);
     hearth_io_json_real(out, "int8_gop_s", p->limits.int8_gop_s);
-    hearth_io_json_real(out, "predicted_prefill_tok_s", p->prefill);
-    hearth_io_json_real(out, "predicted_decode_tok_s", p->decode);
+    hearth_io_json_real(out, "predicted_prefill_tok_s", p->prefill.predicted);
+    hearth_io_json_real(out, "predicted_decode_tok_s", p->decode.predicted);
+    hearth_io_json_real(out, "limit_prefill_tok_s", p->prefill.limit);
+    hearth_io_json_real(out, "limit_decode_tok_s", p->decode.limit);
     hearth_measure_add_json(out, rows);
     json_builder_end_object(out);
     return hearth_io_write_json(out, error);
 }
 
-static void append_row(GString *out, const Prediction *p, const HearthMeasured *row)
+static void append_row(GString *out, const HearthPrediction *p, const HearthMeasured *row)
 {
-    double limit = row->reads ? 2 * p->products * row->median * 1e-9 / p->limits.int8_gop_s
-                              : p->bytes * row->median * 1e-9 / p->limits.read_gb_s;
+    HearthSpeed speed = row->reads ? p->prefill : p->decode;
     g_string_append_printf(out,
                            "%-12s%.2f tok/s predicted from its kernels, %.0f %% reached; %.0f "
                            "%% of the machine's limit\n",
-                           row->name, predicted(p, row), 100 * row->median / predicted(p, row),
-                           100 * limit);
+                           row->name, speed.predicted, 100 * row->median / speed.predicted,
+                           100 * row->median / speed.limit);
 }
 
-static bool print_plain(const Subject *s, const EngModelInfo *info, const Prediction *p,
+static bool print_plain(const Subject *s, const EngModelInfo *info, const HearthPrediction *p,
                         const GArray *rows, GError **error)
 {
     g_autoptr(GString) out = g_string_new(NULL);
@@ -308,9 +239,14 @@ static bool print_plain(const Subject *s, const EngModelInfo *info, const Predic
         g_string_append_printf(out, "Weights     %s of random blocks\n", weights);
     g_string_append_printf(out,
                            "A token     reads %.2f GB and multiplies %.1f billion times\n"
-                           "Machine     %d threads, %.1f GB/s, %.0f Gop/s with bytes\n\n",
+                           "Machine     %d threads, %.1f GB/s, %.0f Gop/s with bytes\n",
                            p->bytes * 1e-9, p->products * 1e-9, p->limits.threads,
                            p->limits.read_gb_s, p->limits.int8_gop_s);
+    if (p->expert_tokens > 0)
+        g_string_append_printf(out,
+                               "Experts     multiply about %.1f tokens of the prompt at once\n",
+                               p->expert_tokens);
+    g_string_append_c(out, '\n');
     hearth_measure_append(out, rows);
     g_string_append_c(out, '\n');
     for (guint i = 0; i < rows->len; i++)
@@ -323,23 +259,18 @@ static bool run(const void *data, char **operands, GError **error)
 {
     const Values *values = data;
     g_auto(Subject) subject = {0};
-    Prediction prediction = {0};
-    HearthMeasure measure = {.prompt = values->prompt,
-                             .generate = values->generate,
-                             .depth = values->depth,
-                             .repeat = values->repeat,
-                             .warm_up = values->repeat > 1,
-                             .quiet = values->common.json,
-                             .kv = values->kv};
+    HearthPrediction prediction = {0};
+    HearthMeasure measure = values->measure;
+    measure.warm_up = measure.repeat > 1;
+    measure.quiet = values->common.json;
     if (!hearth_command_require(operands[0], "rehearse", "a file, an address or a shape", error) ||
         !hearth_measure_check(&measure, error) ||
-        !choose(&subject, operands[0], values->quant, error) ||
-        !predict(subject.peeks, values, &prediction, error))
+        !choose(&subject, operands[0], values->quant, error))
         return false;
     g_autoptr(EngModel) model = open_subject(&subject, values, error);
-    if (!model) return false;
     g_autoptr(GArray) rows = NULL;
-    if (!hearth_measure_run(model, &measure, &rows, error)) return false;
+    if (!model || !predict_and_run(&subject, model, &measure, &prediction, &rows, error))
+        return false;
     EngModelInfo info = eng_model_info(model);
     return values->common.json ? print_json(&subject, &info, &prediction, rows, error)
                                : print_plain(&subject, &info, &prediction, rows, error);
@@ -355,7 +286,12 @@ const HearthCommand hearth_rehearse_command = {
         "qwen3-235b-a22b, qwen3-30b-a3b, deepseek-v2-lite, mixtral-8x7b. It reads and writes\n"
         "as fast as the model would, and writes nothing sensible. When the memory is smaller\n"
         "than the model, the same random blocks stand for several of its layers.\n\n"
-        "Prints tokens per second beside what the speed of the kernels alone would give.\n"
+        "Prints tokens per second beside what they should be: the sum, over all matrices, of\n"
+        "the time that their kernel takes alone with as many tokens as it meets (an expert of\n"
+        "DeepSeek-R1 16 of 512), or that their bytes take to be read, whichever is longer, and\n"
+        "of the attention's. The machine is measured before the model and, if that takes long,\n"
+        "behind it. The machine's limit is the same with the most that it can multiply in the\n"
+        "place of each kernel.\n\n"
         "Ctrl-C ends it at once.",
     .options = options,
     .values_size = sizeof(Values),

@@ -95,8 +95,10 @@ void eng_gauge_free(EngGauge *gauge);
 EngLimits eng_gauge_limits(EngGauge *gauge);
 /* The kernel of the i-th weight format, i = 0, 1, …; false when there are no more. */
 bool eng_gauge_kernel(EngGauge *gauge, int i, EngKernelSpeed *ret_speed);
-/* The kernel of the format that is called so; false when there is none. */
-bool eng_gauge_kernel_of(EngGauge *gauge, const char *type, EngKernelSpeed *ret_speed);
+/* Gop/s of weights of the format that is called so, times 1 … 256 tokens; 0 when there is none. */
+double eng_gauge_product(EngGauge *gauge, const char *type, int tokens);
+/* Gop/s of queries with a context of halves, of latent attention's width. */
+double eng_gauge_attention(EngGauge *gauge);
 
 /* ---- looking into a file --------------------------------------------------------------------- */
 
@@ -207,6 +209,7 @@ typedef struct {
     int context_trained;         /* tokens; 0 = not stated */
     uint64_t weight_bytes;       /* mapped */
     uint64_t stand_in_bytes;     /* of a rehearsal: what is really there of weight_bytes; else 0 */
+    uint64_t attention_products; /* multiply-adds of a token with each position that it sees */
     uint64_t compute_bytes;      /* activation buffers */
     uint64_t kv_bytes_per_token[ENG_KV_TYPES];
     int threads;

@@ -286,6 +286,11 @@ class Bench(Case):
         got = self.json("bench", "-m", TINY, "-p", 3, "-n", 0, "-r", 1)
         self.assertEqual([row["test"] for row in got["rows"]], ["pp3"])
 
+    def test_weights_in_memory(self):
+        got = self.json("bench", "-m", TINY, "-p", 3, "-n", 2, "-r", 1, "--weights", "copied")
+        self.assertEqual([row["test"] for row in got["rows"]], ["pp3", "tg2"])
+        self.refuse(2, '"elsewhere"|mapped or copied', "bench", "--weights", "elsewhere")
+
     def test_context_in_bytes(self):
         self.refuse(2, "blocks of 32, as a context in 8 bits needs: choose 16 bits",
                     "bench", "-m", TINY, "--kv", "q8_0")
@@ -318,6 +323,8 @@ class Rehearse(Case):
         self.assertGreaterEqual(got["stand_in_bytes"], got["weight_bytes"] // 2)
         for key in ("predicted_prefill_tok_s", "predicted_decode_tok_s", "read_gb_s", "int8_gop_s"):
             self.assertGreater(got[key], 0)
+        for test in ("prefill", "decode"):
+            self.assertGreaterEqual(got[f"limit_{test}_tok_s"], got[f"predicted_{test}_tok_s"])
         self.assertIn(b"Tiny, F32", self.text("rehearse", TINY, "-p", 2, "-n", 1))
 
     @unittest.skipIf(harness.sanitized(), "a whole model takes long in this build")
