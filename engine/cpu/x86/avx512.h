@@ -1,5 +1,6 @@
 /* AVX-512, with VNNI where that is at hand, in plain words: the same words as avx2.h, twice as
- * wide. Included only by files that are compiled with those flags. */
+ * wide. Included only by files that are compiled with those flags; those that multiply block
+ * formats are compiled twice, without VNNI and with it, and ISA names what they export. */
 #ifndef ENG_CPU_X86_AVX512_H
 #define ENG_CPU_X86_AVX512_H
 
@@ -42,10 +43,49 @@ INLINE Ints rights(Ints a, int low, int high) { return _mm512_srlv_epi32(a, halv
 INLINE Ints lefts(Ints a, int low, int high) { return _mm512_sllv_epi32(a, halves_of(low, high)); }
 /* a unsigned, b signed bytes: 32 sums of two products, *saturated* to 16 bits. */
 INLINE Ints pairs_u8(Ints a, Ints b) { return _mm512_maddubs_epi16(a, b); }
+/* sum + 16 sums of four products of unsigned a and signed b bytes, any two of which fit 16 bits
+ * (without VNNI they must); of two products of 16 bits. */
 #if defined(__AVX512VNNI__)
-/* sum + 16 sums of four products of unsigned a and signed b bytes; of two products of 16 bits. */
+#define ISA(name) name##_vnni
+INLINE int zero_left(int zero_point, int most) { return (void)most, zero_point; }
 INLINE Ints add_fours(Ints sum, Ints a, Ints b) { return _mm512_dpbusd_epi32(sum, a, b); }
 INLINE Ints add_pairs(Ints sum, Ints a, Ints b) { return _mm512_dpwssd_epi32(sum, a, b); }
+#else
+#define ISA(name) name##_avx512
+#if !defined(__clang__)
+__asm__(".arch .noavx512_vnni"); /* a VNNI instruction in plain text would not be noticed */
+#endif
+INLINE Ints add_pairs(Ints sum, Ints a, Ints b)
+{
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+}
+INLINE Ints add_fours(Ints sum, Ints a, Ints b)
+{
+    return add_pairs(sum, pairs_u8(a, b), _mm512_set1_epi16(1));
+}
+/* Of a less 128, whose bytes may be any: their signs go to b. */
+INLINE Ints add_wide_fours(Ints sum, Ints a, Ints b)
+{
+    Ints less = _mm512_xor_si512(a, bytes(-128));
+    __mmask64 minus = _mm512_movepi8_mask(less);
+    return add_fours(sum, _mm512_abs_epi8(less), _mm512_mask_sub_epi8(b, minus, zero(), b));
+}
+/* How many of `steps` sums of two products 16 bits have room for when bytes reach `most`: a power
+ * of two; 0: none. */
+INLINE int chain_of(int most, int steps)
+{
+    int chain = 32767 / (2 * 127 * most);
+    return chain >= steps ? steps : chain >= 4 ? 4 : chain >= 2 ? 2 : chain;
+}
+/* What is left to take off the sums of bytes that count from `zero_point`. */
+INLINE int zero_left(int zero_point, int most)
+{
+    return chain_of(most, 1) == 0 ? zero_point - 128 : zero_point;
+}
+INLINE Ints add_step(Ints part, bool first, Ints a, Ints b)
+{
+    return first ? pairs_u8(a, b) : _mm512_add_epi16(part, pairs_u8(a, b));
+}
 #endif
 INLINE Ints lookup(Ints table, Ints index) { return _mm512_shuffle_epi8(table, index); }
 INLINE Floats floats(Ints a) { return _mm512_cvtepi32_ps(a); }

@@ -20,26 +20,25 @@ INLINE Ints pairs_at(Ints pairs, int v)
     return _mm512_permutexvar_epi32(_mm512_or_si512(quarters, _mm512_set1_epi32(4 * v)), pairs);
 }
 
-enum { ZERO = 128 }; /* of a tile's unsigned bytes */
-
 typedef struct { /* a block of sixteen rows, before it is turned */
     int8_t q[TILE_ROWS][256], s[TILE_ROWS][16];
 } __attribute__((aligned(64))) Block16;
 
-INLINE void turn(const Block16 *rows, int group, Tile *tile)
+/* zero_point: what makes bytes unsigned. */
+INLINE void turn(const Block16 *rows, int group, int zero_point, Tile *tile)
 {
     Ints four[4];
     for (int i = 0; i < 16; i++) {
         columns((const char *)rows->q[0] + 16 * i, sizeof rows->q[0], four);
         UNROLL for (int j = 0; j < 4; j++)
-            store(tile->q[4 * i + j], _mm512_xor_si512(four[j], bytes(ZERO)));
+            store(tile->q[4 * i + j], _mm512_add_epi8(four[j], bytes(zero_point)));
     }
     columns((const char *)rows->s[0], sizeof rows->s[0], four);
     const int fours = 64 / group;
     UNROLL for (int i = 0; i < fours; i++) put_scales(tile, 4 * i, four[i]);
 }
 
-#define KERNEL(name, Block, group)                                                                 \
+#define KERNEL(name, Block, group, zero_point, most)                                               \
     INLINE void step_##name(const char *w, const char *x, size_t x_stride, int tokens,             \
                             Floats *acc)                                                           \
     {                                                                                              \
@@ -75,24 +74,24 @@ INLINE void turn(const Block16 *rows, int group, Tile *tile)
                 store(rows.q[r] + 64 * v, negated(q.size, q.minus));                               \
             }                                                                                      \
         }                                                                                          \
-        turn(&rows, group, tile);                                                                  \
+        turn(&rows, group, zero_point, tile);                                                      \
     }                                                                                              \
     static void below_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride,  \
                              const void *x, size_t x_stride, float *y, size_t y_stride)            \
     {                                                                                              \
         const RowKind row_kind = {step_##name, 256, sizeof(Block), sizeof(Act)};                   \
-        const TileKind tile_kind = {group, ZERO};                                                  \
+        const TileKind tile_kind = {group, zero_point, most};                                      \
         k_matmul(pack_##name, tile_kind, row_kind, n, n_rows, n_tokens, w, w_stride, x, x_stride,  \
                  y, y_stride);                                                                     \
     }
-KERNEL(iq1_s, EngBlockIQ1_S, 32)
-KERNEL(iq1_m, EngBlockIQ1_M, 16)
-KERNEL(iq2_xxs, EngBlockIQ2_XXS, 32)
-KERNEL(iq2_xs, EngBlockIQ2_XS, 16)
-KERNEL(iq2_s, EngBlockIQ2_S, 16)
-KERNEL(iq3_xxs, EngBlockIQ3_XXS, 32)
-KERNEL(iq3_s, EngBlockIQ3_S, 32)
-KERNEL(iq4_xs, EngBlockIQ4_XS, 32)
+KERNEL(iq1_s, EngBlockIQ1_S, 32, 16, 25)
+KERNEL(iq1_m, EngBlockIQ1_M, 16, 16, 25)
+KERNEL(iq2_xxs, EngBlockIQ2_XXS, 32, 64, 107)
+KERNEL(iq2_xs, EngBlockIQ2_XS, 16, 64, 107)
+KERNEL(iq2_s, EngBlockIQ2_S, 16, 64, 107)
+KERNEL(iq3_xxs, EngBlockIQ3_XXS, 32, 64, 126)
+KERNEL(iq3_s, EngBlockIQ3_S, 32, 16, 31)
+KERNEL(iq4_xs, EngBlockIQ4_XS, 32, 128, 255)
 #undef KERNEL
 
 /* One token in fours; the kernels above have the rest. */
@@ -111,7 +110,7 @@ MATMUL(iq3_xxs, EngBlockIQ3_XXS, act_iq3)
 MATMUL(iq3_s, EngBlockIQ3_S, act_plain)
 #undef MATMUL
 
-void eng_kernels_dot_iq_vnni(EngKernels *k)
+void ISA(eng_kernels_dot_iq)(EngKernels *k)
 {
     iq_tables_fill(&iq_tables);
     k->matmul[ENG_TYPE_IQ1_S] = matmul_iq1_s;

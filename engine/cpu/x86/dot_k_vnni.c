@@ -1,6 +1,6 @@
-/* Matrix products with the 256-number blocks on AVX-512 with VNNI. Few tokens: a row at a time, 64
- * quants are unpacked to unsigned bytes and meet the activations of 1 to 4 tokens. Many tokens:
- * tiles of 16 rows.
+/* Matrix products with the 256-number blocks on AVX-512, with VNNI and without. Few tokens: a row
+ * at a time, 64 quants are unpacked to unsigned bytes and meet the activations of 1 to 4 tokens.
+ * Many tokens: tiles of 16 rows.
  *
  * Range. pairs_u8 saturates at 32767; the largest sum of two products here is Q6_K's
  * 2 * 63 * 127 = 16002. add_fours and add_pairs add in 32 bits. Q3_K and Q6_K count from a zero
@@ -118,12 +118,12 @@ STEP(q6_k, EngBlockQ6_K, 1)
 #include "cpu/x86/unpack/pack_k.h"
 #include "cpu/x86/four_k_vnni.h"
 
-#define MATMUL_BELOW(name, Block, group, zero)                                                     \
+#define MATMUL_BELOW(name, Block, group, zero, most)                                               \
     const RowKind row_kind = {step_##name, 256, sizeof(Block), sizeof(Act)};                       \
-    const TileKind tile_kind = {group, zero};                                                      \
+    const TileKind tile_kind = {group, zero, most};                                                \
     k_matmul(pack_##name, tile_kind, row_kind, n, n_rows, n_tokens, w, w_stride, x, x_stride, y,   \
              y_stride)
-#define MATMUL(name, Block, group, zero, apart)                                                    \
+#define MATMUL(name, Block, group, zero, most, apart)                                              \
     static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
                               const void *x, size_t x_stride, float *y, size_t y_stride)           \
     {                                                                                              \
@@ -131,34 +131,42 @@ STEP(q6_k, EngBlockQ6_K, 1)
             four_matvec(four_##name, apart, sizeof(Block), n, n_rows, w, w_stride, x, y);          \
             return;                                                                                \
         }                                                                                          \
-        MATMUL_BELOW(name, Block, group, zero);                                                    \
+        MATMUL_BELOW(name, Block, group, zero, most);                                              \
     }
-MATMUL(q2_k, EngBlockQ2_K, 16, 0, 128)
-MATMUL(q3_k, EngBlockQ3_K, 16, 4, 128)
-MATMUL(q4_k, EngBlockQ4_K, 32, 0, 64)
-MATMUL(q5_k, EngBlockQ5_K, 32, 0, 64)
+MATMUL(q2_k, EngBlockQ2_K, 16, 0, 3, 128)
+MATMUL(q3_k, EngBlockQ3_K, 16, 4, 7, 128)
+MATMUL(q4_k, EngBlockQ4_K, 32, 0, 15, 64)
+MATMUL(q5_k, EngBlockQ5_K, 32, 0, 31, 64)
 #undef MATMUL
 
 static void matmul_q6_k(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride,
                         const void *x, size_t x_stride, float *y, size_t y_stride)
 {
-    MATMUL_BELOW(q6_k, EngBlockQ6_K, 16, 32);
+    MATMUL_BELOW(q6_k, EngBlockQ6_K, 16, 32, 63);
 }
 #undef MATMUL_BELOW
 
-/* Twelve sums, so that none waits for itself. gcc 12 copies the sums of the intrinsic. */
+/* Twelve sums, so that none waits for itself. gcc 12 copies the sums of VNNI's intrinsic. */
 static int64_t int8_peak(int64_t n)
 {
     enum { SUMS = 12 };
     Ints sum[SUMS] = {{0}}, a = bytes(3), b = bytes(5);
     for (int64_t i = 0; i < n; i++) {
-        UNROLL for (int j = 0; j < SUMS;
-                    j++) __asm__ volatile("vpdpbusd %2, %1, %0" : "+v"(sum[j]) : "v"(a), "v"(b));
+        UNROLL for (int j = 0; j < SUMS; j++)
+        {
+#if defined(__AVX512VNNI__)
+            __asm__ volatile("vpdpbusd %2, %1, %0" : "+v"(sum[j]) : "v"(a), "v"(b));
+#else
+            __asm__ volatile("" : "+v"(a)); /* not the same product every time round */
+            sum[j] = add_fours(sum[j], a, b);
+#endif
+        }
     }
+    UNROLL for (int j = 0; j < SUMS; j++) __asm__ volatile("" : : "v"(sum[j]));
     return n * SUMS * 128;
 }
 
-void eng_kernels_dot_k_vnni(EngKernels *k)
+void ISA(eng_kernels_dot_k)(EngKernels *k)
 {
     k->int8_peak = int8_peak;
     k->matmul[ENG_TYPE_Q2_K] = matmul_q2_k;

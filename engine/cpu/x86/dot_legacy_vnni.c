@@ -23,9 +23,41 @@ INLINE const Act *act(const char *x, size_t x_stride, int t, int block)
     return (const Act *)(x + (size_t)t * x_stride) + block;
 }
 
+/* Adds the products of block i. most: the largest byte of the tile. */
+INLINE void tile_sums(const Tile *tile, int i, int most, const char *x, size_t x_stride, int tokens,
+                      Ints sum[TILE_TOKENS])
+{
+#if defined(__AVX512VNNI__)
+    (void)most;
+    UNROLL for (int c = 0; c < 8; c++)
+    {
+        Ints w = load(tile->q[i][c]);
+        UNROLL for (int t = 0; t < tokens; t++) sum[t] =
+            add_fours(sum[t], w, all_words(act(x, x_stride, t, i)->q + 4 * c));
+    }
+#else
+    const int chain = chain_of(most, 8), steps = ENG_MAX(chain, 1);
+    Ints part[TILE_TOKENS];
+    UNROLL for (int c = 0; c < 8; c++)
+    {
+        Ints w = load(tile->q[i][c]);
+        UNROLL for (int t = 0; t < tokens; t++)
+        {
+            Ints four = all_words(act(x, x_stride, t, i)->q + 4 * c);
+            if (chain == 0) {
+                sum[t] = add_wide_fours(sum[t], w, four);
+                continue;
+            }
+            part[t] = add_step(part[t], c % steps == 0, w, four);
+            if (c % steps == steps - 1) sum[t] = add_pairs(sum[t], part[t], _mm512_set1_epi16(1));
+        }
+    }
+#endif
+}
+
 /* `blocks` blocks of 16 rows with 1 … 8 tokens; `first` sets y, later blocks add to it.
  * zero < 0: the format has minima instead of a zero point. */
-INLINE void tile_tokens(const Tile *tile, int blocks, int zero_point, const char *x,
+INLINE void tile_tokens(const Tile *tile, int blocks, int zero_point, int most, const char *x,
                         size_t x_stride, int tokens, bool first, float *y, size_t y_stride)
 {
     Floats acc[TILE_TOKENS];
@@ -34,13 +66,10 @@ INLINE void tile_tokens(const Tile *tile, int blocks, int zero_point, const char
     for (int i = 0; i < blocks; i++) {
         Ints sum[TILE_TOKENS];
         UNROLL for (int t = 0; t < tokens; t++) sum[t] =
-            zero_point < 0 ? zero() : _mm512_set1_epi32(-zero_point * act(x, x_stride, t, i)->sum);
-        UNROLL for (int c = 0; c < 8; c++)
-        {
-            Ints w = load(tile->q[i][c]);
-            UNROLL for (int t = 0; t < tokens; t++) sum[t] =
-                add_fours(sum[t], w, all_words(act(x, x_stride, t, i)->q + 4 * c));
-        }
+            zero_point < 0
+                ? zero()
+                : _mm512_set1_epi32(-zero_left(zero_point, most) * act(x, x_stride, t, i)->sum);
+        tile_sums(tile, i, most, x, x_stride, tokens, sum);
         Floats d = loadf(tile->d[i]);
         UNROLL for (int t = 0; t < tokens; t++)
         {
@@ -56,8 +85,8 @@ INLINE void tile_tokens(const Tile *tile, int blocks, int zero_point, const char
 typedef void PackFn(const char *w, size_t w_stride, Tile *tile, int i);
 
 /* n_rows a multiple of 16. */
-INLINE void tile_matmul(PackFn *pack, int zero_point, size_t w_size, int64_t n, int n_rows,
-                        int n_tokens, const char *w, size_t w_stride, const char *x,
+INLINE void tile_matmul(PackFn *pack, int zero_point, int most, size_t w_size, int64_t n,
+                        int n_rows, int n_tokens, const char *w, size_t w_stride, const char *x,
                         size_t x_stride, float *y, size_t y_stride)
 {
     int64_t blocks = n / 32, step = 0;
@@ -72,43 +101,43 @@ INLINE void tile_matmul(PackFn *pack, int zero_point, size_t w_size, int64_t n, 
             const char *xi = x + (size_t)i * sizeof(Act);
             int t = 0;
             for (; t + 8 <= n_tokens; t += 8)
-                tile_tokens(&tile, some, zero_point, xi + (size_t)t * x_stride, x_stride, 8, i == 0,
-                            y + (size_t)t * y_stride + r, y_stride);
+                tile_tokens(&tile, some, zero_point, most, xi + (size_t)t * x_stride, x_stride, 8,
+                            i == 0, y + (size_t)t * y_stride + r, y_stride);
             if (t + 4 <= n_tokens) {
-                tile_tokens(&tile, some, zero_point, xi + (size_t)t * x_stride, x_stride, 4, i == 0,
-                            y + (size_t)t * y_stride + r, y_stride);
+                tile_tokens(&tile, some, zero_point, most, xi + (size_t)t * x_stride, x_stride, 4,
+                            i == 0, y + (size_t)t * y_stride + r, y_stride);
                 t += 4;
             }
             for (; t < n_tokens; t++)
-                tile_tokens(&tile, some, zero_point, xi + (size_t)t * x_stride, x_stride, 1, i == 0,
-                            y + (size_t)t * y_stride + r, y_stride);
+                tile_tokens(&tile, some, zero_point, most, xi + (size_t)t * x_stride, x_stride, 1,
+                            i == 0, y + (size_t)t * y_stride + r, y_stride);
         }
 }
 
 /* The kernels of the level below; written when the tables are filled. */
 static EngMatmulFn *below[ENG_TYPE_COUNT];
 
-#define MATMUL(name, TYPE, Block, zero_point)                                                      \
+#define MATMUL(name, TYPE, Block, zero_point, most)                                                \
     static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
                               const void *x, size_t x_stride, float *y, size_t y_stride)           \
     {                                                                                              \
         int tiled = n_tokens < TILE_FROM ? 0 : n_rows / TILE_ROWS * TILE_ROWS;                     \
-        tile_matmul(pack_##name, zero_point, sizeof(Block), n, tiled, n_tokens, w, w_stride, x,    \
-                    x_stride, y, y_stride);                                                        \
+        tile_matmul(pack_##name, zero_point, most, sizeof(Block), n, tiled, n_tokens, w, w_stride, \
+                    x, x_stride, y, y_stride);                                                     \
         if (tiled < n_rows)                                                                        \
             below[TYPE](n, n_rows - tiled, n_tokens, (const char *)w + (size_t)tiled * w_stride,   \
                         w_stride, x, x_stride, y + tiled, y_stride);                               \
     }
-MATMUL(q4_0, ENG_TYPE_Q4_0, EngBlockQ4_0, 8)
-MATMUL(q4_1, ENG_TYPE_Q4_1, EngBlockQ4_1, -1)
-MATMUL(q5_0, ENG_TYPE_Q5_0, EngBlockQ5_0, 16)
-MATMUL(q5_1, ENG_TYPE_Q5_1, EngBlockQ5_1, -1)
-MATMUL(q8_0, ENG_TYPE_Q8_0, EngBlockQ8_0, 128)
-MATMUL(iq4_nl, ENG_TYPE_IQ4_NL, EngBlockIQ4_NL, 128)
-MATMUL(mxfp4, ENG_TYPE_MXFP4, EngBlockMXFP4, 16)
+MATMUL(q4_0, ENG_TYPE_Q4_0, EngBlockQ4_0, 8, 15)
+MATMUL(q4_1, ENG_TYPE_Q4_1, EngBlockQ4_1, -1, 15)
+MATMUL(q5_0, ENG_TYPE_Q5_0, EngBlockQ5_0, 16, 31)
+MATMUL(q5_1, ENG_TYPE_Q5_1, EngBlockQ5_1, -1, 31)
+MATMUL(q8_0, ENG_TYPE_Q8_0, EngBlockQ8_0, 128, 255)
+MATMUL(iq4_nl, ENG_TYPE_IQ4_NL, EngBlockIQ4_NL, 128, 255)
+MATMUL(mxfp4, ENG_TYPE_MXFP4, EngBlockMXFP4, 16, 28)
 #undef MATMUL
 
-void eng_kernels_dot_legacy_vnni(EngKernels *k)
+void ISA(eng_kernels_dot_legacy)(EngKernels *k)
 {
     static const struct {
         EngType type;

@@ -72,6 +72,7 @@ INLINE void put_zeros(Tile *tile, int group, Ints four, int shift)
 typedef struct {
     int group; /* numbers that share a scale: 16 or 32 */
     int zero;  /* zero point; 0: the format has minima */
+    int most;  /* largest byte of a tile */
 } TileKind;
 
 /* Sums of a token's activations, two neighbouring groups in each word pair. */
@@ -101,8 +102,10 @@ INLINE void zero_sums(TileKind kind, const Act *a, int32_t ret[16])
     Ints sums = _mm512_cvtepi16_epi32(load32(a->sums));
     if (kind.group == 32)
         sums = _mm512_castsi256_si512(_mm256_madd_epi16(load32(a->sums), _mm256_set1_epi16(1)));
-    store(ret, _mm512_mullo_epi32(sums, _mm512_set1_epi32(-kind.zero)));
+    store(ret, _mm512_mullo_epi32(sums, _mm512_set1_epi32(-zero_left(kind.zero, kind.most))));
 }
+
+#if defined(__AVX512VNNI__)
 
 /* Not the intrinsic: gcc 12 copies its sums. */
 INLINE void add_fours_to(Ints *sum, Ints a, Ints b)
@@ -139,6 +142,40 @@ INLINE void tile_group(const Tile *tile, int tiles, TileKind kind, const int8_t 
         }
     }
 }
+
+#else
+
+/* Sums of 16 bits take a few steps before they are widened. */
+INLINE void tile_group(const Tile *tile, int tiles, TileKind kind, const int8_t *const q[],
+                       int tokens, int group, Ints sum[TILES][TILE_TOKENS])
+{
+    const int steps = kind.group / 4, chain = chain_of(kind.most, steps);
+    UNROLL for (int from = 0; from < steps; from += ENG_MAX(chain, 1))
+    {
+        Ints part[TILES][TILE_TOKENS];
+        UNROLL for (int c = from; c < from + ENG_MAX(chain, 1); c++)
+        {
+            Ints w[TILES];
+            UNROLL for (int h = 0; h < tiles; h++) w[h] = load(tile[h].q[group * steps + c]);
+            UNROLL for (int t = 0; t < tokens; t++)
+            {
+                Ints four = all_words(q[t] + 4 * (group * steps + c));
+                UNROLL for (int h = 0; h < tiles; h++)
+                {
+                    if (chain == 0)
+                        sum[h][t] = add_wide_fours(sum[h][t], w[h], four);
+                    else
+                        part[h][t] = add_step(part[h][t], c == from, w[h], four);
+                }
+            }
+        }
+        if (chain == 0) continue;
+        UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int h = 0; h < tiles; h++) sum[h][t] =
+            add_pairs(sum[h][t], part[h][t], _mm512_set1_epi16(1));
+    }
+}
+
+#endif
 
 /* Weights of the tile that comes after the next, asked for line by line while this one is worked
  * on: all at once they would fill the line buffers and hold up everything else. */

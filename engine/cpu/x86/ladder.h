@@ -22,6 +22,9 @@ void eng_kernels_dot_k_evex(EngKernels *k);
 void eng_kernels_dot_iq_evex(EngKernels *k);
 void eng_kernels_dot_legacy_evex(EngKernels *k);
 void eng_kernels_attn_avx512(EngKernels *k);
+void eng_kernels_dot_k_avx512(EngKernels *k);
+void eng_kernels_dot_legacy_avx512(EngKernels *k);
+void eng_kernels_dot_iq_avx512(EngKernels *k);
 void eng_kernels_attn_vnni(EngKernels *k);
 void eng_kernels_dot_k_vnni(EngKernels *k);
 void eng_kernels_dot_legacy_vnni(EngKernels *k);
@@ -53,6 +56,9 @@ static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
     }
     if (level < ENG_CPU_AVX512) return;
     eng_kernels_attn_avx512(k);
+    eng_kernels_dot_k_avx512(k);
+    eng_kernels_dot_legacy_avx512(k);
+    eng_kernels_dot_iq_avx512(k);
     if (level < ENG_CPU_VNNI) return;
     eng_kernels_attn_vnni(k);
     eng_kernels_dot_k_vnni(k);
