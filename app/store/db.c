@@ -197,3 +197,16 @@ bool hearth_db_error(GError **error, HearthDb *db, int rc)
                         _("The chat history cannot be used: %s. Restart Hearth."),
                         db ? sqlite3_errmsg(db->sqlite) : sqlite3_errstr(rc));
 }
+
+bool hearth_db_is_damage(int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_ERROR:  /* a table is missing, an index has another format */
+    case SQLITE_TOOBIG: /* a length that no text of ours has */
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH: return true;
+    default: return false;
+    }
+}

@@ -50,10 +50,8 @@ gint64 hearth_db_time(sqlite3_stmt *statement, int column);
 /* Says what is wrong with the history and what to do. Returns false. */
 bool hearth_db_error(GError **error, HearthDb *db, int rc);
 
-/* Whether the file itself is bad, and no later attempt can succeed. */
-static inline bool hearth_db_is_damage(int rc)
-{
-    return (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
-}
+/* Whether the file itself is bad, and no later attempt can succeed. Our SQL is sound and its rows
+ * break no constraint: what else than the system's refusals comes of it comes of damaged pages. */
+bool hearth_db_is_damage(int rc);
 
 #endif

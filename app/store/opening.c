@@ -64,7 +64,7 @@ static int test_read(HearthDb *db)
     };
     int rc = SQLITE_OK;
     for (size_t i = 0; !rc && i < G_N_ELEMENTS(reads); i++) hearth_db_number(db, reads[i], &rc);
-    return (rc & 0xff) == SQLITE_ERROR ? SQLITE_CORRUPT : rc; /* a table is missing */
+    return rc;
 }
 
 /* All of it, after trouble. */
@@ -198,6 +198,8 @@ static Found try_open(const char *path, HearthDb **ret_db, int *ret_rc)
     }
     if (found == FOUND_SOUND) {
         *ret_rc = prepare(db);
+        /* Perhaps it is only the search index, into which an interrupted answer goes here. */
+        if (hearth_db_is_damage(*ret_rc) && close_look(db) == SQLITE_OK) *ret_rc = prepare(db);
         found = verdict(*ret_rc);
     }
     if (found != FOUND_SOUND) {

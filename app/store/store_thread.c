@@ -131,10 +131,11 @@ static bool is_hopeless(int rc)
     }
 }
 
-/* A damaged search index answers with either; rows of ours break no constraint. */
+/* A damaged search index answers with any of them; rows of ours break no constraint. */
 static bool is_index_damage(int rc)
 {
-    return rc == SQLITE_CORRUPT_VTAB || (rc & 0xff) == SQLITE_CONSTRAINT;
+    return rc == SQLITE_CORRUPT_VTAB || (rc & 0xff) == SQLITE_CONSTRAINT ||
+           (rc & 0xff) == SQLITE_ERROR;
 }
 
 static int apply(HearthStoreThread *self, const HearthWrite *write)

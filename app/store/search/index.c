@@ -58,6 +58,16 @@ static const char create[] =
     " END;"
     "INSERT INTO $index ($index) VALUES ('rebuild');";
 
+static const char forget[] = "DROP TRIGGER IF EXISTS $index_insert;"
+                             "DROP TRIGGER IF EXISTS $index_before;"
+                             "DROP TRIGGER IF EXISTS $index_after;"
+                             "DROP TRIGGER IF EXISTS $index_delete;"
+                             "DROP VIEW IF EXISTS $index_words;"
+                             "DELETE FROM sqlite_schema WHERE name = '$index';";
+static const char clear[] = "DROP TABLE IF EXISTS $index_data;"
+                            "DROP TABLE IF EXISTS $index_idx;"
+                            "DROP TABLE IF EXISTS $index_config;";
+
 char *hearth_index_segment(const char *text)
 {
     GString *sql = g_string_new(segment);
@@ -71,10 +81,15 @@ typedef struct {
     const char *ended; /* condition on a column: only such rows are indexed */
 } Index;
 
-static int create_one(HearthDb *db, const Index *index)
+static const Index indexes[] = {
+    {"message_index", "message", "content", "id, state, content", "state >= 10"},
+    {"title_index", "conversation", "title", "id, title", "id <> 0"},
+};
+
+static int run_for(HearthDb *db, const char *script, const Index *index)
 {
     g_autofree char *words = hearth_index_segment(index->text);
-    g_autoptr(GString) sql = g_string_new(create);
+    g_autoptr(GString) sql = g_string_new(script);
     g_string_replace(sql, "$words", words, 0);
     g_string_replace(sql, "$index", index->index, 0);
     g_string_replace(sql, "$table", index->table, 0);
@@ -84,17 +99,31 @@ static int create_one(HearthDb *db, const Index *index)
     return hearth_db_exec(db, sql->str);
 }
 
-int hearth_index_create(HearthDb *db)
+static int run_all(HearthDb *db, const char *script)
 {
-    static const Index messages = {"message_index", "message", "content", "id, state, content",
-                                   "state >= 10"};
-    static const Index titles = {"title_index", "conversation", "title", "id, title", "id <> 0"};
-    int rc = create_one(db, &messages);
-    return rc ? rc : create_one(db, &titles);
+    int rc = SQLITE_OK;
+    for (size_t i = 0; !rc && i < G_N_ELEMENTS(indexes); i++) rc = run_for(db, script, &indexes[i]);
+    return rc;
+}
+
+int hearth_index_create(HearthDb *db) { return run_all(db, create); }
+
+/* FTS5 neither mends nor drops a table that it cannot open. Taken out of the schema, it leaves
+ * tables like any others. */
+static int create_again(HearthDb *db)
+{
+    int rc = hearth_db_exec(db, "BEGIN IMMEDIATE; PRAGMA writable_schema = ON");
+    if (!rc) rc = run_all(db, forget);
+    if (!rc) rc = hearth_db_exec(db, "PRAGMA writable_schema = RESET");
+    if (!rc) rc = run_all(db, clear);
+    if (!rc) rc = hearth_index_create(db);
+    if (!rc) rc = hearth_db_exec(db, "COMMIT");
+    if (rc) hearth_db_exec(db, "ROLLBACK; PRAGMA writable_schema = RESET");
+    return rc;
 }
 
 int hearth_index_rebuild(HearthDb *db)
 {
-    return hearth_db_exec(db, "INSERT INTO message_index (message_index) VALUES ('rebuild');"
-                              "INSERT INTO title_index (title_index) VALUES ('rebuild');");
+    int rc = run_all(db, "INSERT INTO $index ($index) VALUES ('rebuild')");
+    return hearth_db_is_damage(rc) ? create_again(db) : rc;
 }
