@@ -1,4 +1,4 @@
-/* Matrix products with the 256-number blocks on AVX-512, with VNNI and without. Few tokens: a row
+/* Matrix products with the 256-number blocks on AVX-512, with VNNI or without. Few tokens: a row
  * at a time, 64 quants are unpacked to unsigned bytes and meet the activations of 1 to 4 tokens.
  * Many tokens: tiles of 16 rows.
  *
@@ -6,7 +6,7 @@
  * 2 * 63 * 127 = 16002. add_fours and add_pairs add in 32 bits. Q3_K and Q6_K count from a zero
  * point (4, 32): their quants stay unsigned and zero * sum(qx) is subtracted in integers. */
 #include "cpu/x86/ladder.h"
-#include "cpu/x86/k_vnni.h"
+#include "cpu/x86/k_avx512.h"
 
 typedef struct {
     Ints scales;  /* spread */
@@ -116,7 +116,7 @@ STEP(q6_k, EngBlockQ6_K, 1)
 #undef STEP
 
 #include "cpu/x86/unpack/pack_k.h"
-#include "cpu/x86/four_k_vnni.h"
+#include "cpu/x86/four_k_avx512.h"
 
 #define MATMUL_BELOW(name, Block, group, zero, most)                                               \
     const RowKind row_kind = {step_##name, 256, sizeof(Block), sizeof(Act)};                       \

@@ -1,5 +1,5 @@
-/* One token and the codebook formats on AVX-512 with VNNI: four rows at once, so that what does not
- * depend on the row is computed once for four, and four chains are in flight.
+/* One token and the codebook formats on AVX-512, with VNNI or without: four rows at once, so that
+ * what does not depend on the row is computed once for four, and four chains are in flight.
  *
  * The small grids are looked up without memory, in registers: an entry is a word of codes, and
  * `find` looks up 32 indices at once (the gather instructions cost 27 cycles here, whatever their
@@ -8,10 +8,10 @@
  *
  * Word e of a vector is eight (IQ2) or four (IQ3) numbers, so 64 bits of every vector are the same
  * 32 numbers, which share a scale. Activations are brought into the order of the nibbles. */
-#ifndef ENG_CPU_X86_FOUR_IQ_VNNI_H
-#define ENG_CPU_X86_FOUR_IQ_VNNI_H
+#ifndef ENG_CPU_X86_FOUR_IQ_AVX512_H
+#define ENG_CPU_X86_FOUR_IQ_AVX512_H
 
-#include "cpu/x86/four_k_vnni.h"
+#include "cpu/x86/four_k_avx512.h"
 #include "cpu/x86/unpack/iq.h"
 #include "load/unpack_iq.h"
 

@@ -1,5 +1,6 @@
-/* Matrix products with the 32-number blocks on AVX-512 with VNNI: tiles of 16 rows for many tokens.
- * Few tokens, and rows that fill no tile, go to the level below, which memory limits anyway.
+/* Matrix products with the 32-number blocks on AVX-512, with VNNI or without: tiles of 16 rows for
+ * many tokens. Few tokens, and rows that fill no tile, go to the level below, which memory limits
+ * anyway.
  *
  * Quants are unsigned and count from a zero point (Q8_0: stored + 128): sums start at
  * -zero * sum(qx), so that they are exact. 32 * 255 * 127 stays far below 2^31. */

@@ -1,13 +1,13 @@
-/* One token and the 256-number blocks on AVX-512 with VNNI: four rows at once, so that what does
- * not depend on the row (activations in the order of the quants) and what is small per row (scales,
- * minima, d) is computed once for four. A 128-bit lane of `heads` belongs to a row.
+/* One token and the 256-number blocks on AVX-512, with VNNI or without: four rows at once, so that
+ * what does not depend on the row (activations in the order of the quants) and what is small per
+ * row (scales, minima, d) is computed once for four. A 128-bit lane of `heads` belongs to a row.
  *
  * Quants come in the order in which a block stores them: a vector is two runs of 32 numbers, whose
  * activations are put side by side. Scales are words that a byte shuffle finds for each lane. */
-#ifndef ENG_CPU_X86_FOUR_K_VNNI_H
-#define ENG_CPU_X86_FOUR_K_VNNI_H
+#ifndef ENG_CPU_X86_FOUR_K_AVX512_H
+#define ENG_CPU_X86_FOUR_K_AVX512_H
 
-#include "cpu/x86/k_vnni.h"
+#include "cpu/x86/k_avx512.h"
 
 enum { FOUR = 4 };
 

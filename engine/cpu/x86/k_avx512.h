@@ -1,11 +1,11 @@
-/* What the kernels of 256-number blocks share on AVX-512 with VNNI: how scales find their quants,
- * and tiles for many tokens: 16 rows of weights are unpacked once and meet all the tokens. A family
- * brings a step for rows (rows.h) and a function that packs one block of 16 rows.
+/* What the kernels of 256-number blocks share on AVX-512, with VNNI or without: how scales find
+ * their quants, and tiles for many tokens: 16 rows of weights are unpacked once and meet all the
+ * tokens. A family brings a step for rows (rows.h) and a function that packs one block of 16 rows.
  *
  * A tile's quants are unsigned and count from a zero point; sums start at -zero * sum(qx), so that
  * they are exact. 32 * 255 * 127 stays far below 2^31. */
-#ifndef ENG_CPU_X86_K_VNNI_H
-#define ENG_CPU_X86_K_VNNI_H
+#ifndef ENG_CPU_X86_K_AVX512_H
+#define ENG_CPU_X86_K_AVX512_H
 
 #include "cpu/x86/avx512.h"
 #include "cpu/x86/rows.h"
