@@ -27,6 +27,15 @@ INLINE void storef(float *p, Floats a) { _mm256_storeu_ps(p, a); }
 INLINE Ints and (Ints a, Ints b) { return _mm256_and_si256(a, b); }
 INLINE Ints or (Ints a, Ints b) { return _mm256_or_si256(a, b); }
 INLINE Ints bytes(int a) { return _mm256_set1_epi8((char)a); }
+INLINE Ints each32(int a) { return _mm256_set1_epi32(a); }
+INLINE Ints in_lanes(__m128i a) { return _mm256_broadcastsi128_si256(a); } /* of 128 bits */
+INLINE Ints add8(Ints a, Ints b) { return _mm256_add_epi8(a, b); }
+/* Bytes of `value` where those of a share a bit with `bits`. */
+INLINE Ints where_set(Ints a, Ints bits, Ints value)
+{
+    Ints clear = _mm256_cmpeq_epi8(and(a, bits), _mm256_setzero_si256());
+    return _mm256_andnot_si256(clear, value);
+}
 INLINE Ints add16(Ints a, Ints b) { return _mm256_add_epi16(a, b); }
 INLINE Ints add32(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
 INLINE Ints sub8(Ints a, Ints b) { return _mm256_sub_epi8(a, b); }

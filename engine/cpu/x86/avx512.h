@@ -29,6 +29,14 @@ INLINE Ints zero(void) { return _mm512_setzero_si512(); }
 INLINE Ints and (Ints a, Ints b) { return _mm512_and_si512(a, b); }
 INLINE Ints or (Ints a, Ints b) { return _mm512_or_si512(a, b); }
 INLINE Ints bytes(int a) { return _mm512_set1_epi8((char)a); }
+INLINE Ints each32(int a) { return _mm512_set1_epi32(a); }
+INLINE Ints in_lanes(__m128i a) { return _mm512_broadcast_i32x4(a); } /* of 128 bits */
+INLINE Ints add8(Ints a, Ints b) { return _mm512_add_epi8(a, b); }
+/* Bytes of `value` where those of a share a bit with `bits`. */
+INLINE Ints where_set(Ints a, Ints bits, Ints value)
+{
+    return _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(a, bits), value);
+}
 INLINE Ints sub8(Ints a, Ints b) { return _mm512_sub_epi8(a, b); }
 INLINE Ints sub32(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
 /* Bytes have no shifts of their own: bits that cross into a neighbour must be masked off. */

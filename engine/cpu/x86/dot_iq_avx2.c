@@ -306,13 +306,6 @@ KERNEL(iq4_xs, EngBlockIQ4_XS, 32, 1, WIDE_SHIFT)
 void ISA(eng_kernels_dot_iq)(EngKernels *k)
 {
 #define SET(TYPE, name) below_##name = k->matmul[TYPE], k->matmul[TYPE] = matmul_##name
-    SET(ENG_TYPE_IQ1_S, iq1_s);
-    SET(ENG_TYPE_IQ1_M, iq1_m);
-    SET(ENG_TYPE_IQ2_XXS, iq2_xxs);
-    SET(ENG_TYPE_IQ2_XS, iq2_xs);
-    SET(ENG_TYPE_IQ2_S, iq2_s);
-    SET(ENG_TYPE_IQ3_XXS, iq3_xxs);
-    SET(ENG_TYPE_IQ3_S, iq3_s);
-    SET(ENG_TYPE_IQ4_XS, iq4_xs);
+    EACH_IQ(SET)
 #undef SET
 }

@@ -20,10 +20,6 @@ INLINE Ints pairs_at(Ints pairs, int v)
     return _mm512_permutexvar_epi32(_mm512_or_si512(quarters, _mm512_set1_epi32(4 * v)), pairs);
 }
 
-typedef struct { /* a block of sixteen rows, before it is turned */
-    int8_t q[TILE_ROWS][256], s[TILE_ROWS][16];
-} __attribute__((aligned(64))) Block16;
-
 /* zero_point: what makes bytes unsigned. */
 INLINE void turn(const Block16 *rows, int group, int zero_point, Tile *tile)
 {
@@ -62,18 +58,7 @@ INLINE void turn(const Block16 *rows, int group, int zero_point, Tile *tile)
     INLINE void pack_##name(const char *w, size_t w_stride, Tile *tile)                            \
     {                                                                                              \
         Block16 rows;                                                                              \
-        for (int r = 0; r < TILE_ROWS; r++, w += w_stride) {                                       \
-            const Block *b = (const Block *)w;                                                     \
-            Head h = head_##name(b);                                                               \
-            tile->d[r] = h.d;                                                                      \
-            if (group == 32) h.s = every_second(h.s);                                              \
-            _mm_store_si128((__m128i *)rows.s[r], h.s);                                            \
-            UNROLL for (int v = 0; v < 4; v++)                                                     \
-            {                                                                                      \
-                Quants q = quants_##name(b, &h, v);                                                \
-                store(rows.q[r] + 64 * v, negated(q.size, q.minus));                               \
-            }                                                                                      \
-        }                                                                                          \
+        rows_##name(w, w_stride, group, tile->d, &rows);                                           \
         turn(&rows, group, zero_point, tile);                                                      \
     }                                                                                              \
     static void below_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride,  \

@@ -36,7 +36,7 @@ INLINE Ints quants_q8_0(const EngBlockQ8_0 *b) { return load(b->qs); }
 
 INLINE Ints values(const int8_t table[16], const uint8_t qs[16])
 {
-    return lookup(_mm256_broadcastsi128_si256(load16(table)), nibbles(qs));
+    return lookup(in_lanes(load16(table)), nibbles(qs));
 }
 
 INLINE Ints quants_iq4_nl(const EngBlockIQ4_NL *b) { return values(eng_values_iq4, b->qs); }
@@ -91,78 +91,14 @@ typedef struct {                   /* up to four blocks of eight rows */
 } __attribute__((aligned(64))) Tile;
 
 /* Of TileKind.zero. WIDE: for quants that need all 8 bits. */
-enum { SIGNED = -1, MINS = 0, WIDE = WHOLE_GROUPS ? 128 : SIGNED };
+enum { SIGNED = -1, MINS = 0, WIDE = WHOLE_GROUPS ? 128 : SIGNED, WIDE_ZERO = ENG_MAX(WIDE, 0) };
 
 typedef struct {
     int zero; /* zero point of unsigned bytes, or one of the above */
     int chain;
 } TileKind;
 
-INLINE void put_nibbles(const uint8_t *qs, size_t w_stride, uint8_t q[8][32])
-{
-    Ints four[4];
-    columns((const char *)qs, w_stride, four);
-    UNROLL for (int i = 0; i < 4; i++)
-    {
-        store(q[i], and(four[i], bytes(15)));
-        store(q[i + 4], and(right(four[i], 4), bytes(15)));
-    }
-}
-
-INLINE void put_fives(const uint8_t *qs, const uint8_t *qh, size_t w_stride, uint8_t q[8][32])
-{
-    Ints top = column((const char *)qh, w_stride); /* bit i of a row: number i */
-    put_nibbles(qs, w_stride, q);
-    UNROLL for (int i = 0; i < 8; i++)
-    {
-        Ints own =
-            lookup(top, _mm256_broadcastsi128_si256(_mm_add_epi8(
-                            _mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12),
-                            _mm_set1_epi8((char)(i / 2)))));
-        Ints bit = _mm256_set1_epi32(i % 2 ? (int)0x80402010u : 0x08040201);
-        Ints set = _mm256_cmpeq_epi8(and(own, bit), bit);
-        store(q[i], or (load(q[i]), and(set, bytes(16))));
-    }
-}
-
-INLINE void put_values(const int8_t table[16], int zero, const uint8_t *qs, size_t w_stride,
-                       uint8_t q[8][32])
-{
-    Ints all_values = _mm256_broadcastsi128_si256(load16(table));
-    if (zero > 0) all_values = _mm256_add_epi8(all_values, bytes(zero));
-    put_nibbles(qs, w_stride, q);
-    UNROLL for (int i = 0; i < 8; i++) store(q[i], lookup(all_values, load(q[i])));
-}
-
 #include "cpu/x86/unpack/pack_legacy.h"
-
-INLINE void pack_q8_0(const char *w, size_t w_stride, Tile *tile, int i)
-{
-    const EngBlockQ8_0 *b = (const EngBlockQ8_0 *)w;
-    put_d(&b->d, w_stride, tile->d[i]);
-    UNROLL for (int j = 0; j < 2; j++)
-    {
-        Ints four[4];
-        columns((const char *)b->qs + 16 * j, w_stride, four);
-        UNROLL for (int c = 0; c < 4; c++)
-            store(tile->q[i][4 * j + c], _mm256_add_epi8(four[c], bytes(ENG_MAX(WIDE, 0))));
-    }
-}
-
-INLINE void pack_iq4_nl(const char *w, size_t w_stride, Tile *tile, int i)
-{
-    const EngBlockIQ4_NL *b = (const EngBlockIQ4_NL *)w;
-    put_d(&b->d, w_stride, tile->d[i]);
-    put_values(eng_values_iq4, WIDE, b->qs, w_stride, tile->q[i]);
-}
-
-INLINE void pack_mxfp4(const char *w, size_t w_stride, Tile *tile, int i)
-{
-    const EngBlockMXFP4 *b = (const EngBlockMXFP4 *)w;
-    for (size_t r = 0; r < 8; r++)
-        tile->d[i][r] = eng_e8m0_half(((const EngBlockMXFP4 *)(w + r * w_stride))->e);
-    put_values(eng_values_mxfp4, 16, b->qs, w_stride, tile->q[i]);
-}
 
 /* Block i of 16 rows with 1 … 4 tokens. */
 INLINE void tile_sums(const Tile tile[2], int i, TileKind kind, const char *x, size_t x_stride,

@@ -10,14 +10,14 @@
 
 typedef EngBlockQ8_0A Act;
 
-enum { TILE_ROWS = 16, TILE_TOKENS = 8, TILE_BLOCKS = 8, TILE_FROM = 6 };
+enum { TILE_ROWS = 16, TILE_TOKENS = 8, TILE_BLOCKS = 8, TILE_FROM = 6, WIDE_ZERO = 128 };
 
 typedef struct {                   /* up to eight blocks of sixteen rows */
     uint8_t q[TILE_BLOCKS][8][64]; /* [block][numbers / 4][row][4] */
     float d[TILE_BLOCKS][16], m[TILE_BLOCKS][16];
 } __attribute__((aligned(64))) Tile;
 
-#include "cpu/x86/unpack/legacy_avx512.h"
+#include "cpu/x86/unpack/pack_legacy.h"
 
 INLINE const Act *act(const char *x, size_t x_stride, int t, int block)
 {
@@ -133,8 +133,8 @@ MATMUL(q4_0, ENG_TYPE_Q4_0, EngBlockQ4_0, 8, 15)
 MATMUL(q4_1, ENG_TYPE_Q4_1, EngBlockQ4_1, -1, 15)
 MATMUL(q5_0, ENG_TYPE_Q5_0, EngBlockQ5_0, 16, 31)
 MATMUL(q5_1, ENG_TYPE_Q5_1, EngBlockQ5_1, -1, 31)
-MATMUL(q8_0, ENG_TYPE_Q8_0, EngBlockQ8_0, 128, 255)
-MATMUL(iq4_nl, ENG_TYPE_IQ4_NL, EngBlockIQ4_NL, 128, 255)
+MATMUL(q8_0, ENG_TYPE_Q8_0, EngBlockQ8_0, WIDE_ZERO, 255)
+MATMUL(iq4_nl, ENG_TYPE_IQ4_NL, EngBlockIQ4_NL, WIDE_ZERO, 255)
 MATMUL(mxfp4, ENG_TYPE_MXFP4, EngBlockMXFP4, 16, 28)
 #undef MATMUL
 

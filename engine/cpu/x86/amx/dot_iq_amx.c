@@ -3,10 +3,6 @@
 #include "cpu/x86/ladder.h"
 #include "cpu/x86/unpack/quants_iq.h"
 
-typedef struct { /* a block of sixteen rows, before it is turned */
-    int8_t q[TILE_ROWS][256], s[TILE_ROWS][16];
-} __attribute__((aligned(64))) Block16;
-
 INLINE void turn(const Block16 *rows, Tile *tile)
 {
     Ints four[4];
@@ -22,17 +18,7 @@ INLINE void turn(const Block16 *rows, Tile *tile)
     INLINE void pack_##name(const char *w, size_t w_stride, Tile *tile)                            \
     {                                                                                              \
         Block16 rows;                                                                              \
-        for (int r = 0; r < TILE_ROWS; r++, w += w_stride) {                                       \
-            const Block *b = (const Block *)w;                                                     \
-            Head h = head_##name(b);                                                               \
-            tile->d[r] = h.d;                                                                      \
-            _mm_store_si128((__m128i *)rows.s[r], h.s);                                            \
-            UNROLL for (int v = 0; v < 4; v++)                                                     \
-            {                                                                                      \
-                Quants q = quants_##name(b, &h, v);                                                \
-                store(rows.q[r] + 64 * v, negated(q.size, q.minus));                               \
-            }                                                                                      \
-        }                                                                                          \
+        rows_##name(w, w_stride, 16, tile->d, &rows);                                              \
         turn(&rows, tile);                                                                         \
     }                                                                                              \
     MATMUL(name, Block, .group = 16, .high = true)
@@ -46,14 +32,4 @@ KERNEL(iq3_s, EngBlockIQ3_S)
 KERNEL(iq4_xs, EngBlockIQ4_XS)
 #undef KERNEL
 
-void AMX_ISA(eng_kernels_dot_iq)(EngKernels *k)
-{
-    SET(ENG_TYPE_IQ1_S, iq1_s);
-    SET(ENG_TYPE_IQ1_M, iq1_m);
-    SET(ENG_TYPE_IQ2_XXS, iq2_xxs);
-    SET(ENG_TYPE_IQ2_XS, iq2_xs);
-    SET(ENG_TYPE_IQ2_S, iq2_s);
-    SET(ENG_TYPE_IQ3_XXS, iq3_xxs);
-    SET(ENG_TYPE_IQ3_S, iq3_s);
-    SET(ENG_TYPE_IQ4_XS, iq4_xs);
-}
+void AMX_ISA(eng_kernels_dot_iq)(EngKernels *k) { EACH_IQ(SET) }

@@ -7,14 +7,14 @@
 
 typedef EngBlockQ8_0A Act;
 
-enum { TILE_ROWS = 16, TILE_TOKENS = 16, TILE_BLOCKS = 8, AMX_FROM = 8 };
+enum { TILE_ROWS = 16, TILE_TOKENS = 16, TILE_BLOCKS = 8, AMX_FROM = 8, WIDE_ZERO = 128 };
 
 typedef struct {                   /* up to eight blocks of sixteen rows */
     uint8_t q[TILE_BLOCKS][8][64]; /* [block][numbers / 4][row][4] */
     float d[TILE_BLOCKS][16], m[TILE_BLOCKS][16];
 } __attribute__((aligned(64))) Tile;
 
-#include "cpu/x86/unpack/legacy_avx512.h"
+#include "cpu/x86/unpack/pack_legacy.h"
 
 /* Tiles 0 and 1: sums; 2: activations; 3: weights. */
 static const AmxConfig tile_config = {
@@ -123,8 +123,8 @@ MATMUL(q4_0, EngBlockQ4_0, 8)
 MATMUL(q4_1, EngBlockQ4_1, -1)
 MATMUL(q5_0, EngBlockQ5_0, 16)
 MATMUL(q5_1, EngBlockQ5_1, -1)
-MATMUL(q8_0, EngBlockQ8_0, 128)
-MATMUL(iq4_nl, EngBlockIQ4_NL, 128)
+MATMUL(q8_0, EngBlockQ8_0, WIDE_ZERO)
+MATMUL(iq4_nl, EngBlockIQ4_NL, WIDE_ZERO)
 MATMUL(mxfp4, EngBlockMXFP4, 16)
 #undef MATMUL
 

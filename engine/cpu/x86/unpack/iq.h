@@ -3,6 +3,17 @@
 #ifndef ENG_CPU_X86_UNPACK_IQ_H
 #define ENG_CPU_X86_UNPACK_IQ_H
 
+/* DO(type, name) for each format. */
+#define EACH_IQ(DO)                                                                                \
+    DO(ENG_TYPE_IQ1_S, iq1_s);                                                                     \
+    DO(ENG_TYPE_IQ1_M, iq1_m);                                                                     \
+    DO(ENG_TYPE_IQ2_XXS, iq2_xxs);                                                                 \
+    DO(ENG_TYPE_IQ2_XS, iq2_xs);                                                                   \
+    DO(ENG_TYPE_IQ2_S, iq2_s);                                                                     \
+    DO(ENG_TYPE_IQ3_XXS, iq3_xxs);                                                                 \
+    DO(ENG_TYPE_IQ3_S, iq3_s);                                                                     \
+    DO(ENG_TYPE_IQ4_XS, iq4_xs);
+
 INLINE __m128i odd(__m128i s) /* 2 s + 1 */
 {
     return _mm_add_epi8(_mm_add_epi8(s, s), _mm_set1_epi8(1));

@@ -247,4 +247,38 @@ INLINE Quants quants_iq4_xs(const EngBlockIQ4_XS *b, const Head *h, int v)
 
 INLINE Ints negated(Ints a, __mmask64 where) { return _mm512_mask_sub_epi8(a, where, zero(), a); }
 
+/* ---- sixteen rows ---------------------------------------------------------------------------- */
+
+typedef struct { /* a block of each, before it is turned into a tile */
+    int8_t q[16][256];
+    int8_t s[16][16]; /* [row][group of 16, or of 32 and then eight of them] */
+} __attribute__((aligned(64))) Block16;
+
+/* `group` a constant. */
+#define ROWS(name, Block)                                                                          \
+    INLINE void rows_##name(const char *w, size_t w_stride, int group, float d[16], Block16 *to)   \
+    {                                                                                              \
+        for (int r = 0; r < 16; r++, w += w_stride) {                                              \
+            const Block *b = (const Block *)w;                                                     \
+            Head h = head_##name(b);                                                               \
+            d[r] = h.d;                                                                            \
+            if (group == 32) h.s = every_second(h.s);                                              \
+            _mm_store_si128((__m128i *)to->s[r], h.s);                                             \
+            UNROLL for (int v = 0; v < 4; v++)                                                     \
+            {                                                                                      \
+                Quants q = quants_##name(b, &h, v);                                                \
+                store(to->q[r] + 64 * v, negated(q.size, q.minus));                                \
+            }                                                                                      \
+        }                                                                                          \
+    }
+ROWS(iq1_s, EngBlockIQ1_S)
+ROWS(iq1_m, EngBlockIQ1_M)
+ROWS(iq2_xxs, EngBlockIQ2_XXS)
+ROWS(iq2_xs, EngBlockIQ2_XS)
+ROWS(iq2_s, EngBlockIQ2_S)
+ROWS(iq3_xxs, EngBlockIQ3_XXS)
+ROWS(iq3_s, EngBlockIQ3_S)
+ROWS(iq4_xs, EngBlockIQ4_XS)
+#undef ROWS
+
 #endif
