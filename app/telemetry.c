@@ -38,6 +38,7 @@ static void free_host(void *data)
     g_free(host->cpu);
     g_free(host->isa);
     g_free(host->isa_limit);
+    g_free(host->no_amx);
     g_free(host->gpu);
     g_free(host->gpu_reason);
     g_free(host->error);
@@ -50,6 +51,7 @@ static HearthHost *host_of(const EngHost *found, const char *error)
     host->cpu = g_utf8_make_valid(found->cpu_name, -1);
     host->isa = g_strdup(found->isa);
     host->isa_limit = g_utf8_make_valid(found->isa_limit, -1);
+    host->no_amx = *found->no_amx ? hearth_sentence(found->no_amx) : NULL;
     host->cores = found->cores;
     host->threads = found->threads;
     host->nodes = found->nodes;

@@ -23,6 +23,7 @@ typedef struct {
 
 typedef struct {
     char *cpu, *isa, *isa_limit; /* isa: names separated by blanks */
+    char *no_amx; /* a sentence: why the system keeps it from the program; else NULL */
     int cores, threads, nodes;
     uint64_t l1d, l2, l3; /* bytes of one cache; 0 = unknown */
     uint64_t node_bytes[16];

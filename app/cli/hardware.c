@@ -16,6 +16,7 @@ static bool print_json(const EngHost *host, GError **error)
     hearth_io_json_text(out, "name", host->cpu_name, -1);
     hearth_io_json_text(out, "isa", host->isa, -1);
     hearth_io_json_text(out, "isa_limit", host->isa_limit, -1);
+    hearth_io_json_text(out, "no_amx", host->no_amx, -1);
     hearth_io_json_int(out, "cores", (uint64_t)host->cores);
     hearth_io_json_int(out, "threads", (uint64_t)host->threads);
     hearth_io_json_int(out, "l1d_bytes", host->l1d_bytes);

@@ -355,6 +355,7 @@ static void describes_hosts(void)
     HearthHost big = {.cpu = (char *)"AMD EPYC 9354",
                       .isa = (char *)"avx2 avx512",
                       .isa_limit = (char *)"avx512",
+                      .no_amx = (char *)"The system does not permit it.",
                       .cores = 32,
                       .threads = 64,
                       .nodes = 2,
@@ -366,6 +367,7 @@ static void describes_hosts(void)
     g_autoptr(GPtrArray) lines = hearth_host_lines_new(&big);
     CHECK(line_is(lines, "Cores", "32 cores, 64 hardware threads"));
     CHECK(line_is(lines, "Limited By", "HEARTH_CPU_MASK=avx512"));
+    CHECK(line_is(lines, "Without AMX", "The system does not permit it."));
     CHECK(line_is(lines, "Caches", "L2 1.0\u00a0MiB"));
     CHECK(line_is(lines, "NUMA Nodes", "0: 256.0\u00a0GiB · 1: 128.0\u00a0GiB"));
     CHECK(line_is(lines, "Graphics", "RTX 4090, 24.0\u00a0GiB VRAM"));

@@ -83,6 +83,7 @@ GPtrArray *hearth_host_lines_new(const HearthHost *host)
         g_strdup(host->isa && *host->isa ? host->isa : _("Portable C only")));
     if (host->isa_limit && *host->isa_limit)
         add(lines, _("Limited By"), g_strdup_printf("HEARTH_CPU_MASK=%s", host->isa_limit));
+    if (host->no_amx) add(lines, _("Without AMX"), g_strdup(host->no_amx));
     add(lines, _("Caches"), caches_text(host));
     add(lines, _("Memory"), hearth_amount_bytes(host->dram_total));
     add(lines, _("NUMA Nodes"), nodes_text(host));
