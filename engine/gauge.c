@@ -25,19 +25,29 @@ static const size_t weights_bytes = (size_t)256 << 20;
 /* Seconds for one round: short, for then one of them falls between what else the machine does. */
 static const double long_enough = 0.005;
 
+enum { QUERIES = 64, POSITIONS = 64, DK = 576, DV = 512, STRIDE = DK + 16 }; /* as in op_attn.c */
+
+/* k: rows as floats, or what the products with bytes take for themselves. */
+typedef struct {
+    float k[POSITIONS * STRIDE], q[DK * QUERIES], s[ENG_Q8_POSITIONS * QUERIES], o[DV * QUERIES];
+    float keep[QUERIES];
+} Attention;
+_Static_assert(sizeof(float[POSITIONS * STRIDE]) >= ENG_Q8_POSITIONS * DK * 2, "scores' room");
+
 struct EngGauge {
     EngPool *pool;
     EngCpuLevel level;
-    uint8_t *weights; /* [weights_bytes] */
-    float *y;         /* [threads][MOST_TOKENS * ROWS] */
-    uint8_t *x;       /* [MOST_TOKENS] rows of activations */
+    uint8_t *weights;     /* [weights_bytes] */
+    float *y;             /* [threads][MOST_TOKENS * ROWS] */
+    uint8_t *x;           /* [MOST_TOKENS] rows of activations */
+    Attention *attention; /* [threads], attention_bytes */
+    size_t attention_bytes;
     /* of the running measurement */
     EngType type;
     int tokens;
     int64_t count; /* tiles or rounds */
     int64_t from;  /* rounds go on where the last one stopped, so that no cache has seen it */
     int64_t ops;   /* of one thread */
-    void *room;    /* [threads] Attention */
     int64_t blocks;
 };
 
@@ -69,7 +79,10 @@ EngGauge *eng_gauge_new(int threads, EngError *err)
     g->pool = eng_pool_new(threads, seats.seats, err);
     eng_seats_clear(&seats);
     g->weights = g->pool ? eng_try_alloc(weights_bytes, "the weights to measure with", err) : NULL;
-    if (!g->weights) {
+    g->attention_bytes = (size_t)threads * sizeof *g->attention;
+    if (g->weights)
+        g->attention = eng_try_alloc(g->attention_bytes, "the context to measure with", err);
+    if (!g->attention) {
         eng_gauge_free(g);
         return NULL;
     }
@@ -86,6 +99,7 @@ void eng_gauge_free(EngGauge *gauge)
     if (gauge->weights) eng_big_free(gauge->weights, weights_bytes);
     free(gauge->y);
     free(gauge->x);
+    if (gauge->attention) eng_big_free(gauge->attention, gauge->attention_bytes);
     free(gauge);
 }
 
@@ -239,19 +253,28 @@ double eng_gauge_product(EngGauge *gauge, const char *type, int tokens)
 
 /* ---- attention ------------------------------------------------------------------------------- */
 
-enum { QUERIES = 64, POSITIONS = 64, DK = 576, DV = 512, STRIDE = DK + 16 }; /* as in op_attn.c */
-
-typedef struct {
-    float k[POSITIONS * STRIDE], q[DK * QUERIES], s[POSITIONS * QUERIES], o[DV * QUERIES];
-    float keep[QUERIES];
-} Attention;
+static void attend_bytes(void *arg, int thread, int n_threads)
+{
+    EngGauge *g = arg;
+    (void)n_threads;
+    const EngKernels *k = eng_kernels(g->level);
+    const size_t row = DK / 32 * sizeof(EngBlockQ8_0);
+    Attention *a = g->attention + thread;
+    const EngQueryQ8 *q = (const EngQueryQ8 *)(const void *)a->q;
+    for (int64_t i; (i = eng_pool_next(g->pool, g->count)) >= 0;) {
+        const uint8_t *block =
+            g->weights + (size_t)((g->from + i) % g->blocks) * ENG_Q8_POSITIONS * row;
+        k->scores_q8(ENG_Q8_POSITIONS, QUERIES, DK, q, block, row, a->k, a->s);
+        k->values_q8(ENG_Q8_POSITIONS, QUERIES, DV, a->s, block, row, a->keep, a->keep, a->k, a->o);
+    }
+}
 
 static void attend(void *arg, int thread, int n_threads)
 {
     EngGauge *g = arg;
     (void)n_threads;
     const EngKernels *k = eng_kernels(g->level);
-    Attention *a = (Attention *)(void *)g->room + thread;
+    Attention *a = g->attention + thread;
     const uint16_t *cells = (const uint16_t *)(const void *)g->weights;
     for (int64_t i; (i = eng_pool_next(g->pool, g->count)) >= 0;) {
         const uint16_t *block = cells + (size_t)((g->from + i) % g->blocks) * POSITIONS * DK;
@@ -261,14 +284,14 @@ static void attend(void *arg, int thread, int n_threads)
     }
 }
 
-/* Queries are 0: it takes as long, and no sum ever grows. */
-double eng_gauge_attention(EngGauge *gauge)
+/* Queries are 0: it takes as long, and no sum ever grows. Where bytes do not pay they become floats
+ * like halves, and as fast. */
+double eng_gauge_attention(EngGauge *gauge, EngKvType kv)
 {
-    size_t n = (size_t)eng_pool_threads(gauge->pool) * sizeof(Attention);
-    gauge->room = eng_try_alloc(n, "the context to measure with", NULL);
-    if (!gauge->room) return 0;
-    gauge->blocks = (int64_t)(weights_bytes / (POSITIONS * DK * sizeof(uint16_t)));
-    double rate = best_rate(gauge, attend, gauge->blocks, ROUNDS);
-    eng_big_free(gauge->room, n);
-    return rate * 2e-9 * POSITIONS * QUERIES * (DK + DV);
+    bool bytes = kv == ENG_KV_Q8_0 && eng_kernels(gauge->level)->q8_pays;
+    size_t row = bytes ? DK / 32 * sizeof(EngBlockQ8_0) : DK * sizeof(uint16_t);
+    int positions = bytes ? ENG_Q8_POSITIONS : POSITIONS;
+    gauge->blocks = (int64_t)(weights_bytes / ((size_t)positions * row));
+    double rate = best_rate(gauge, bytes ? attend_bytes : attend, gauge->blocks, ROUNDS);
+    return rate * 2e-9 * positions * QUERIES * (DK + DV);
 }

@@ -75,6 +75,14 @@ HearthMeasure hearth_measure_defaults(int generate, int repeat)
         .prompt = 512, .generate = generate, .repeat = repeat, .kv = "f16", .gpu = "auto"};
 }
 
+EngKvType hearth_measure_kv(const HearthMeasure *what)
+{
+    EngKvType type = ENG_KV_F16;
+    bool known = eng_kv_type(what->kv, &type); /* a choice of the options */
+    g_assert(known);
+    return type;
+}
+
 bool hearth_measure_check(const HearthMeasure *what, GError **error)
 {
     return what->prompt > 0 || what->generate > 0 ||
@@ -89,7 +97,7 @@ bool hearth_measure_run(EngModel *model, const HearthMeasure *what, GArray **ret
     int n = what->depth + MAX(what->prompt, what->generate);
     EngSessionSettings settings = eng_session_defaults();
     settings.context = n;
-    if (what->kv && g_str_equal(what->kv, "q8_0")) settings.kv = ENG_KV_Q8_0;
+    settings.kv = hearth_measure_kv(what);
     EngError failure = {0};
     g_autoptr(EngSession) session = eng_session_new(model, &settings, &failure);
     if (!session) return hearth_error_from_engine(error, &failure);

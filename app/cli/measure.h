@@ -12,7 +12,7 @@ typedef struct {
     int depth;            /* tokens, made up, already in the context before each */
     int repeat;           /* times that each is measured */
     int threads;          /* 0: one per core. For who opens the model */
-    const char *kv;       /* "q8_0"; otherwise f16 */
+    const char *kv;       /* see eng_kv_type */
     const char *gpu;      /* "auto", "off" */
 
     bool warm_up; /* once more, before that */
@@ -40,6 +40,7 @@ typedef struct {
 /* clang-format on */
 
 HearthMeasure hearth_measure_defaults(int generate, int repeat);
+EngKvType hearth_measure_kv(const HearthMeasure *what);
 
 typedef struct {
     char *name;              /* "pp512", "tg64", "tg64@d1024" */

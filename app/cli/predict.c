@@ -130,9 +130,7 @@ static void add_attention(const Machine *m, const HearthPredict *what, int token
 {
     double positions = (double)tokens * (what->depth + tokens / 2.0 + 32);
     double ops = 2 * positions * (double)what->attention_products;
-    double speed = eng_gauge_attention(m->gauge);
-    if (speed == 0) return;
-    sum->kernels += ops * 1e-9 / speed;
+    sum->kernels += ops * 1e-9 / eng_gauge_attention(m->gauge, what->kv);
     sum->limits += ops * 1e-9 / m->limits.int8_gop_s;
 }
 

@@ -25,7 +25,8 @@ typedef struct {
     const GPtrArray *peeks;      /* of EngPeek: the model's headers */
     uint64_t attention_products; /* see EngModelInfo */
     int prompt, generate, depth; /* tokens; 0: not this test */
-    int threads;                 /* 0 = one per core */
+    EngKvType kv;
+    int threads; /* 0 = one per core */
 } HearthPredict;
 
 /* Measures the machine for a few seconds. */

@@ -169,9 +169,13 @@ static bool predict_and_run(const Subject *s, EngModel *model, const HearthMeasu
                             HearthPrediction *ret, GArray **ret_rows, GError **error)
 {
     enum { LONG = 5 * G_USEC_PER_SEC };
-    HearthPredict what = {s->peeks,        eng_model_info(model).attention_products,
-                          measure->prompt, measure->generate,
-                          measure->depth,  measure->threads};
+    HearthPredict what = {.peeks = s->peeks,
+                          .attention_products = eng_model_info(model).attention_products,
+                          .prompt = measure->prompt,
+                          .generate = measure->generate,
+                          .depth = measure->depth,
+                          .kv = hearth_measure_kv(measure),
+                          .threads = measure->threads};
     HearthPrediction later;
     if (!predict(&what, measure->quiet, ret, error)) return false;
     gint64 start = g_get_monotonic_time();

@@ -39,6 +39,13 @@ typedef struct {
     char message[256];
 } EngError;
 
+/* What a KV cache keeps. F32 only for exact comparisons: twice the memory of F16. Q8_0: bytes with
+ * a scale for each 32, half the memory; queries meet it as such bytes, too. */
+typedef enum { ENG_KV_F16, ENG_KV_F32, ENG_KV_Q8_0, ENG_KV_TYPES } EngKvType;
+
+/* "f16", "f32" or "q8_0"; false: `name` is none of them. */
+bool eng_kv_type(const char *name, EngKvType *ret_type);
+
 /* ---- the machine ----------------------------------------------------------------------------- */
 
 #define ENG_MAX_NODES 16
@@ -97,8 +104,8 @@ EngLimits eng_gauge_limits(EngGauge *gauge);
 bool eng_gauge_kernel(EngGauge *gauge, int i, EngKernelSpeed *ret_speed);
 /* Gop/s of weights of the format that is called so, times 1 … 256 tokens; 0 when there is none. */
 double eng_gauge_product(EngGauge *gauge, const char *type, int tokens);
-/* Gop/s of queries with a context of halves, of latent attention's width. */
-double eng_gauge_attention(EngGauge *gauge);
+/* Gop/s of queries with a context, of latent attention's width. */
+double eng_gauge_attention(EngGauge *gauge, EngKvType kv);
 
 /* ---- looking into a file --------------------------------------------------------------------- */
 
@@ -199,10 +206,6 @@ bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, En
 
 void eng_model_free(EngModel *model);
 
-/* What a KV cache keeps. F32 only for exact comparisons: twice the memory of F16. Q8_0: bytes with
- * a scale for each 32, half the memory; queries meet it as such bytes, too. */
-typedef enum { ENG_KV_F16, ENG_KV_F32, ENG_KV_Q8_0, ENG_KV_TYPES } EngKvType;
-
 typedef struct {
     char arch[64], name[128];
     int n_vocab, n_layers, n_embd, n_experts, n_experts_used;
@@ -257,8 +260,6 @@ typedef struct {
 } EngSessionSettings;
 
 EngSessionSettings eng_session_defaults(void);
-/* "f16", "f32" or "q8_0"; false: `name` is none of them. */
-bool eng_kv_type(const char *name, EngKvType *ret_type);
 
 /* Allocates the KV cache: an error names its bytes. ENG_KV_Q8_0 is refused (ENG_ERR_USAGE) where
  * heads are not multiples of 32 numbers. The model must outlive the session. */
