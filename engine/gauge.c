@@ -15,6 +15,7 @@ enum {
     NUMBERS = 2048, /* in a row */
     ROWS = 32,
     TOKENS = 128, /* of prefill */
+    FEW = 16,     /* of an expert with many beside it: DeepSeek-R1 at 512 */
     MOST_TOKENS = 256,
     PIECE = 1 << 20, /* bytes that a thread reads at once */
     ROUNDS = 25,
@@ -228,6 +229,7 @@ static void measure_kernel(EngGauge *gauge, EngType type, EngKernelSpeed *ret_sp
         .level = eng_cpu_level_names[level],
         .decode_gb_s = decode * bytes * 1e-9,
         .decode_gop_s = decode * ops * 1e-9,
+        .few_gop_s = tiles_per_second(gauge, FEW) * ops * FEW * 1e-9,
         .prefill_gop_s = tiles_per_second(gauge, TOKENS) * ops * TOKENS * 1e-9,
     };
 }

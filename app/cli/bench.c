@@ -76,7 +76,7 @@ const HearthCommand hearth_bench_command = {
         "context. Prints tokens per second: median, slowest, fastest.\n\n"
         "With --kernels: how fast the threads can read from memory and multiply bytes, what\n"
         "a barrier costs, and how near to that the product with each weight format comes,\n"
-        "for one token and for 128. Takes about half a minute.",
+        "for one token, for 16 and for 128. Takes about half a minute.",
     .options = options,
     .values_size = sizeof(Values),
     .defaults = defaults,

@@ -94,6 +94,7 @@ typedef struct {
     const char *level;  /* "vnni": the instruction sets that the kernel was written for */
     double decode_gb_s; /* weights times one token: bytes of weights read */
     double decode_gop_s;
+    double few_gop_s;     /* weights times 16 tokens, what one expert of many gets */
     double prefill_gop_s; /* weights times 128 tokens */
 } EngKernelSpeed;
 

@@ -307,7 +307,8 @@ class Bench(Case):
         self.assertEqual(len(types), len(set(types)))
         self.assertLessEqual({"F32", "Q8_0", "Q4_K", "IQ2_XXS", "MXFP4"}, set(types))
         for row in got["rows"]:
-            self.assertGreater(min(row["decode_gb_s"], row["decode_gop_s"], row["prefill_gop_s"]), 0)
+            self.assertGreater(min(row["decode_gb_s"], row["decode_gop_s"], row["few_gop_s"],
+                                   row["prefill_gop_s"]), 0)
             self.assertIn(row["level"], ("c", "avx2", "avxvnni", "avx512", "vnni", "amx"))
 
 
