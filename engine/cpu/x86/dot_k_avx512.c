@@ -115,15 +115,75 @@ STEP(q5_k, EngBlockQ5_K, 0)
 STEP(q6_k, EngBlockQ6_K, 1)
 #undef STEP
 
+#if defined(__AVX512VNNI__)
+/* As bytes, [group / 4][row][4], for they will go into the quants. A larger tile would be slower.
+ */
+#define put_small_scales put_scale_bytes
+INLINE void put_scale_bytes(Tile *tile, int group, Ints four) { store(tile->s[group / 4], four); }
+#endif
+
 #include "cpu/x86/unpack/pack_k.h"
 #include "cpu/x86/four_k_avx512.h"
 
-#define MATMUL_BELOW(name, Block, group, zero, most)                                               \
+/* Bytes that need all eight bits cost more without VNNI than their scales do. */
+#if defined(__AVX512VNNI__)
+
+/* Byte g % 4 of each lane, in the low halves of both its words. */
+INLINE Ints scale_words(const Tile *tile, int g)
+{
+    const Ints lanes = _mm512_broadcast_i32x4(
+        _mm_setr_epi16((short)low_of(0), (short)low_of(0), (short)low_of(4), (short)low_of(4),
+                       (short)low_of(8), (short)low_of(8), (short)low_of(12), (short)low_of(12)));
+    return lookup(load(tile->s[g / 4]), _mm512_add_epi16(lanes, _mm512_set1_epi16(g % 4)));
+}
+
+/* Scales go into the quants where these stay bytes: 3 * 15 = 45. */
+INLINE void fold_q2_k(const char *w, size_t w_stride, Tile *tile)
+{
+    pack_q2_k(w, w_stride, tile);
+    UNROLL for (int g = 0; g < 16; g++)
+    {
+        Ints s = scale_words(tile, g);
+        UNROLL for (int i = 4 * g; i < 4 * g + 4; i++)
+            store(tile->q[i], _mm512_mullo_epi16(load(tile->q[i]), s));
+    }
+    storef(tile->s[0], loadf(tile->d));
+}
+
+/* (q - 4) s is in -124 … 128, and counts from 127. Bytes are multiplied modulo 256. */
+INLINE void fold_q3_k(const char *w, size_t w_stride, Tile *tile)
+{
+    pack_q3_k(w, w_stride, tile);
+    const Ints low = _mm512_set1_epi16(255);
+    UNROLL for (int g = 0; g < 16; g++)
+    {
+        Ints s = scale_words(tile, g), four = or (s, left(s, 8));
+        four = _mm512_add_epi8(four, four);
+        Ints base = sub8(bytes(127), _mm512_add_epi8(four, four));
+        UNROLL for (int i = 4 * g; i < 4 * g + 4; i++)
+        {
+            Ints q = load(tile->q[i]), even = _mm512_mullo_epi16(and(q, low), s);
+            Ints odd = _mm512_mullo_epi16(_mm512_andnot_si512(low, q), s);
+            store(tile->q[i], _mm512_add_epi8(base, or_bits(odd, even, low)));
+        }
+    }
+    storef(tile->s[0], loadf(tile->d));
+}
+
+enum { FOLDED = true, ZERO_Q3_K = 127, MOST_Q2_K = 45, MOST_Q3_K = 255 };
+
+#else
+#define fold_q2_k pack_q2_k
+#define fold_q3_k pack_q3_k
+enum { FOLDED = false, ZERO_Q3_K = 4, MOST_Q2_K = 3, MOST_Q3_K = 7 };
+#endif
+
+#define MATMUL_BELOW(name, Block, pack, ...)                                                       \
     const RowKind row_kind = {step_##name, 256, sizeof(Block), sizeof(Act)};                       \
-    const TileKind tile_kind = {group, zero, most};                                                \
-    k_matmul(pack_##name, tile_kind, row_kind, n, n_rows, n_tokens, w, w_stride, x, x_stride, y,   \
+    const TileKind tile_kind = {__VA_ARGS__};                                                      \
+    k_matmul(pack##_##name, tile_kind, row_kind, n, n_rows, n_tokens, w, w_stride, x, x_stride, y, \
              y_stride)
-#define MATMUL(name, Block, group, zero, most, apart)                                              \
+#define MATMUL(name, Block, apart, pack, ...)                                                      \
     static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
                               const void *x, size_t x_stride, float *y, size_t y_stride)           \
     {                                                                                              \
@@ -131,18 +191,18 @@ STEP(q6_k, EngBlockQ6_K, 1)
             four_matvec(four_##name, apart, sizeof(Block), n, n_rows, w, w_stride, x, y);          \
             return;                                                                                \
         }                                                                                          \
-        MATMUL_BELOW(name, Block, group, zero, most);                                              \
+        MATMUL_BELOW(name, Block, pack, __VA_ARGS__);                                              \
     }
-MATMUL(q2_k, EngBlockQ2_K, 16, 0, 3, 128)
-MATMUL(q3_k, EngBlockQ3_K, 16, 4, 7, 128)
-MATMUL(q4_k, EngBlockQ4_K, 32, 0, 15, 64)
-MATMUL(q5_k, EngBlockQ5_K, 32, 0, 31, 64)
+MATMUL(q2_k, EngBlockQ2_K, 128, fold, 16, 0, MOST_Q2_K, FOLDED)
+MATMUL(q3_k, EngBlockQ3_K, 128, fold, 16, ZERO_Q3_K, MOST_Q3_K, FOLDED)
+MATMUL(q4_k, EngBlockQ4_K, 64, pack, 32, 0, 15, false)
+MATMUL(q5_k, EngBlockQ5_K, 64, pack, 32, 0, 31, false)
 #undef MATMUL
 
 static void matmul_q6_k(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride,
                         const void *x, size_t x_stride, float *y, size_t y_stride)
 {
-    MATMUL_BELOW(q6_k, EngBlockQ6_K, 16, 32, 63);
+    MATMUL_BELOW(q6_k, EngBlockQ6_K, pack, 16, 32, 63, false);
 }
 #undef MATMUL_BELOW
 

@@ -70,10 +70,14 @@ INLINE void put_zeros(Tile *tile, int group, Ints four, int shift)
 }
 
 typedef struct {
-    int group; /* numbers that share a scale: 16 or 32 */
-    int zero;  /* zero point; 0: the format has minima */
-    int most;  /* largest byte of a tile */
+    int group;  /* numbers that share a scale: 16 or 32 */
+    int zero;   /* zero point; 0: the format has minima */
+    int most;   /* largest byte of a tile */
+    bool whole; /* scales went into the quants, and one sum runs through all 256 numbers */
 } TileKind;
+
+/* Sums of a block are scaled, or weights asked for, so many times. */
+INLINE int runs_of(TileKind kind) { return kind.whole ? 8 : 256 / kind.group; }
 
 /* Sums of a token's activations, two neighbouring groups in each word pair. */
 INLINE void pair_sums(TileKind kind, const Act *a, int16_t ret[16])
@@ -102,6 +106,7 @@ INLINE void zero_sums(TileKind kind, const Act *a, int32_t ret[16])
     Ints sums = _mm512_cvtepi16_epi32(load32(a->sums));
     if (kind.group == 32)
         sums = _mm512_castsi256_si512(_mm256_madd_epi16(load32(a->sums), _mm256_set1_epi16(1)));
+    if (kind.whole) sums = _mm512_set1_epi32(_mm512_reduce_add_epi32(sums));
     store(ret, _mm512_mullo_epi32(sums, _mm512_set1_epi32(-zero_left(kind.zero, kind.most))));
 }
 
@@ -205,13 +210,42 @@ INLINE Ask ask_for(int64_t step, int64_t blocks, int n_rows, int n_tokens, TileK
     if (r >= n_rows) return (Ask){0};
     int rows = (int)ENG_MIN(n_rows - r, TILES * TILE_ROWS);
     int lines = rows * (int)((w_size + 63) / 64);
-    int turns = (n_tokens + TILE_TOKENS - 1) / TILE_TOKENS * (256 / kind.group);
+    int turns = (n_tokens + TILE_TOKENS - 1) / TILE_TOKENS * runs_of(kind);
     return (Ask){w + (size_t)r * w_stride + (size_t)(next % blocks) * w_size,
                  w_stride,
                  w_size,
                  0,
                  rows,
                  (lines + turns - 1) / turns};
+}
+
+INLINE void scale_group(const Tile *tile, int tiles, int tokens, int group,
+                        Ints sum[TILES][TILE_TOKENS], Floats acc[TILES][TILE_TOKENS])
+{
+    UNROLL for (int h = 0; h < tiles; h++)
+    {
+        Floats s = loadf(tile[h].s[group]);
+        UNROLL for (int t = 0; t < tokens; t++) acc[h][t] =
+            mul_add(s, floats(sum[h][t]), acc[h][t]);
+    }
+}
+
+/* Where the sums begin is added last: it takes long to find, and nothing waits for it here. */
+INLINE void add_whole(const Tile *tile, int tiles, TileKind kind, const int8_t *const q[],
+                      int32_t start[][16], int tokens, Floats acc[TILES][TILE_TOKENS], Ask *ask)
+{
+    const TileKind run = {.group = 32, .most = kind.most};
+    Ints sum[TILES][TILE_TOKENS];
+    UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int h = 0; h < tiles; h++) sum[h][t] =
+        zero();
+    for (int i = 0; i < runs_of(kind); i++) {
+        ask_some(ask);
+        tile_group(tile, tiles, run, q, tokens, i, sum);
+    }
+    if (kind.zero)
+        UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int h = 0; h < tiles; h++) sum[h][t] =
+            _mm512_add_epi32(sum[h][t], _mm512_set1_epi32(start[t][0]));
+    scale_group(tile, tiles, tokens, 0, sum, acc);
 }
 
 /* One block of 16 or 32 rows with 1 … 6 tokens; `first` sets y, later blocks add to it. The
@@ -236,18 +270,14 @@ INLINE void tile_tokens(const Tile *tile, int tiles, TileKind kind, const char *
         const char *next = x + (size_t)(t + tokens) * x_stride;
         for (size_t at = 0; at < sizeof(Act) + 63; at += 64) _mm_prefetch(next + at, _MM_HINT_T0);
     }
-    for (int group = 0; group < 256 / kind.group; group++) {
+    if (kind.whole) add_whole(tile, tiles, kind, q, start, tokens, acc, ask);
+    for (int group = 0; !kind.whole && group < 256 / kind.group; group++) {
         Ints sum[TILES][TILE_TOKENS];
         ask_some(ask);
         UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int h = 0; h < tiles; h++) sum[h][t] =
             kind.zero ? _mm512_set1_epi32(start[t][group]) : zero();
         tile_group(tile, tiles, kind, q, tokens, group, sum);
-        UNROLL for (int h = 0; h < tiles; h++)
-        {
-            Floats s = loadf(tile[h].s[group]);
-            UNROLL for (int t = 0; t < tokens; t++) acc[h][t] =
-                mul_add(s, floats(sum[h][t]), acc[h][t]);
-        }
+        scale_group(tile, tiles, tokens, group, sum, acc);
     }
     UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int h = 0; h < tiles; h++)
     {

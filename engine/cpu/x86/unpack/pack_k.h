@@ -13,6 +13,11 @@
 #ifndef ENG_CPU_X86_UNPACK_PACK_K_H
 #define ENG_CPU_X86_UNPACK_PACK_K_H
 
+/* Scales of two- and three-bit quants, where a file does not treat them in a way of its own. */
+#ifndef put_small_scales
+#define put_small_scales put_scales
+#endif
+
 /* Two-bit quants of 32 bytes, four columns of them: dwords `at` … `at + 3` of the four runs. */
 INLINE void put_pairs(Tile *tile, int run, int at, const Ints four[4], const Ints *top)
 {
@@ -39,7 +44,7 @@ INLINE void pack_q2_k(const char *w, size_t w_stride, Tile *tile)
     put_d(tile->dmin, right(d, 16));
     columns((const char *)b->scales, w_stride, four);
     for (int i = 0; i < 4; i++) {
-        put_scales(tile, 4 * i, and(four[i], bytes(15)));
+        put_small_scales(tile, 4 * i, and(four[i], bytes(15)));
         put_mins(tile, 4 * i, and(right(four[i], 4), bytes(15)));
     }
     for (int i = 0; i < 4; i++) {
@@ -59,7 +64,7 @@ INLINE void pack_q3_k(const char *w, size_t w_stride, Tile *tile)
         Ints high = i < 2 ? left(top, 4 - 2 * i) : right(top, 2 * i - 4);
         Ints s = or (and(right(low[i % 2], i / 2 * 4), bytes(15)), and(high, bytes(48)));
         s = sub8(s, bytes(32));
-        put_scales(tile, 4 * i, s);
+        put_small_scales(tile, 4 * i, s);
         put_zeros(tile, 4 * i, s, 2);
     }
     columns((const char *)b->hmask, w_stride, mask[0]);
