@@ -21,7 +21,8 @@ ISA_FLAGS = [f"-m{name}" for name in ("avx2", "fma", "f16c", "bmi2", "avx512f", 
 
 # Written once for every instruction set: the file that includes them has defined the words used.
 TEMPLATES = {f"engine/cpu/x86/{name}.h" for name in (
-    "rows", "k_matmul", "exp", "attn/attn", "unpack/pack_k", "unpack/pack_legacy", "unpack/iq")}
+    "rows", "k_matmul", "tile_walk_avx512", "exp", "attn/attn", "unpack/pack_k",
+    "unpack/pack_legacy", "unpack/iq")}
 
 
 def report(number, name, complaints):

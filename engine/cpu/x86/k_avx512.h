@@ -2,12 +2,11 @@
  * their quants, and tiles for many tokens: 16 rows of weights are unpacked once and meet all the
  * tokens. A family brings a step for rows (rows.h) and a function that packs one block of 16 rows.
  *
- * A tile's quants are unsigned and count from a zero point; sums start at -zero * sum(qx), so that
- * they are exact. 32 * 255 * 127 stays far below 2^31. */
+ * Sums of quants that count from a zero point start at -zero * sum(qx), so that they are exact. */
 #ifndef ENG_CPU_X86_K_AVX512_H
 #define ENG_CPU_X86_K_AVX512_H
 
-#include "cpu/x86/avx512.h"
+#include "cpu/x86/tile_avx512.h"
 #include "cpu/x86/rows.h"
 
 typedef EngBlockQ8_KA Act;
@@ -32,12 +31,6 @@ INLINE Ints spread_scales(__m128i s)
     __m256i wide = _mm256_cvtepi8_epi16(_mm_shuffle_epi8(s, turn));
     return _mm512_permutexvar_epi64(quarters, _mm512_castsi256_si512(wide));
 }
-
-/* A tile lies across: lane r of a vector belongs to row r, and a vector holds four neighbouring
- * numbers of sixteen rows. Four activations broadcast to all lanes give sixteen rows' sums. Two
- * tiles share each broadcast, and six tokens give twelve sums, enough to hide the five cycles of
- * each. */
-enum { TILE_ROWS = 16, TILES = 2, TILE_TOKENS = 6 };
 
 typedef struct {       /* one block of sixteen rows */
     uint8_t q[64][64]; /* [numbers / 4][row][4] */
@@ -110,113 +103,16 @@ INLINE void zero_sums(TileKind kind, const Act *a, int32_t ret[16])
     store(ret, _mm512_mullo_epi32(sums, _mm512_set1_epi32(-zero_left(kind.zero, kind.most))));
 }
 
-#if defined(__AVX512VNNI__)
-
-/* Not the intrinsic: gcc 12 copies its sums. */
-INLINE void add_fours_to(Ints *sum, Ints a, Ints b)
-{
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
-}
-
-/* b: four bytes, broadcast on their way from memory. */
-INLINE void add_fours_at(Ints *sum, Ints a, const int8_t *b)
-{
-    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(*sum) : "v"(a), "m"(*(const int8_t(*)[4])b));
-}
-
-/* One group of all the numbers of a block. A broadcast that two tiles share is an instruction more
- * and a load less than one in each product: every other token has the one and the other, so that
- * neither is what all wait for. */
+/* One group of all the numbers of a block. */
 INLINE void tile_group(const Tile *tile, int tiles, TileKind kind, const int8_t *const q[],
                        int tokens, int group, Ints sum[TILES][TILE_TOKENS])
 {
     const int steps = kind.group / 4;
-    UNROLL for (int c = 0; c < steps; c++)
-    {
-        Ints w[TILES];
-        UNROLL for (int h = 0; h < tiles; h++) w[h] = load(tile[h].q[group * steps + c]);
-        UNROLL for (int t = 0; t < tokens; t++)
-        {
-            const int8_t *at = q[t] + 4 * (group * steps + c);
-            if (tiles > 1 && t % 2) {
-                UNROLL for (int h = 0; h < tiles; h++) add_fours_at(&sum[h][t], w[h], at);
-            } else {
-                Ints four = all_words(at);
-                UNROLL for (int h = 0; h < tiles; h++) add_fours_to(&sum[h][t], w[h], four);
-            }
-        }
-    }
-}
-
-#else
-
-/* Sums of 16 bits take a few steps before they are widened. */
-INLINE void tile_group(const Tile *tile, int tiles, TileKind kind, const int8_t *const q[],
-                       int tokens, int group, Ints sum[TILES][TILE_TOKENS])
-{
-    const int steps = kind.group / 4, chain = chain_of(kind.most, steps);
-    UNROLL for (int from = 0; from < steps; from += ENG_MAX(chain, 1))
-    {
-        Ints part[TILES][TILE_TOKENS];
-        UNROLL for (int c = from; c < from + ENG_MAX(chain, 1); c++)
-        {
-            Ints w[TILES];
-            UNROLL for (int h = 0; h < tiles; h++) w[h] = load(tile[h].q[group * steps + c]);
-            UNROLL for (int t = 0; t < tokens; t++)
-            {
-                Ints four = all_words(q[t] + 4 * (group * steps + c));
-                UNROLL for (int h = 0; h < tiles; h++)
-                {
-                    if (chain == 0)
-                        sum[h][t] = add_wide_fours(sum[h][t], w[h], four);
-                    else
-                        part[h][t] = add_step(part[h][t], c == from, w[h], four);
-                }
-            }
-        }
-        if (chain == 0) continue;
-        UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int h = 0; h < tiles; h++) sum[h][t] =
-            add_pairs(sum[h][t], part[h][t], _mm512_set1_epi16(1));
-    }
-}
-
-#endif
-
-/* Weights of the tile that comes after the next, asked for line by line while this one is worked
- * on: all at once they would fill the line buffers and hold up everything else. */
-typedef struct {
-    const char *row;
-    size_t stride, size, line;
-    int rows, at_once; /* rows left; lines per group of numbers */
-} Ask;
-
-INLINE void ask_some(Ask *ask)
-{
-    for (int i = 0; i < ask->at_once && ask->rows > 0; i++) {
-        _mm_prefetch(ask->row + ask->line, _MM_HINT_T0);
-        ask->line += 64;
-        if (ask->line < ask->size) continue;
-        ask->line = 0;
-        ask->row += ask->stride;
-        ask->rows--;
-    }
-}
-
-/* step: number of the tile at work, in the order in which they are read. */
-INLINE Ask ask_for(int64_t step, int64_t blocks, int n_rows, int n_tokens, TileKind kind,
-                   size_t w_size, const char *w, size_t w_stride)
-{
-    int64_t next = step + 2, r = next / blocks * TILES * TILE_ROWS;
-    if (r >= n_rows) return (Ask){0};
-    int rows = (int)ENG_MIN(n_rows - r, TILES * TILE_ROWS);
-    int lines = rows * (int)((w_size + 63) / 64);
-    int turns = (n_tokens + TILE_TOKENS - 1) / TILE_TOKENS * runs_of(kind);
-    return (Ask){w + (size_t)r * w_stride + (size_t)(next % blocks) * w_size,
-                 w_stride,
-                 w_size,
-                 0,
-                 rows,
-                 (lines + turns - 1) / turns};
+    TileQuants *w[TILES];
+    const int8_t *x[TILE_TOKENS];
+    UNROLL for (int h = 0; h < tiles; h++) w[h] = tile[h].q + group * steps;
+    UNROLL for (int t = 0; t < tokens; t++) x[t] = q[t] + kind.group * group;
+    tile_products(w, tiles, kind.most, steps, x, tokens, sum);
 }
 
 INLINE void scale_group(const Tile *tile, int tiles, int tokens, int group,
@@ -287,54 +183,19 @@ INLINE void tile_tokens(const Tile *tile, int tiles, TileKind kind, const char *
     }
 }
 
-/* All tokens with one block of 16 or 32 rows. */
-INLINE void tile_all(const Tile *tile, int tiles, TileKind kind, int n_tokens, const char *x,
-                     size_t x_stride, bool first, float *y, size_t y_stride, Ask *ask)
-{
-    int t = 0;
-    for (; t + TILE_TOKENS <= n_tokens; t += TILE_TOKENS)
-        tile_tokens(tile, tiles, kind, x + (size_t)t * x_stride, x_stride, TILE_TOKENS, first,
-                    y + (size_t)t * y_stride, y_stride, ask);
-    if (t + 4 <= n_tokens) {
-        tile_tokens(tile, tiles, kind, x + (size_t)t * x_stride, x_stride, 4, first,
-                    y + (size_t)t * y_stride, y_stride, ask);
-        t += 4;
-    }
-    if (t + 2 <= n_tokens) {
-        tile_tokens(tile, tiles, kind, x + (size_t)t * x_stride, x_stride, 2, first,
-                    y + (size_t)t * y_stride, y_stride, ask);
-        t += 2;
-    }
-    for (; t < n_tokens; t++)
-        tile_tokens(tile, tiles, kind, x + (size_t)t * x_stride, x_stride, 1, first,
-                    y + (size_t)t * y_stride, y_stride, ask);
-}
-
 typedef void PackFn(const char *w, size_t w_stride, Tile *tile);
 
-/* n_rows a multiple of 16. */
-INLINE void tile_matmul(PackFn *pack, TileKind kind, size_t w_size, int64_t n, int n_rows,
-                        int n_tokens, const char *w, size_t w_stride, const char *x,
-                        size_t x_stride, float *y, size_t y_stride)
+enum { ACTS = 1 };
+
+INLINE TileKind kind_of(TileKind kind, int64_t left) { return (void)left, kind; }
+
+INLINE void tile_pack(PackFn *pack, TileKind kind, const char *w, size_t w_stride, Tile *tile)
 {
-    int64_t blocks = n / 256, step = 0;
-    for (int r = 0; r < n_rows; r += TILES * TILE_ROWS) {
-        int tiles = r + TILE_ROWS < n_rows ? TILES : 1;
-        for (int64_t i = 0; i < blocks; i++, step++) {
-            Ask ask = ask_for(step, blocks, n_rows, n_tokens, kind, w_size, w, w_stride);
-            Tile tile[TILES];
-            for (int h = 0; h < tiles; h++)
-                pack(w + (size_t)(r + h * TILE_ROWS) * w_stride + (size_t)i * w_size, w_stride,
-                     tile + h);
-            const char *xi = x + (size_t)i * sizeof(Act);
-            if (tiles == TILES)
-                tile_all(tile, TILES, kind, n_tokens, xi, x_stride, i == 0, y + r, y_stride, &ask);
-            else
-                tile_all(tile, 1, kind, n_tokens, xi, x_stride, i == 0, y + r, y_stride, &ask);
-        }
-    }
+    (void)kind;
+    pack(w, w_stride, tile);
 }
 
+#include "cpu/x86/tile_walk_avx512.h"
 #include "cpu/x86/k_matmul.h"
 
 #endif
