@@ -99,11 +99,12 @@ void eng_cpu_needs_experts(const EngOp *op, int max_tokens, EngCpuNeeds *needs);
 
 /* Weight rows of a piece of work and tokens of a pass over it, so that activations stay in the
  * second-level cache; rows of a piece at most when one token is decoded. */
-enum { ENG_TILE_ROWS = 32, ENG_TILE_TOKENS = 256, ENG_DECODE_ROWS = 256 };
+enum { ENG_TILE_ROWS = 32, ENG_TILE_TOKENS = 256, ENG_DECODE_ROWS = 1024 };
 
-/* Weight rows, of so many bytes, per piece of work: a matter of the shape and the batch alone,
- * never of the threads. */
-int eng_cpu_tile_rows(const EngCpu *cpu, size_t row_bytes);
+/* Weight rows, of so many bytes, per piece of work for one token, when an op reads all_bytes: large
+ * enough to stream, small enough that no thread waits long for the last. A row's result does not
+ * depend on the piece that it is in. */
+int eng_cpu_piece_rows(const EngCpu *cpu, size_t row_bytes, size_t all_bytes);
 
 /* Matrices whose rows are dealt out: sets of rows, each set `times` times over (heads, experts). A
  * piece of work is a tile of rows that one node reads; node by node they are numbered by set, time

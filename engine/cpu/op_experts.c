@@ -142,7 +142,9 @@ void eng_cpu_experts_hidden(EngCpu *cpu, const EngOp *op, int thread)
 {
     const EngOpExperts *e = &op->experts;
     EngCpuTiles tiles = {.n = 1, .times = cpu->slots.n_active, .w = {&e->gate}};
-    tiles.tile[0] = eng_cpu_tile_rows(cpu, e->gate.row_bytes + e->up.row_bytes);
+    size_t both = e->gate.row_bytes + e->up.row_bytes;
+    size_t all_bytes = (size_t)cpu->slots.n_active * (size_t)e->gate.rows * both;
+    tiles.tile[0] = cpu->rows > 1 ? ENG_TILE_ROWS : eng_cpu_piece_rows(cpu, both, all_bytes);
     eng_cpu_tiles(cpu, &tiles, hidden_work, hidden_ask, e, thread);
 }
 
@@ -194,8 +196,10 @@ static void down_ask(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int t
 void eng_cpu_experts_down(EngCpu *cpu, const EngOp *op, int thread)
 {
     const EngOpExperts *e = &op->experts;
-    int rows = eng_cpu_tile_rows(cpu, e->down.row_bytes * (size_t)e->n_used);
+    size_t row = e->down.row_bytes * (size_t)e->n_used, all_bytes = row * (size_t)e->down.rows;
     EngCpuTiles tiles = {.n = 1, .times = 1, .w = {&e->down}};
-    tiles.tile[0] = ENG_MIN(ENG_MAX(rows, DOWN_ROWS), ENG_TILE_ROWS);
+    tiles.tile[0] = cpu->rows > 1
+                        ? ENG_TILE_ROWS
+                        : ENG_MAX(eng_cpu_piece_rows(cpu, row, all_bytes), DOWN_ROWS);
     eng_cpu_tiles(cpu, &tiles, down_work, down_ask, op, thread);
 }

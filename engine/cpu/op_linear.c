@@ -7,7 +7,9 @@
 
 enum {
     SEGMENT = 2048,             /* numbers quantized as one piece of work; a multiple of 256 */
-    DECODE_BYTES = 128 << 10,   /* of weights in a piece of work for one token */
+    PIECE_BYTES = 256 << 10,    /* of weights in a piece of work for one token, at most; the bytes */
+    PIECE_LEAST = 64 << 10,     /* that its first reads wait for are 3 KiB of it (eng_cpu_ask) */
+    PIECES = 8,                 /* for each thread, so that all are done at nearly the same time */
     ACT_TILE_BYTES = 640 << 10, /* of activations that should stay in the second-level cache */
     BATCH_ROWS = 64,            /* in a piece of work for many tokens, which reads all of theirs */
 };
@@ -81,16 +83,12 @@ static const void *activations(const EngCpu *cpu, const EngOp *op, EngType type,
     return cpu->act + at[act] + (size_t)head * eng_act_row_bytes(act, op->src.n);
 }
 
-int eng_cpu_tile_rows(const EngCpu *cpu, size_t row_bytes)
+int eng_cpu_piece_rows(const EngCpu *cpu, size_t row_bytes, size_t all_bytes)
 {
-    if (cpu->rows > 1) return ENG_TILE_ROWS;
-    int64_t rows = (int64_t)(DECODE_BYTES / row_bytes) / 8 * 8;
+    size_t piece = all_bytes / (PIECES * (size_t)eng_pool_threads(cpu->pool));
+    piece = ENG_MIN(ENG_MAX(piece, PIECE_LEAST), PIECE_BYTES);
+    int64_t rows = (int64_t)(piece / row_bytes) / 8 * 8;
     return (int)ENG_MIN(ENG_MAX(rows, 8), ENG_DECODE_ROWS);
-}
-
-static int piece_rows(const EngCpu *cpu, size_t row_bytes)
-{
-    return cpu->rows > 1 ? BATCH_ROWS : eng_cpu_tile_rows(cpu, row_bytes);
 }
 
 /* A finished tile [tokens][rows] in scratch goes to its place. */
@@ -187,6 +185,7 @@ void eng_cpu_op_linear(EngCpu *cpu, const EngOp *op, int thread)
     places(op, cpu->rows, at);
     Product products[ENG_LINEAR_MAX];
     EngCpuTiles tiles = {.n = l->n, .times = 1};
+    size_t all_bytes = 0;
     for (int i = 0; i < l->n; i++) {
         Product *one = &products[i];
         *one = (Product){.w = &l->w[i],
@@ -196,8 +195,11 @@ void eng_cpu_op_linear(EngCpu *cpu, const EngOp *op, int thread)
                          .add = l->add};
         one->x = activations(cpu, op, l->w[i].type, 0, at, &one->x_stride);
         tiles.w[i] = one->w;
-        tiles.tile[i] = piece_rows(cpu, l->w[i].row_bytes);
+        all_bytes += (size_t)one->w->rows * one->w->row_bytes;
     }
+    for (int i = 0; i < l->n; i++)
+        tiles.tile[i] = cpu->rows > 1 ? BATCH_ROWS
+                                      : eng_cpu_piece_rows(cpu, l->w[i].row_bytes, all_bytes);
     eng_cpu_tiles(cpu, &tiles, linear_work, linear_ask, products, thread);
 }
 
@@ -224,6 +226,8 @@ void eng_cpu_op_heads(EngCpu *cpu, const EngOp *op, int thread)
 {
     const EngWeight *w = &op->heads.w;
     EngCpuTiles tiles = {.n = 1, .times = w->mats, .w = {w}};
-    tiles.tile[0] = piece_rows(cpu, w->row_bytes);
+    size_t all_bytes = (size_t)w->mats * (size_t)w->rows * w->row_bytes;
+    tiles.tile[0] =
+        cpu->rows > 1 ? BATCH_ROWS : eng_cpu_piece_rows(cpu, w->row_bytes, all_bytes);
     eng_cpu_tiles(cpu, &tiles, head_work, head_ask, op, thread);
 }

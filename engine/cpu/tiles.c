@@ -68,7 +68,7 @@ void eng_cpu_tiles(EngCpu *cpu, EngCpuTiles *tiles, EngCpuPiece *work, EngCpuPie
  */
 void eng_cpu_ask(const EngWeight *w, int64_t mat, int64_t row0, int rows)
 {
-    enum { STREAMS = 4, BEGIN = 1536 };
+    enum { STREAMS = 4, BEGIN = 768 };
     size_t apart = (size_t)ENG_MAX(rows / STREAMS, 1) * w->row_bytes;
     const uint8_t *p = eng_weight_rows(w, mat, row0);
     for (size_t at = 0; at < ENG_MIN(apart, BEGIN); at += 64)
