@@ -13,7 +13,8 @@
 
 enum {
     NUMBERS = 2048, /* in a row */
-    ROWS = 32,
+    ROWS = 32,      /* of a piece for many tokens, and for one */
+    ONE_ROWS = 128,
     TOKENS = 128, /* of prefill */
     FEW = 16,     /* of an expert with many beside it: DeepSeek-R1 at 512 */
     MOST_TOKENS = 256,
@@ -45,7 +46,7 @@ struct EngGauge {
     size_t attention_bytes;
     /* of the running measurement */
     EngType type;
-    int tokens;
+    int tokens, rows; /* of a tile */
     int64_t count; /* tiles or rounds */
     int64_t from;  /* rounds go on where the last one stopped, so that no cache has seen it */
     int64_t ops;   /* of one thread */
@@ -135,7 +136,7 @@ static double best_rate(EngGauge *g, EngPoolFn *fn, int64_t most, int rounds)
 static void read_pieces(void *arg, int thread, int n_threads)
 {
     typedef uint64_t Wide __attribute__((vector_size(64)));
-    enum { STREAMS = 4, STEPS = PIECE / STREAMS / sizeof(Wide), AHEAD = 24 };
+    enum { STREAMS = 4, STEPS = PIECE / STREAMS / sizeof(Wide), AHEAD = 12 };
     EngGauge *g = arg;
     (void)thread, (void)n_threads;
     Wide sum[STREAMS] = {{0}};
@@ -182,26 +183,27 @@ EngLimits eng_gauge_limits(EngGauge *gauge)
 
 /* ---- kernels --------------------------------------------------------------------------------- */
 
-static size_t tile_bytes(EngType type) { return ROWS * (size_t)eng_row_bytes(type, NUMBERS); }
-
 static void multiply_tiles(void *arg, int thread, int n_threads)
 {
     EngGauge *g = arg;
     (void)n_threads;
     EngMatmulFn *matmul = eng_kernels(g->level)->matmul[g->type];
-    size_t row = (size_t)eng_row_bytes(g->type, NUMBERS);
+    size_t row = (size_t)eng_row_bytes(g->type, NUMBERS), rows = (size_t)g->rows;
     size_t x_row = eng_act_row_bytes(eng_type_info(g->type)->act, NUMBERS);
-    size_t tile = tile_bytes(g->type), n_tiles = weights_bytes / tile;
+    size_t tile = rows * row, n_tiles = weights_bytes / tile;
     float *y = g->y + (size_t)thread * MOST_TOKENS * ROWS;
     for (int64_t i; (i = eng_pool_next(g->pool, g->count)) >= 0;)
-        matmul(NUMBERS, ROWS, g->tokens, g->weights + (size_t)(g->from + i) % n_tiles * tile, row,
-               g->x, x_row, y, ROWS);
+        matmul(NUMBERS, g->rows, g->tokens, g->weights + (size_t)(g->from + i) % n_tiles * tile,
+               row, g->x, x_row, y, rows);
 }
 
-static double tiles_per_second(EngGauge *g, int tokens)
+/* Rows of weights that meet so many tokens. */
+static double rows_per_second(EngGauge *g, int tokens)
 {
     g->tokens = tokens;
-    return best_rate(g, multiply_tiles, (int64_t)(weights_bytes / tile_bytes(g->type)), ROUNDS);
+    g->rows = tokens == 1 ? ONE_ROWS : ROWS;
+    size_t tile = (size_t)g->rows * (size_t)eng_row_bytes(g->type, NUMBERS);
+    return g->rows * best_rate(g, multiply_tiles, (int64_t)(weights_bytes / tile), ROUNDS);
 }
 
 static void fill_activations(EngGauge *g)
@@ -222,15 +224,15 @@ static void measure_kernel(EngGauge *gauge, EngType type, EngKernelSpeed *ret_sp
     EngCpuLevel level = gauge->level; /* the lowest that has this kernel */
     EngMatmulFn *matmul = eng_kernels(level)->matmul[type];
     while (level > ENG_CPU_C && eng_kernels(level - 1)->matmul[type] == matmul) level--;
-    double bytes = (double)tile_bytes(gauge->type), ops = 2.0 * NUMBERS * ROWS;
-    double decode = tiles_per_second(gauge, 1);
+    double bytes = (double)eng_row_bytes(type, NUMBERS), ops = 2.0 * NUMBERS;
+    double decode = rows_per_second(gauge, 1);
     *ret_speed = (EngKernelSpeed){
         .type = eng_type_info(type)->name,
         .level = eng_cpu_level_names[level],
         .decode_gb_s = decode * bytes * 1e-9,
         .decode_gop_s = decode * ops * 1e-9,
-        .few_gop_s = tiles_per_second(gauge, FEW) * ops * FEW * 1e-9,
-        .prefill_gop_s = tiles_per_second(gauge, TOKENS) * ops * TOKENS * 1e-9,
+        .few_gop_s = rows_per_second(gauge, FEW) * ops * FEW * 1e-9,
+        .prefill_gop_s = rows_per_second(gauge, TOKENS) * ops * TOKENS * 1e-9,
     };
 }
 
@@ -250,7 +252,7 @@ double eng_gauge_product(EngGauge *gauge, const char *type, int tokens)
     if (gauge->type == ENG_TYPE_COUNT || !eng_type_info(gauge->type)->to_f32) return 0;
     tokens = ENG_MAX(1, ENG_MIN(tokens, MOST_TOKENS));
     fill_activations(gauge);
-    return tiles_per_second(gauge, tokens) * 2e-9 * NUMBERS * ROWS * tokens;
+    return rows_per_second(gauge, tokens) * 2e-9 * NUMBERS * tokens;
 }
 
 /* ---- attention ------------------------------------------------------------------------------- */

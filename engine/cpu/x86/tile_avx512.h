@@ -99,7 +99,7 @@ typedef struct {
 INLINE void ask_some(Ask *ask)
 {
     for (int i = 0; i < ask->at_once && ask->rows > 0; i++) {
-        _mm_prefetch(ask->row + ask->line, _MM_HINT_T0);
+        _mm_prefetch(ask->row + ask->line, _MM_HINT_T1);
         ask->line += 64;
         if (ask->line < ask->size) continue;
         ask->line = 0;
