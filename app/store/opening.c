@@ -199,7 +199,10 @@ static Found try_open(const char *path, HearthDb **ret_db, int *ret_rc)
     if (found == FOUND_SOUND) {
         *ret_rc = prepare(db);
         /* Perhaps it is only the search index, into which an interrupted answer goes here. */
-        if (hearth_db_is_damage(*ret_rc) && close_look(db) == SQLITE_OK) *ret_rc = prepare(db);
+        if (hearth_db_is_damage(*ret_rc)) {
+            *ret_rc = close_look(db);
+            if (!*ret_rc) *ret_rc = prepare(db);
+        }
         found = verdict(*ret_rc);
     }
     if (found != FOUND_SOUND) {

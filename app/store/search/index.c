@@ -118,7 +118,8 @@ static int create_again(HearthDb *db)
     if (!rc) rc = run_all(db, clear);
     if (!rc) rc = hearth_index_create(db);
     if (!rc) rc = hearth_db_exec(db, "COMMIT");
-    if (rc) hearth_db_exec(db, "ROLLBACK; PRAGMA writable_schema = RESET");
+    if (rc) hearth_db_exec(db, "ROLLBACK"); /* fails where SQLite has done it already */
+    if (rc) hearth_db_exec(db, "PRAGMA writable_schema = RESET");
     return rc;
 }
 
