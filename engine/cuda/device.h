@@ -1,0 +1,83 @@
+/* One GPU, opened: its context, its kernels by number, its memory counted against a budget.
+ *
+ * Kernels are launched one behind the other on one stream, and nothing here waits but eng_cuda_sync
+ * and what says so. A launch that fails is remembered: the next eng_cuda_sync tells. After that the
+ * device is lost (another program's fault, a driver reset, sleep) and every call fails with the same
+ * reason until it is closed and opened again.
+ *
+ * The driver is a library opened at run time. A test gives the name of another one that runs the
+ * same kernels on the CPU (tests/gpu/sim): everything above the driver is then what runs on
+ * hardware. One thread at a time. */
+#ifndef ENG_CUDA_DEVICE_H
+#define ENG_CUDA_DEVICE_H
+
+#include "base/err.h"
+#include "cuda/driver.h"
+#include "cuda/kernels/args.h"
+#include "cuda/kernels/names.h"
+#include "load/quant.h"
+
+/* Numbers of kernels. Those of a family: its first + EngType, or + EngKvType. */
+typedef enum {
+#define X(family) ENG_CU_##family, ENG_CU_##family##_end = ENG_CU_##family + ENG_TYPE_COUNT - 1,
+    ENG_CU_FORMAT_FAMILIES(X)
+#undef X
+#define X(family) ENG_CU_##family, ENG_CU_##family##_end = ENG_CU_##family + 2,
+    ENG_CU_KV_FAMILIES(X)
+#undef X
+#define X(name) ENG_CU_##name,
+    ENG_CU_SINGLE(X)
+#undef X
+    ENG_CU_KERNELS
+} EngCuKernel;
+
+typedef struct {
+    const char *cuda_library, *nvml_library; /* NULL = the driver's */
+    int ordinal;                             /* of the devices that can be used */
+    uint64_t budget;                         /* most bytes to take; 0 = what the card has */
+} EngCudaSettings;
+
+typedef struct EngCuda EngCuda;
+
+/* NULL with a phrase that says why (no driver, no device, too old, kernels of another build). */
+EngCuda *eng_cuda_open(const EngCudaSettings *settings, char ret_reason[160]);
+void eng_cuda_close(EngCuda *cuda);
+
+typedef struct {
+    char name[96];
+    int capability; /* 89 = 8.9 */
+    int processors; /* streaming multiprocessors */
+    int shared;     /* most bytes of shared memory that a block can have (opt-in) */
+    uint64_t total, budget;
+    uint64_t taken, peak; /* bytes of eng_cuda_alloc now and at most, the context's own included */
+} EngCudaInfo;
+EngCudaInfo eng_cuda_info(const EngCuda *cuda);
+
+/* Device memory; 256-byte aligned, zeroed. NULL with ENG_ERR_MEMORY naming bytes and device when the
+ * budget or the card has no more. Never dereferenced by the host. free: NULL is nothing. */
+void *eng_cuda_alloc(EngCuda *cuda, size_t bytes, const char *what, EngError *err);
+void eng_cuda_free(EngCuda *cuda, void *memory);
+
+/* Pinned memory of the host, zeroed, at the same address for kernels. */
+void *eng_cuda_alloc_host(EngCuda *cuda, size_t bytes, const char *what, EngError *err);
+void eng_cuda_free_host(EngCuda *cuda, void *memory);
+
+/* Copies behind what was launched before; `from`/`to` of the host may be used again at once. */
+bool eng_cuda_write(EngCuda *cuda, void *to, const void *from, size_t bytes, EngError *err);
+bool eng_cuda_read(EngCuda *cuda, void *to, const void *from, size_t bytes, EngError *err);
+
+typedef struct {
+    unsigned x, y, z; /* blocks */
+    unsigned threads; /* per block, in x */
+    size_t shared;    /* bytes of dynamic shared memory per block */
+} EngCuGrid;
+
+/* `args`: the kernel's one struct, copied before it returns. */
+void eng_cuda_launch(EngCuda *cuda, int kernel, EngCuGrid grid, const void *args);
+#define ENG_CUDA_LAUNCH(cuda, kernel, args, ...)                                                   \
+    eng_cuda_launch(cuda, kernel, (EngCuGrid){__VA_ARGS__}, args)
+
+/* Waits for all of it. */
+bool eng_cuda_sync(EngCuda *cuda, EngError *err);
+
+#endif
