@@ -2,8 +2,8 @@
  *
  * Kernels are launched one behind the other on one stream, and nothing here waits but eng_cuda_sync
  * and what says so. A launch that fails is remembered: the next eng_cuda_sync tells. After that the
- * device is lost (another program's fault, a driver reset, sleep) and every call fails with the same
- * reason until it is closed and opened again.
+ * device is lost (another program's fault, a driver reset, sleep) and every call fails with the
+ * same reason until it is closed and opened again.
  *
  * The driver is a library opened at run time. A test gives the name of another one that runs the
  * same kernels on the CPU (tests/gpu/sim): everything above the driver is then what runs on
@@ -23,12 +23,12 @@ typedef enum {
     ENG_CU_FORMAT_FAMILIES(X)
 #undef X
 #define X(family) ENG_CU_##family, ENG_CU_##family##_end = ENG_CU_##family + 2,
-    ENG_CU_KV_FAMILIES(X)
+        ENG_CU_KV_FAMILIES(X)
 #undef X
 #define X(name) ENG_CU_##name,
-    ENG_CU_SINGLE(X)
+            ENG_CU_SINGLE(X)
 #undef X
-    ENG_CU_KERNELS
+                ENG_CU_KERNELS
 } EngCuKernel;
 
 typedef struct {
@@ -53,8 +53,8 @@ typedef struct {
 } EngCudaInfo;
 EngCudaInfo eng_cuda_info(const EngCuda *cuda);
 
-/* Device memory; 256-byte aligned, zeroed. NULL with ENG_ERR_MEMORY naming bytes and device when the
- * budget or the card has no more. Never dereferenced by the host. free: NULL is nothing. */
+/* Device memory; 256-byte aligned, zeroed. NULL with ENG_ERR_MEMORY naming bytes and device when
+ * the budget or the card has no more. Never dereferenced by the host. free: NULL is nothing. */
 void *eng_cuda_alloc(EngCuda *cuda, size_t bytes, const char *what, EngError *err);
 void eng_cuda_free(EngCuda *cuda, void *memory);
 

@@ -31,6 +31,37 @@ static const Symbol cuda_symbols[] = {
     SYMBOL("cuDeviceGetPCIBusId", device_bus_id),
 };
 
+/* Newest: 11.4, cuGraphInstantiateWithFlags. */
+static const Symbol compute_symbols[] = {
+    SYMBOL("cuGetErrorString", error_string),
+    SYMBOL("cuDevicePrimaryCtxRetain", context_retain),
+    SYMBOL("cuDevicePrimaryCtxRelease_v2", context_release),
+    SYMBOL("cuCtxSetCurrent", context_set),
+    SYMBOL("cuModuleLoadData", module_load),
+    SYMBOL("cuModuleUnload", module_unload),
+    SYMBOL("cuModuleGetFunction", module_function),
+    SYMBOL("cuFuncSetAttribute", function_set),
+    SYMBOL("cuMemGetInfo_v2", memory_info),
+    SYMBOL("cuMemAlloc_v2", memory_new),
+    SYMBOL("cuMemFree_v2", memory_free),
+    SYMBOL("cuMemsetD8Async", memory_fill),
+    SYMBOL("cuMemcpyHtoDAsync_v2", memory_up),
+    SYMBOL("cuMemcpyDtoHAsync_v2", memory_down),
+    SYMBOL("cuMemHostAlloc", host_new),
+    SYMBOL("cuMemFreeHost", host_free),
+    SYMBOL("cuStreamCreate", stream_new),
+    SYMBOL("cuStreamDestroy_v2", stream_free),
+    SYMBOL("cuStreamSynchronize", stream_wait),
+    SYMBOL("cuStreamQuery", stream_query),
+    SYMBOL("cuStreamBeginCapture_v2", capture_begin),
+    SYMBOL("cuStreamEndCapture", capture_end),
+    SYMBOL("cuGraphInstantiateWithFlags", graph_new),
+    SYMBOL("cuGraphLaunch", graph_launch),
+    SYMBOL("cuGraphExecDestroy", graph_exec_free),
+    SYMBOL("cuGraphDestroy", graph_free),
+    SYMBOL("cuLaunchKernel", launch),
+};
+
 static const Symbol nvml_symbols[] = {
     SYMBOL("nvmlInit_v2", nvml_init),
     SYMBOL("nvmlShutdown", nvml_shutdown),
@@ -75,6 +106,21 @@ static void explain_error(EngCuResult rc, char *ret_reason)
     }
 }
 
+static void explain_missing(const char *name, char *ret_reason)
+{
+    snprintf(ret_reason, REASON,
+             "the NVIDIA driver is too old (it has no %s): install a newer "
+             "one",
+             name);
+}
+
+bool eng_driver_complete(EngDriver *driver, char ret_reason[160])
+{
+    const char *missing = fill(driver, driver->cuda, compute_symbols, ENG_LEN(compute_symbols));
+    if (missing) explain_missing(missing, ret_reason);
+    return !missing;
+}
+
 bool eng_driver_open(EngDriver *ret_driver, const char *cuda_library, const char *nvml_library,
                      char ret_reason[160])
 {
@@ -85,10 +131,7 @@ bool eng_driver_open(EngDriver *ret_driver, const char *cuda_library, const char
     }
     const char *missing = fill(&d, d.cuda, cuda_symbols, ENG_LEN(cuda_symbols));
     if (missing) {
-        snprintf(ret_reason, REASON,
-                 "the NVIDIA driver is too old (it has no %s): install a newer "
-                 "one",
-                 missing);
+        explain_missing(missing, ret_reason);
         eng_dl_close(d.cuda);
         return false;
     }
@@ -123,8 +166,8 @@ static uint64_t available_bytes(const EngDriver *d, EngCuDevice device)
     return memory.free;
 }
 
-static bool describe(const EngDriver *d, int ordinal, char name[NAME], uint64_t *ret_total,
-                     uint64_t *ret_available, char *ret_reason)
+static bool describe(const EngDriver *d, int ordinal, EngCuDevice *ret_device, char name[NAME],
+                     uint64_t *ret_total, uint64_t *ret_available, char *ret_reason)
 {
     EngCuDevice device;
     size_t total = 0;
@@ -140,17 +183,18 @@ static bool describe(const EngDriver *d, int ordinal, char name[NAME], uint64_t 
     }
     if (10 * major + minor < LEAST_CAPABILITY) {
         snprintf(ret_reason, REASON,
-                 "%.80s is too old: its compute capability is %d.%d, and 7.5 is needed", name, major,
-                 minor);
+                 "%.80s is too old: its compute capability is %d.%d, and 7.5 is needed", name,
+                 major, minor);
         return false;
     }
+    *ret_device = device;
     *ret_total = total;
     *ret_available = available_bytes(d, device);
     return true;
 }
 
-bool eng_driver_probe(const EngDriver *d, char ret_name[96], uint64_t *ret_total,
-                      uint64_t *ret_available, char ret_reason[160])
+bool eng_driver_probe(const EngDriver *d, int nth, EngCuDevice *ret_device, char ret_name[96],
+                      uint64_t *ret_total, uint64_t *ret_available, char ret_reason[160])
 {
     int version = 0, n = 0;
     EngCuResult rc = d->driver_version(&version);
@@ -168,9 +212,13 @@ bool eng_driver_probe(const EngDriver *d, char ret_name[96], uint64_t *ret_total
         explain_error(rc, ret_reason);
         return false;
     }
-    for (int i = 0; i < n; i++) {
+    for (int i = 0, found = 0; i < n; i++) {
         char name[NAME] = "";
-        if (!describe(d, i, name, ret_total, ret_available, ret_reason)) continue;
+        if (!describe(d, i, ret_device, name, ret_total, ret_available, ret_reason)) continue;
+        if (found++ < nth) {
+            snprintf(ret_reason, REASON, "there is no GPU number %d", nth + 1);
+            continue;
+        }
         memcpy(ret_name, name, NAME);
         ret_reason[0] = '\0'; /* an earlier device's */
         return true;

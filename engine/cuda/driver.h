@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/dl.h"
 
@@ -19,11 +20,19 @@
 #define ENG_CUDAAPI
 #endif
 
-typedef int EngCuResult; /* CUresult */
-typedef int EngCuDevice; /* CUdevice */
+typedef int EngCuResult;                      /* CUresult */
+typedef int EngCuDevice;                      /* CUdevice */
+typedef uint64_t EngCuAddress;                /* CUdeviceptr */
+typedef struct EngCuContext EngCuContext;     /* CUctx_st */
+typedef struct EngCuModule EngCuModule;       /* CUmod_st */
+typedef struct EngCuFunction EngCuFunction;   /* CUfunc_st */
+typedef struct EngCuStream EngCuStream;       /* CUstream_st */
+typedef struct EngCuGraph EngCuGraph;         /* CUgraph_st */
+typedef struct EngCuGraphExec EngCuGraphExec; /* CUgraphExec_st */
 
 enum { /* CUresult */
        ENG_CU_SUCCESS = 0,
+       ENG_CU_OUT_OF_MEMORY = 2,
        ENG_CU_NO_DEVICE = 100,
        ENG_CU_DRIVER_MISMATCH = 803, /* CUDA_ERROR_SYSTEM_DRIVER_MISMATCH */
 };
@@ -31,6 +40,15 @@ enum { /* CUresult */
 enum { /* CUdevice_attribute */
        ENG_CU_CAPABILITY_MAJOR = 75,
        ENG_CU_CAPABILITY_MINOR = 76,
+       ENG_CU_PROCESSORS = 16,
+       ENG_CU_SHARED_OPTIN = 97, /* most shared memory of a block that asks for it */
+};
+
+enum { /* flags and attributes of the calls below */
+       ENG_CU_STREAM_NON_BLOCKING = 1,
+       ENG_CU_HOST_PORTABLE_MAPPED = 1 | 2,
+       ENG_CU_FUNC_SHARED = 8,    /* CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES */
+       ENG_CU_CAPTURE_THREAD = 1, /* CU_STREAM_CAPTURE_MODE_THREAD_LOCAL */
 };
 
 typedef struct {
@@ -50,6 +68,42 @@ typedef struct {
     EngCuResult(ENG_CUDAAPI *device_attribute)(int *value, int attribute, EngCuDevice device);
     EngCuResult(ENG_CUDAAPI *device_bus_id)(char *id, int size, EngCuDevice device);
 
+    /* What computing needs beyond finding a device: eng_driver_complete. */
+    EngCuResult(ENG_CUDAAPI *error_string)(EngCuResult rc, const char **text);
+    EngCuResult(ENG_CUDAAPI *context_retain)(EngCuContext **context, EngCuDevice device);
+    EngCuResult(ENG_CUDAAPI *context_release)(EngCuDevice device);
+    EngCuResult(ENG_CUDAAPI *context_set)(EngCuContext *context);
+    EngCuResult(ENG_CUDAAPI *module_load)(EngCuModule **module, const void *image);
+    EngCuResult(ENG_CUDAAPI *module_unload)(EngCuModule *module);
+    EngCuResult(ENG_CUDAAPI *module_function)(EngCuFunction **f, EngCuModule *m, const char *name);
+    EngCuResult(ENG_CUDAAPI *function_set)(EngCuFunction *f, int attribute, int value);
+    EngCuResult(ENG_CUDAAPI *memory_info)(size_t *free, size_t *total);
+    EngCuResult(ENG_CUDAAPI *memory_new)(EngCuAddress *address, size_t bytes);
+    EngCuResult(ENG_CUDAAPI *memory_free)(EngCuAddress address);
+    EngCuResult(ENG_CUDAAPI *memory_fill)(EngCuAddress to, unsigned char value, size_t bytes,
+                                          EngCuStream *stream);
+    EngCuResult(ENG_CUDAAPI *memory_up)(EngCuAddress to, const void *from, size_t bytes,
+                                        EngCuStream *stream);
+    EngCuResult(ENG_CUDAAPI *memory_down)(void *to, EngCuAddress from, size_t bytes,
+                                          EngCuStream *stream);
+    EngCuResult(ENG_CUDAAPI *host_new)(void **memory, size_t bytes, unsigned flags);
+    EngCuResult(ENG_CUDAAPI *host_free)(void *memory);
+    EngCuResult(ENG_CUDAAPI *stream_new)(EngCuStream **stream, unsigned flags);
+    EngCuResult(ENG_CUDAAPI *stream_free)(EngCuStream *stream);
+    EngCuResult(ENG_CUDAAPI *stream_wait)(EngCuStream *stream);
+    EngCuResult(ENG_CUDAAPI *stream_query)(EngCuStream *stream);
+    EngCuResult(ENG_CUDAAPI *capture_begin)(EngCuStream *stream, int mode);
+    EngCuResult(ENG_CUDAAPI *capture_end)(EngCuStream *stream, EngCuGraph **graph);
+    EngCuResult(ENG_CUDAAPI *graph_new)(EngCuGraphExec **exec, EngCuGraph *graph,
+                                        unsigned long long flags);
+    EngCuResult(ENG_CUDAAPI *graph_launch)(EngCuGraphExec *exec, EngCuStream *stream);
+    EngCuResult(ENG_CUDAAPI *graph_exec_free)(EngCuGraphExec *exec);
+    EngCuResult(ENG_CUDAAPI *graph_free)(EngCuGraph *graph);
+    EngCuResult(ENG_CUDAAPI *launch)(EngCuFunction *f, unsigned grid_x, unsigned grid_y,
+                                     unsigned grid_z, unsigned block_x, unsigned block_y,
+                                     unsigned block_z, unsigned shared, EngCuStream *stream,
+                                     void **params, void **extra);
+
     int (*nvml_init)(void);
     int (*nvml_shutdown)(void);
     int (*nvml_device)(const char *bus_id, void **device);
@@ -62,8 +116,12 @@ bool eng_driver_open(EngDriver *ret_driver, const char *cuda_library, const char
                      char ret_reason[160]);
 void eng_driver_close(EngDriver *driver);
 
-/* eng_cuda_probe with an open driver. */
-bool eng_driver_probe(const EngDriver *driver, char ret_name[96], uint64_t *ret_total,
-                      uint64_t *ret_available, char ret_reason[160]);
+/* Fills the pointers that computing needs. On failure ret_reason is a phrase. */
+bool eng_driver_complete(EngDriver *driver, char ret_reason[160]);
+
+/* eng_cuda_probe with an open driver, of the `nth` device that can be used. *ret_device: the
+ * driver's handle. */
+bool eng_driver_probe(const EngDriver *driver, int nth, EngCuDevice *ret_device, char ret_name[96],
+                      uint64_t *ret_total, uint64_t *ret_available, char ret_reason[160]);
 
 #endif

@@ -15,9 +15,10 @@ static Gpu probe(const char *cuda, const char *nvml, const char *variable, const
 {
     Gpu g = {.name = "untouched", .total = 1, .available = 2};
     EngDriver d;
+    EngCuDevice device;
     if (variable) setenv(variable, value, 1);
     if (eng_driver_open(&d, cuda, nvml, g.reason)) {
-        g.found = eng_driver_probe(&d, g.name, &g.total, &g.available, g.reason);
+        g.found = eng_driver_probe(&d, 0, &device, g.name, &g.total, &g.available, g.reason);
         eng_driver_close(&d);
     }
     if (variable) unsetenv(variable);

@@ -26,10 +26,11 @@ typedef struct {
     int32_t position;
 } EngCuRow;
 
-/* A weight: `mats` matrices of `rows` rows of `cols` numbers of one format, blocks as in the file. */
+/* A weight: `mats` matrices of `rows` rows of `cols` numbers of one format, blocks as in the file.
+ */
 typedef struct {
-    const uint8_t *data;          /* matrix m: data + m * mat_bytes, or */
-    const uint8_t *const *mats;   /* mats[m] where this is not NULL (experts that lie apart) */
+    const uint8_t *data;        /* matrix m: data + m * mat_bytes, or */
+    const uint8_t *const *mats; /* mats[m] where this is not NULL (experts that lie apart) */
     uint64_t row_bytes, mat_bytes;
     int cols, rows;
 } EngCuWeight;
@@ -97,8 +98,8 @@ typedef struct {
     int experts;
 } EngCuSlots;
 
-/* matmul_experts_T: dst[s * rows + r] = W[e] row r . act (gather ? token[s] : s), for the slots s of
- * every expert e. Slots may be fewer than `slots`, which sizes the launch. */
+/* matmul_experts_T: dst[s * rows + r] = W[e] row r . act (gather ? token[s] : s), for the slots s
+ * of every expert e. Slots may be fewer than `slots`, which sizes the launch. */
 typedef struct {
     EngCuWeight w;
     EngCuHalves act;
@@ -119,8 +120,9 @@ typedef struct {
 } EngCuMoe;
 
 /* quantize: act.q and act.scale of every group of every row of src. halve: the same for EngCuHalves
- * (x / scale, scale = the group's largest magnitude, or 1 where all are 0). `vectors` = rows * heads.
- * A vector that is not finite gives a scale that is not finite: a wrong number is never hidden. */
+ * (x / scale, scale = the group's largest magnitude, or 1 where all are 0). `vectors` = rows *
+ * heads. A vector that is not finite gives a scale that is not finite: a wrong number is never
+ * hidden. */
 typedef struct {
     EngCuView src;
     int8_t *q;
@@ -164,9 +166,10 @@ typedef struct {
     int rows;
 } EngCuKvStore;
 
-/* Attention of every query head over the cells 0 … position of its own session; head h reads KV head
- * h / (heads / n_kv). Keys: [context][k_width] numbers, values: [context][v_width] behind them, or
- * (v_width 0) the first dv numbers of the keys. dst = softmax(scale q K) V, [heads][dv] per row.
+/* Attention of every query head over the cells 0 … position of its own session; head h reads KV
+ * head h / (heads / n_kv). Keys: [context][k_width] numbers, values: [context][v_width] behind
+ * them, or (v_width 0) the first dv numbers of the keys. dst = softmax(scale q K) V, [heads][dv]
+ * per row.
  *
  * attn_split_K: part p of `parts` of the past gives partial[((t * heads + h) * parts + p)] =
  * {largest score, sum, dv numbers}; attn_merge puts them together. attn_many_K: prefill, tiles of
@@ -184,8 +187,9 @@ typedef struct {
 
 /* The hand-over of some of a buffer's columns between the device's memory and the host's pinned
  * memory. publish: copies `n_views` views to `far`, then sets *flag = *turn, seen by the host after
- * the data. accept: waits until *flag == *turn, then copies from `far` (add: adds). Flags are pinned;
- * turn is in the device's memory and changes with each step. *flag == ENG_CU_ABANDON ends a wait. */
+ * the data. accept: waits until *flag == *turn, then copies from `far` (add: adds). Flags are
+ * pinned; turn is in the device's memory and changes with each step. *flag == ENG_CU_ABANDON ends a
+ * wait. */
 enum { ENG_CU_HAND_VIEWS = 4 };
 typedef struct {
     EngCuView near[ENG_CU_HAND_VIEWS], far[ENG_CU_HAND_VIEWS]; /* same heads, n */

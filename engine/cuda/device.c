@@ -1,0 +1,304 @@
+#include "cuda/device.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "cuda/image.h"
+
+enum { REASON = 160, MAX_MODULES = 64, SHARED_WITHOUT_ASKING = 48 << 10 };
+
+typedef struct {
+    EngCuAddress at;
+    size_t bytes;
+} Block;
+
+struct EngCuda {
+    EngDriver driver;
+    EngCuDevice device;
+    EngCudaInfo info;
+    EngCuContext *context;
+    EngCuModule *modules[MAX_MODULES];
+    int n_modules;
+    EngCuFunction *functions[ENG_CU_KERNELS];
+    size_t shared[ENG_CU_KERNELS]; /* dynamic shared memory that was asked for so far */
+    EngCuStream *stream;
+    EngVec(Block) blocks;
+    EngCuResult failed; /* the first call that failed; afterwards the device is lost */
+    const char *failed_at;
+};
+
+static const struct {
+    int kernel;
+    const char *name;
+} names[] = {
+#define FORMAT(family, T) {ENG_CU_##family + ENG_TYPE_##T, #family "_" #T},
+#define X(T)                                                                                       \
+    FORMAT(matvec, T)                                                                              \
+    FORMAT(experts_up, T) FORMAT(experts_down, T) FORMAT(matmul, T) FORMAT(matmul_experts, T)
+    ENG_CU_FORMATS(X)
+#undef X
+#undef FORMAT
+#define X(family)                                                                                  \
+    {ENG_CU_##family, #family "_f16"}, {ENG_CU_##family + 1, #family "_f32"},                      \
+        {ENG_CU_##family + 2, #family "_q8_0"},
+        ENG_CU_KV_FAMILIES(X)
+#undef X
+#define X(name) {ENG_CU_##name, #name},
+            ENG_CU_SINGLE(X)
+#undef X
+};
+
+static const char *words(const EngCuda *c, EngCuResult rc)
+{
+    const char *text = NULL;
+    return c->driver.error_string(rc, &text) == ENG_CU_SUCCESS && text ? text : "unknown error";
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static bool say(const EngCuda *c, EngCuResult rc, const char *doing, char *ret_reason)
+{
+    if (rc == ENG_CU_SUCCESS) return true;
+    snprintf(ret_reason, REASON, "the GPU cannot be used: %s failed (%.80s)", doing, words(c, rc));
+    return false;
+}
+
+static bool load_images(EngCuda *c, char *ret_reason)
+{
+    for (const EngCuImage *image = eng_cuda_images; image->name; image++) {
+        EngCuResult rc = c->driver.module_load(&c->modules[c->n_modules], image->data);
+        if (!say(c, rc, "loading its kernels", ret_reason)) return false;
+        c->n_modules++;
+    }
+    if (c->n_modules > 0) return true;
+    snprintf(ret_reason, REASON,
+             "this build of the program has no GPU kernels: build it where nvcc is installed");
+    return false;
+}
+
+/* A driver that is a test's brings its kernels along, whatever the program was built with. */
+static bool load_modules(EngCuda *c, char *ret_reason)
+{
+    if (!eng_dl_function(c->driver.cuda, "hearth_sim_image")) return load_images(c, ret_reason);
+    static const char nothing[1] = "";
+    EngCuResult rc = c->driver.module_load(&c->modules[0], nothing);
+    if (!say(c, rc, "loading its kernels", ret_reason)) return false;
+    c->n_modules = 1;
+    return true;
+}
+
+static bool find_functions(EngCuda *c, char *ret_reason)
+{
+    for (size_t i = 0; i < ENG_LEN(names); i++) {
+        EngCuFunction **f = &c->functions[names[i].kernel];
+        for (int m = 0; m < c->n_modules && !*f; m++)
+            if (c->driver.module_function(f, c->modules[m], names[i].name) != ENG_CU_SUCCESS)
+                *f = NULL;
+        if (*f) continue;
+        snprintf(ret_reason, REASON, "this build of the program lacks the GPU kernel %s",
+                 names[i].name);
+        return false;
+    }
+    return true;
+}
+
+static bool describe(EngCuda *c, uint64_t free_before, char *ret_reason)
+{
+    int major = 0, minor = 0;
+    const EngDriver *d = &c->driver;
+    size_t free = 0, total = 0;
+    EngCuResult rc = d->device_attribute(&major, ENG_CU_CAPABILITY_MAJOR, c->device);
+    if (rc == ENG_CU_SUCCESS) rc = d->device_attribute(&minor, ENG_CU_CAPABILITY_MINOR, c->device);
+    if (rc == ENG_CU_SUCCESS)
+        rc = d->device_attribute(&c->info.processors, ENG_CU_PROCESSORS, c->device);
+    if (rc == ENG_CU_SUCCESS)
+        rc = d->device_attribute(&c->info.shared, ENG_CU_SHARED_OPTIN, c->device);
+    if (rc == ENG_CU_SUCCESS) rc = d->memory_info(&free, &total);
+    if (!say(c, rc, "asking for its properties", ret_reason)) return false;
+    c->info.capability = 10 * major + minor;
+    /* What the context and the kernels' code take, as far as the driver tells. */
+    if (free_before > free) c->info.taken = c->info.peak = free_before - free;
+    return true;
+}
+
+static bool open_device(EngCuda *c, const EngCudaSettings *s, char *ret_reason)
+{
+    uint64_t available = 0;
+    if (!eng_driver_probe(&c->driver, s->ordinal, &c->device, c->info.name, &c->info.total,
+                          &available, ret_reason) ||
+        !eng_driver_complete(&c->driver, ret_reason))
+        return false;
+    c->info.budget = s->budget && s->budget < c->info.total ? s->budget : c->info.total;
+    EngCuResult rc = c->driver.context_retain(&c->context, c->device);
+    if (!say(c, rc, "starting it", ret_reason)) return false;
+    return say(c, c->driver.context_set(c->context), "choosing it", ret_reason) &&
+           load_modules(c, ret_reason) && find_functions(c, ret_reason) &&
+           say(c, c->driver.stream_new(&c->stream, ENG_CU_STREAM_NON_BLOCKING), "making a stream",
+               ret_reason) &&
+           describe(c, available, ret_reason);
+}
+
+EngCuda *eng_cuda_open(const EngCudaSettings *settings, char ret_reason[160])
+{
+    const char *cuda = settings->cuda_library ? settings->cuda_library : ENG_CUDA_LIBRARY,
+               *nvml = settings->nvml_library ? settings->nvml_library : ENG_NVML_LIBRARY;
+    EngCuda *c = eng_alloc0(sizeof *c);
+    if (!eng_driver_open(&c->driver, cuda, nvml, ret_reason)) {
+        free(c);
+        return NULL;
+    }
+    if (open_device(c, settings, ret_reason)) return c;
+    eng_cuda_close(c);
+    return NULL;
+}
+
+void eng_cuda_close(EngCuda *cuda)
+{
+    if (!cuda) return;
+    const EngDriver *d = &cuda->driver;
+    if (cuda->stream) {
+        d->stream_wait(cuda->stream);
+        d->stream_free(cuda->stream);
+    }
+    for (size_t i = 0; i < cuda->blocks.n; i++) d->memory_free(cuda->blocks.data[i].at);
+    free(cuda->blocks.data);
+    for (int i = 0; i < cuda->n_modules; i++) d->module_unload(cuda->modules[i]);
+    if (cuda->context) d->context_release(cuda->device);
+    eng_driver_close(&cuda->driver);
+    free(cuda);
+}
+
+EngCudaInfo eng_cuda_info(const EngCuda *cuda) { return cuda->info; }
+
+/* ---- what fails ------------------------------------------------------------------------------ */
+
+static void check(EngCuda *c, EngCuResult rc, const char *doing)
+{
+    if (rc == ENG_CU_SUCCESS || c->failed) return;
+    c->failed = rc;
+    c->failed_at = doing;
+}
+
+static bool tell(const EngCuda *c, EngError *err)
+{
+    if (!c->failed) return true;
+    return eng_fail(err, ENG_ERR_IO,
+                    "%s stopped working while %s (%.100s). Load the model again; if that does not "
+                    "help, restart the computer.",
+                    c->info.name, c->failed_at, words(c, c->failed));
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static void refuse(const EngCuda *c, size_t bytes, const char *what, uint64_t left, EngError *err)
+{
+    char wanted[32], have[32];
+    eng_bytes_text(bytes, wanted);
+    eng_bytes_text(left, have);
+    eng_fail(err, ENG_ERR_MEMORY, "Cannot get %s of VRAM for %s: %s has %s left.", wanted, what,
+             c->info.name, have);
+}
+
+void *eng_cuda_alloc(EngCuda *cuda, size_t bytes, const char *what, EngError *err)
+{
+    EngCuAddress at = 0;
+    uint64_t left = cuda->info.budget - ENG_MIN(cuda->info.taken, cuda->info.budget);
+    if (!tell(cuda, err)) return NULL;
+    if (bytes > left) {
+        refuse(cuda, bytes, what, left, err);
+        return NULL;
+    }
+    EngCuResult rc = cuda->driver.memory_new(&at, ENG_MAX(bytes, 1));
+    if (rc == ENG_CU_OUT_OF_MEMORY) {
+        size_t free = 0, total = 0;
+        cuda->driver.memory_info(&free, &total);
+        refuse(cuda, bytes, what, free, err);
+        return NULL;
+    }
+    check(cuda, rc, "giving memory");
+    if (!tell(cuda, err)) return NULL;
+    check(cuda, cuda->driver.memory_fill(at, 0, bytes, cuda->stream), "clearing memory");
+    Block block = {at, bytes};
+    eng_vec_push(&cuda->blocks, block);
+    cuda->info.taken += bytes;
+    cuda->info.peak = ENG_MAX(cuda->info.peak, cuda->info.taken);
+    return (void *)(uintptr_t)at;
+}
+
+void eng_cuda_free(EngCuda *cuda, void *memory)
+{
+    for (size_t i = 0; memory && i < cuda->blocks.n; i++) {
+        Block block = cuda->blocks.data[i];
+        if (block.at != (uintptr_t)memory) continue;
+        cuda->blocks.data[i] = cuda->blocks.data[--cuda->blocks.n];
+        cuda->info.taken -= block.bytes;
+        check(cuda, cuda->driver.memory_free(block.at), "taking memory back");
+        return;
+    }
+}
+
+void *eng_cuda_alloc_host(EngCuda *cuda, size_t bytes, const char *what, EngError *err)
+{
+    void *memory = NULL;
+    if (!tell(cuda, err)) return NULL;
+    EngCuResult rc = cuda->driver.host_new(&memory, ENG_MAX(bytes, 1), ENG_CU_HOST_PORTABLE_MAPPED);
+    if (rc == ENG_CU_SUCCESS) return memset(memory, 0, bytes);
+    char wanted[32];
+    eng_bytes_text(bytes, wanted);
+    eng_fail(err, ENG_ERR_MEMORY,
+             "Cannot get %s of DRAM that the GPU reaches for %s (%.80s): close other programs.",
+             wanted, what, words(cuda, rc));
+    return NULL;
+}
+
+void eng_cuda_free_host(EngCuda *cuda, void *memory)
+{
+    if (memory) check(cuda, cuda->driver.host_free(memory), "taking the host's memory back");
+}
+
+bool eng_cuda_write(EngCuda *cuda, void *to, const void *from, size_t bytes, EngError *err)
+{
+    if (!cuda->failed && bytes)
+        check(cuda, cuda->driver.memory_up((uintptr_t)to, from, bytes, cuda->stream),
+              "copying to it");
+    return eng_cuda_sync(cuda, err);
+}
+
+bool eng_cuda_read(EngCuda *cuda, void *to, const void *from, size_t bytes, EngError *err)
+{
+    if (!cuda->failed && bytes)
+        check(cuda, cuda->driver.memory_down(to, (uintptr_t)from, bytes, cuda->stream),
+              "copying from it");
+    return eng_cuda_sync(cuda, err);
+}
+
+/* ---- work ------------------------------------------------------------------------------------ */
+
+/* More shared memory than every card has must be asked for, once per kernel. */
+static EngCuResult ask_shared(EngCuda *c, int kernel, size_t bytes)
+{
+    if (bytes <= SHARED_WITHOUT_ASKING || bytes <= c->shared[kernel]) return ENG_CU_SUCCESS;
+    EngCuResult rc = c->driver.function_set(c->functions[kernel], ENG_CU_FUNC_SHARED, (int)bytes);
+    if (rc == ENG_CU_SUCCESS) c->shared[kernel] = bytes;
+    return rc;
+}
+
+void eng_cuda_launch(EngCuda *cuda, int kernel, EngCuGrid grid, const void *args)
+{
+    if (cuda->failed || grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+    void *params[] = {(void *)args};
+    EngCuResult rc = ask_shared(cuda, kernel, grid.shared);
+    if (rc == ENG_CU_SUCCESS)
+        rc = cuda->driver.launch(cuda->functions[kernel], grid.x, grid.y, grid.z, grid.threads, 1,
+                                 1, (unsigned)grid.shared, cuda->stream, params, NULL);
+    check(cuda, rc, "starting a kernel");
+}
+
+bool eng_cuda_sync(EngCuda *cuda, EngError *err)
+{
+    if (!cuda->failed) check(cuda, cuda->driver.stream_wait(cuda->stream), "computing");
+    return tell(cuda, err);
+}
