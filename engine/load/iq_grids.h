@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#ifndef ENG_GRID /* else: kernels of a device, which include iq_grids.c for a copy of their own */
+#define ENG_GRID const
 extern const uint64_t eng_grid_iq2_xxs[256]; /* 8, 25, 43 */
 extern const uint64_t eng_grid_iq2_xs[512];
 extern const uint64_t eng_grid_iq2_s[1024];
@@ -19,5 +21,6 @@ extern const uint64_t eng_grid_iq1[2048];    /* -8, 0, 8 */
 
 extern const int8_t eng_values_iq4[16]; /* what a nibble of IQ4_NL and IQ4_XS means */
 extern const int8_t eng_values_mxfp4[16];
+#endif
 
 #endif
