@@ -97,6 +97,8 @@ static const float *cpu_logits(const EngBackend *backend)
     return cpu->buffers[cpu->graph->logits];
 }
 
+static float *cpu_buffer(EngBackend *backend, int buf) { return ((EngCpu *)backend)->buffers[buf]; }
+
 static void cpu_free(EngBackend *backend)
 {
     EngCpu *cpu = (EngCpu *)backend;
@@ -169,6 +171,7 @@ EngBackend *eng_cpu_new(const EngGraph *graph, const EngCpuSettings *settings, E
     EngCpu *cpu = eng_alloc0(sizeof *cpu);
     cpu->base = (EngBackend){.run = cpu_run,
                              .logits = cpu_logits,
+                             .buffer = cpu_buffer,
                              .free = cpu_free,
                              .max_tokens = settings->max_tokens,
                              .max_out = settings->max_out,

@@ -22,10 +22,41 @@ struct EngBackend {
     void (*run)(EngBackend *backend, int first, int n, const EngBatch *batch);
     /* [n_out][n_vocab] of the last run; borrowed until the next. */
     const float *(*logits)(const EngBackend *backend);
+    /* [rows][width] of one of the graph's buffers, between runs of ranges. */
+    float *(*buffer)(EngBackend *backend, int buf);
     void (*free)(EngBackend *backend);
     int max_tokens, max_out; /* per batch */
     int threads;
     size_t bytes; /* of buffers */
 };
+
+/* A device that computes some of a graph's ops beside the CPU (exec.h). What is enqueued runs in
+ * order behind what was enqueued before; nothing but `finish` waits. Failures show there. */
+typedef struct {
+    EngView view;
+    float *host; /* pinned: [rows][view.heads * view.n] */
+} EngHandOver;
+
+typedef struct EngDevice EngDevice;
+struct EngDevice {
+    /* The batch's rows become the device's; `turn` is what flags are compared with. */
+    void (*begin)(EngDevice *device, const EngBatch *batch, uint32_t turn);
+    void (*op)(EngDevice *device, int op, int rows);
+    /* Device to host, then *flag = turn; waits for *flag == turn, then host to device. */
+    void (*publish)(EngDevice *device, const EngHandOver *moves, int n, int rows, uint32_t *flag);
+    void (*accept)(EngDevice *device, const EngHandOver *moves, int n, int rows, bool add,
+                   uint32_t *flag);
+    /* What is enqueued between the two is kept under `key` (0 …) instead; replay enqueues it with
+     * one call. false: not kept, and nothing was enqueued. */
+    bool (*keep_begin)(EngDevice *device);
+    bool (*keep_end)(EngDevice *device, int key);
+    bool (*replay)(EngDevice *device, int key); /* false: nothing is kept under it */
+    bool (*failed)(EngDevice *device);          /* already known to have */
+    bool (*finish)(EngDevice *device, EngError *err);
+    void *(*pinned)(EngDevice *device, size_t bytes, const char *what, EngError *err);
+    void (*free)(EngDevice *device);
+};
+
+enum { ENG_HAND_VIEWS = 4 };
 
 #endif
