@@ -297,6 +297,49 @@ void eng_cuda_launch(EngCuda *cuda, int kernel, EngCuGrid grid, const void *args
     check(cuda, rc, "starting a kernel");
 }
 
+void eng_cuda_enqueue_write(EngCuda *cuda, void *to, const void *pinned, size_t bytes)
+{
+    if (cuda->failed) return;
+    check(cuda, cuda->driver.memory_up((uintptr_t)to, pinned, bytes, cuda->stream),
+          "copying to it");
+}
+
+bool eng_cuda_capture_begin(EngCuda *cuda)
+{
+    return !cuda->failed &&
+           cuda->driver.capture_begin(cuda->stream, ENG_CU_CAPTURE_THREAD) == ENG_CU_SUCCESS;
+}
+
+EngCuGraphExec *eng_cuda_capture_end(EngCuda *cuda)
+{
+    EngCuGraph *graph = NULL;
+    EngCuGraphExec *exec = NULL;
+    check(cuda, cuda->driver.capture_end(cuda->stream, &graph), "recording its work");
+    if (!cuda->failed) check(cuda, cuda->driver.graph_new(&exec, graph, 0), "keeping its work");
+    if (graph) cuda->driver.graph_free(graph);
+    return cuda->failed ? NULL : exec;
+}
+
+void eng_cuda_graph_launch(EngCuda *cuda, EngCuGraphExec *graph)
+{
+    if (!cuda->failed)
+        check(cuda, cuda->driver.graph_launch(graph, cuda->stream), "starting a step");
+}
+
+void eng_cuda_graph_free(EngCuda *cuda, EngCuGraphExec *graph)
+{
+    check(cuda, cuda->driver.graph_exec_free(graph), "forgetting its work");
+}
+
+bool eng_cuda_failed(EngCuda *cuda)
+{
+    if (!cuda->failed) {
+        EngCuResult rc = cuda->driver.stream_query(cuda->stream);
+        if (rc != ENG_CU_NOT_READY) check(cuda, rc, "computing");
+    }
+    return cuda->failed != ENG_CU_SUCCESS;
+}
+
 bool eng_cuda_sync(EngCuda *cuda, EngError *err)
 {
     if (!cuda->failed) check(cuda, cuda->driver.stream_wait(cuda->stream), "computing");

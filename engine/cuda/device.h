@@ -77,6 +77,19 @@ void eng_cuda_launch(EngCuda *cuda, int kernel, EngCuGrid grid, const void *args
 #define ENG_CUDA_LAUNCH(cuda, kernel, args, ...)                                                   \
     eng_cuda_launch(cuda, kernel, (EngCuGrid){__VA_ARGS__}, args)
 
+/* Copies from pinned memory, which must stay as it is until the copy has been made. */
+void eng_cuda_enqueue_write(EngCuda *cuda, void *to, const void *pinned, size_t bytes);
+
+/* What is launched between begin and end is kept as a graph instead, which one call launches. false
+ * or NULL: it could not be kept, and nothing of it runs. */
+bool eng_cuda_capture_begin(EngCuda *cuda);
+EngCuGraphExec *eng_cuda_capture_end(EngCuda *cuda);
+void eng_cuda_graph_launch(EngCuda *cuda, EngCuGraphExec *graph);
+void eng_cuda_graph_free(EngCuda *cuda, EngCuGraphExec *graph);
+
+/* Whether a failure is known by now; does not wait. */
+bool eng_cuda_failed(EngCuda *cuda);
+
 /* Waits for all of it. */
 bool eng_cuda_sync(EngCuda *cuda, EngError *err);
 

@@ -34,6 +34,7 @@ enum { /* CUresult */
        ENG_CU_SUCCESS = 0,
        ENG_CU_OUT_OF_MEMORY = 2,
        ENG_CU_NO_DEVICE = 100,
+       ENG_CU_NOT_READY = 600,
        ENG_CU_DRIVER_MISMATCH = 803, /* CUDA_ERROR_SYSTEM_DRIVER_MISMATCH */
 };
 

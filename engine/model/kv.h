@@ -13,6 +13,7 @@ typedef struct {
     size_t layer_bytes;
     size_t bytes; /* of all */
     uint8_t *data;
+    void *far; /* in a device's memory: the layers whose attention it computes; NULL = none */
 } EngKv;
 
 bool eng_kv_init(EngKv *kv, const EngGraph *graph, EngKvType type, int context, EngError *err);

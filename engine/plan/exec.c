@@ -158,7 +158,7 @@ static void begin_part(Writer *w, int op, const Uses *u)
 }
 
 /* The part's inputs are known: it is handed over before, its results after. */
-static void end_part(Writer *w, size_t publish_at)
+static void end_part(Writer *w)
 {
     Part *p = &w->e->parts.data[w->part];
     p->select_out = w->after_select;
@@ -167,7 +167,6 @@ static void end_part(Writer *w, size_t publish_at)
         w->sum_of[p->sum] = w->part;
         add_view(p->out, &p->n_out, whole(w->e, p->sum));
     }
-    (void)publish_at;
     step(w, ENG_STEP_PUBLISH, p->from, w->part);
     w->part = NONE;
 }
@@ -185,7 +184,7 @@ static bool joins(const Writer *w, const Uses *u)
 
 static bool on_cpu(Writer *w, int op, const Uses *u)
 {
-    if (w->part != NONE && !joins(w, u)) end_part(w, 0);
+    if (w->part != NONE && !joins(w, u)) end_part(w);
     if (w->part == NONE) {
         accept_all(w, op);
         begin_part(w, op, u);
@@ -199,8 +198,29 @@ static bool on_cpu(Writer *w, int op, const Uses *u)
         w->valid[buf][0] = true;
         w->valid[buf][1] = false;
     }
-    if (p->sum != NONE) end_part(w, 0);
+    if (p->sum != NONE) end_part(w);
     return true;
+}
+
+static bool reads_buffer(const Exec *e, const Uses *u, int buf)
+{
+    for (int i = 0; i < u->n_reads; i++)
+        if (u->reads[i].buf == buf) return true;
+    for (int i = 0; i < u->n_writes; i++)
+        if (u->writes[i].buf == buf && (u->adds == buf || !is_whole(e, u->writes[i]))) return true;
+    return false;
+}
+
+/* Whether the device will want what `buf` holds now. */
+static bool is_wanted(const Exec *e, int op, int buf)
+{
+    for (int i = op; i < (int)e->graph->ops.n; i++) {
+        Uses u = uses_of(&e->graph->ops.data[i]);
+        if (reads_buffer(e, &u, buf) && e->on_device[i]) return true;
+        for (int j = 0; j < u.n_writes; j++)
+            if (u.writes[j].buf == buf && is_whole(e, u.writes[j]) && u.adds != buf) return false;
+    }
+    return false;
 }
 
 /* Buffers that the device lacks and the part has are handed over with it. Only the part that was
@@ -215,14 +235,15 @@ static bool take_over(Writer *w, int buf)
     return add_view(p->out, &p->n_out, whole(e, buf));
 }
 
-/* Everything that the last part wrote: what the device reads much later comes along. */
-static bool take_over_all(Writer *w)
+/* Of what the last part wrote, also what the device reads much later. */
+static bool take_over_all(Writer *w, int op)
 {
     const Part *p = &w->e->parts.data[w->e->parts.n - 1];
     for (int i = p->from; i < p->to; i++) {
         Uses u = uses_of(&w->e->graph->ops.data[i]);
         for (int j = 0; j < u.n_writes; j++)
-            if (!take_over(w, u.writes[j].buf)) return false;
+            if (is_wanted(w->e, op, u.writes[j].buf) && !take_over(w, u.writes[j].buf))
+                return false;
     }
     return true;
 }
@@ -230,8 +251,8 @@ static bool take_over_all(Writer *w)
 static bool on_device(Writer *w, int op, const Uses *u)
 {
     if (w->part != NONE) {
-        end_part(w, 0);
-        if (!take_over_all(w)) return false;
+        end_part(w);
+        if (!take_over_all(w, op)) return false;
     }
     for (int i = 0; i < u->n_reads + u->n_writes; i++) {
         EngView v = i < u->n_reads ? u->reads[i] : u->writes[i - u->n_reads];
@@ -270,7 +291,7 @@ static bool write_end(Writer *w)
 {
     Exec *e = w->e;
     int end = (int)e->graph->ops.n, buf = e->graph->logits;
-    if (w->part != NONE) end_part(w, 0);
+    if (w->part != NONE) end_part(w);
     accept_all(w, end);
     if (w->valid[buf][0]) return true;
     Part p = {.from = end, .to = end, .sum = NONE, .select = true, .select_out = true};
@@ -304,10 +325,8 @@ static size_t view_floats(EngView v, int rows) { return (size_t)rows * (size_t)(
 
 static int rows_of(const EngBatch *batch, bool select) { return select ? batch->n_out : batch->n; }
 
-static int hand(const Exec *e, const EngView *views, int n, int rows, float *area,
-                EngHandOver ret[ENG_HAND_VIEWS])
+static int hand(const EngView *views, int n, int rows, float *area, EngHandOver ret[ENG_HAND_VIEWS])
 {
-    (void)e;
     for (int i = 0; i < n; i++) {
         ret[i] = (EngHandOver){views[i], area};
         area += view_floats(views[i], rows);
@@ -331,7 +350,7 @@ static void copy_in(Exec *e, const Part *p, const EngBatch *batch)
 {
     EngHandOver moves[ENG_HAND_VIEWS];
     int rows = rows_of(batch, p->select);
-    int n = hand(e, p->in, p->n_in, rows, e->up, moves);
+    int n = hand(p->in, p->n_in, rows, e->up, moves);
     for (int i = 0; i < n; i++)
         memcpy(e->cpu->buffer(e->cpu, moves[i].view.buf), moves[i].host,
                view_floats(moves[i].view, rows) * sizeof(float));
@@ -344,18 +363,22 @@ static void copy_out(Exec *e, const Part *p, const EngBatch *batch)
 {
     EngHandOver moves[ENG_HAND_VIEWS];
     int rows = rows_of(batch, p->select_out);
-    int n = hand(e, p->out, p->n_out, rows, e->down, moves);
+    int n = hand(p->out, p->n_out, rows, e->down, moves);
     for (int i = 0; i < n; i++)
         memcpy(moves[i].host, e->cpu->buffer(e->cpu, moves[i].view.buf),
                view_floats(moves[i].view, rows) * sizeof(float));
 }
+
+/* Also where nothing is read: the areas are free for this part when the one before is taken over.
+ */
+static bool is_published(const Part *p, int k) { return k > 0 || p->n_in > 0; }
 
 static void run_part(Exec *e, int k, const EngBatch *batch)
 {
     const Part *p = &e->parts.data[k];
     uint32_t *up = &e->flags[k], *down = &e->flags[e->parts.n + (size_t)k];
     if (e->failed) return;
-    if (p->n_in > 0 && !wait_flag(e, up)) {
+    if (is_published(p, k) && !wait_flag(e, up)) {
         e->failed = true;
         return;
     }
@@ -373,12 +396,12 @@ static void enqueue(Exec *e, const Step *s, const EngBatch *batch)
         return;
     }
     const Part *p = &e->parts.data[s->what];
-    if (s->kind == ENG_STEP_PUBLISH && p->n_in > 0) {
-        int rows = rows_of(batch, p->select), n = hand(e, p->in, p->n_in, rows, e->up, moves);
+    if (s->kind == ENG_STEP_PUBLISH && is_published(p, s->what)) {
+        int rows = rows_of(batch, p->select), n = hand(p->in, p->n_in, rows, e->up, moves);
         e->device->publish(e->device, moves, n, rows, &e->flags[s->what]);
-    } else if (s->kind == ENG_STEP_ACCEPT && p->n_out > 0) {
+    } else if (s->kind == ENG_STEP_ACCEPT) {
         int rows = rows_of(batch, p->select_out);
-        int n = hand(e, p->out, p->n_out, rows, e->down, moves);
+        int n = hand(p->out, p->n_out, rows, e->down, moves);
         e->device->accept(e->device, moves, n, rows, p->sum != NONE,
                           &e->flags[e->parts.n + (size_t)s->what]);
     }
@@ -421,6 +444,7 @@ static void exec_run(EngBackend *backend, int first, int n, const EngBatch *batc
     Exec *e = (Exec *)backend;
     int ops = (int)e->graph->ops.n, end = first + n;
     if (first == 0) {
+        if (e->failed) memset(e->flags, 0, 2 * (e->parts.n + 1) * sizeof *e->flags);
         e->failed = false;
         if (++e->turn == UINT32_MAX) e->turn = 1; /* the abandoned turn, and the flags' beginning */
         e->device->begin(e->device, batch, e->turn);
