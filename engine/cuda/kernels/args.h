@@ -132,7 +132,7 @@ typedef struct {
     int rows;
 } EngCuPrepare;
 
-/* norm: dst = src / rms(src) * weight, each group. glu: dst = silu(gate) * up. rope: the first
+/* rms_norm: dst = src / rms(src) * weight, each group. glu: dst = silu(gate) * up. rope: the first
  * `dims` numbers of each group turned, pairs (2i, 2i + 1) or, `neox`, (i, i + dims / 2); the rest
  * copied; table(t) = [dims / 2] cos, then sin. select: dst row i = src row out[i]. All may be in
  * place (dst = src, or up). */
@@ -173,7 +173,9 @@ typedef struct {
  *
  * attn_split_K: part p of `parts` of the past gives partial[((t * heads + h) * parts + p)] =
  * {largest score, sum, dv numbers}; attn_merge puts them together. attn_many_K: prefill, tiles of
- * tokens that are neighbours of one session. */
+ * tokens that are neighbours of one session. dv <= ENG_CU_ATTN_DV, parts <= ENG_CU_ATTN_PARTS;
+ * a block takes at most ENG_CU_ATTN_QUERIES queries (heads by tokens). */
+enum { ENG_CU_ATTN_QUERIES = 32, ENG_CU_ATTN_DV = 512, ENG_CU_ATTN_PARTS = 64 };
 typedef struct {
     EngCuView q, dst;
     const EngCuRow *tokens;
@@ -203,7 +205,8 @@ typedef struct {
 #define ENG_CU_ABANDON UINT32_C(0xffffffff)
 
 /* topk: the `n` largest of each row of src with their places, descending, for the sampler.
- * Not finite numbers come first. */
+ * Not finite numbers come first, of equal ones the earlier. n <= ENG_CU_TOPK_MOST and <= src.n. */
+enum { ENG_CU_TOPK_MOST = 1024 };
 typedef struct {
     EngCuView src;
     float *values;   /* [rows][n] */

@@ -6,7 +6,8 @@
 
 #define ENG_CU_FORMATS(X)                                                                          \
     X(F32)                                                                                         \
-    X(F16) X(BF16) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) \
+    X(F16)                                                                                         \
+    X(BF16) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K)        \
         X(IQ2_XXS) X(IQ2_XS) X(IQ2_S) X(IQ3_XXS) X(IQ3_S) X(IQ1_S) X(IQ1_M) X(IQ4_NL) X(IQ4_XS)    \
             X(MXFP4)
 
@@ -18,7 +19,8 @@
 
 #define ENG_CU_SINGLE(X)                                                                           \
     X(quantize)                                                                                    \
-    X(halve) X(copy_act) X(norm) X(glu) X(rope) X(select_rows) X(route) X(attn_merge) X(moe_group) \
+    X(halve)                                                                                       \
+    X(copy_act) X(rms_norm) X(glu) X(rope) X(select_rows) X(route) X(attn_merge) X(moe_group)      \
         X(moe_combine) X(publish) X(accept) X(topk) X(bench_copy) X(bench_mma)
 
 #endif
