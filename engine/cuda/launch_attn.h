@@ -1,0 +1,21 @@
+/* Launches of attention and of what fills its cache. `form` is ENG_CU_KV_… . */
+#ifndef ENG_CUDA_LAUNCH_ATTN_H
+#define ENG_CUDA_LAUNCH_ATTN_H
+
+#include "cuda/device.h"
+
+void eng_cuda_kv_store(EngCuda *cuda, int form, const EngCuKvStore *args);
+
+/* many: prefill, straight into dst. Otherwise the past is cut into args->parts parts, which
+ * args->partial keeps, and these are merged: the same grid for every position, so a captured graph
+ * stays good. */
+void eng_cuda_attn(EngCuda *cuda, int form, const EngCuAttn *args, bool many);
+
+/* Parts into which to cut the past of `rows` tokens whose contexts are `context` long: enough
+ * blocks for all processors, none without cells when the context is full. 1 … ENG_CU_ATTN_PARTS. */
+int eng_cuda_attn_parts(int processors, int rows, int heads, int n_kv, int context);
+
+/* Bytes that partial needs. */
+size_t eng_cuda_attn_partial_bytes(int rows, int heads, int dv, int parts);
+
+#endif

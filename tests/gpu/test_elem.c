@@ -1,0 +1,344 @@
+/* The kernels that do little work per number, on random shapes, strides and places, beside sums in
+ * double precision or the engine's own ops on the CPU. Bounds relative to the terms' size: 2^-20,
+ * which is 1e-6, and 3e-36 for glu, whose exp(-x) may be infinite. */
+#include "elem_inputs.h"
+
+#include "base/num.h"
+#include "cuda/launch_elem.h"
+
+#define BOUND 0x1p-20
+
+static void check_close(float got, double want, double size, const char *what, int i)
+{
+    CHECK_MSG(fabs(got - want) <= BOUND * size + 3e-36, "%s %d: %.9g, not %.9g", what, i,
+              (double)got, want);
+}
+
+static void norms(void)
+{
+    for (int round = 0; round < 12; round++) {
+        int rows = test_range(1, 3), heads = test_range(1, 4), n = test_range(1, 700);
+        if (round == 0) n = 7168, heads = 1;
+        Buffer x = buffer_new(rows, heads, n, 3), y = buffer_new(rows, heads, n, 3);
+        float *weight = malloc((size_t)n * sizeof *weight);
+        for (int i = 0; i < n; i++) weight[i] = test_float() * 2;
+        bool in_place = round & 1, weighs = round & 2;
+        Buffer *to = in_place ? &x : &y;
+        EngCuElem args = {.src = x.view,
+                          .dst = to->view,
+                          .weight = weighs ? device((size_t)n * sizeof *weight, weight) : NULL,
+                          .eps = 1e-5f,
+                          .rows = rows};
+        eng_cuda_norm(gpu, &args);
+        gpu_sync();
+        buffer_read(to);
+        for (int t = 0; t < rows; t++)
+            for (int h = 0; h < heads; h++) {
+                const float *from = x.old + buffer_index(&x, t, h, 0);
+                double sum = 0;
+                for (int i = 0; i < n; i++) sum += (double)from[i] * from[i];
+                double scale = 1 / sqrt(sum / n + 1e-5);
+                for (int i = 0; i < n; i++) {
+                    double want = from[i] * scale * (weighs ? weight[i] : 1);
+                    check_close(to->host[buffer_index(to, t, h, i)], want, fabs(want), "norm", i);
+                }
+            }
+        check_rest(to, rows);
+        free(weight);
+        buffer_free(&x), buffer_free(&y), gpu_clear();
+    }
+}
+
+static void norm_keeps_nan(void)
+{
+    Buffer x = buffer_new(1, 1, 300, 1);
+    x.host[buffer_index(&x, 0, 0, 123)] = NAN;
+    buffer_write(&x);
+    eng_cuda_norm(gpu, &(EngCuElem){.src = x.view, .dst = x.view, .eps = 1e-6f, .rows = 1});
+    gpu_sync();
+    buffer_read(&x);
+    for (int i = 0; i < 300; i++) CHECK(isnan(x.host[buffer_index(&x, 0, 0, i)]));
+    buffer_free(&x), gpu_clear();
+}
+
+static void glus(void)
+{
+    for (int round = 0; round < 8; round++) {
+        int rows = test_range(1, 3), n = test_range(1, 3000);
+        Buffer gate = buffer_new(rows, 1, n, round == 0 ? 200 : 8);
+        Buffer up = buffer_new(rows, 1, n, 3), y = buffer_new(rows, 1, n, 3);
+        Buffer *to = round % 3 == 0 ? &y : round % 3 == 1 ? &gate : &up;
+        eng_cuda_glu(
+            gpu, &(EngCuElem){.src = gate.view, .other = up.view, .dst = to->view, .rows = rows});
+        gpu_sync();
+        buffer_read(to);
+        for (int t = 0; t < rows; t++)
+            for (int i = 0; i < n; i++) {
+                double g = gate.old[buffer_index(&gate, t, 0, i)];
+                double want = g / (1 + exp(-g)) * up.old[buffer_index(&up, t, 0, i)];
+                check_close(to->host[buffer_index(to, t, 0, i)], want, fabs(want), "glu", i);
+            }
+        check_rest(to, rows);
+        buffer_free(&gate), buffer_free(&up), buffer_free(&y), gpu_clear();
+    }
+}
+
+static double turned(const float *x, const float *table, int dims, bool neox, int i, double *size)
+{
+    int half = dims / 2, pair = neox ? i % half : i / 2, second = neox ? i / half : i % 2;
+    if (i >= dims) {
+        *size = 0;
+        return x[i];
+    }
+    double a = x[neox ? pair : 2 * pair], b = x[neox ? pair + half : 2 * pair + 1];
+    double c = table[pair], s = table[half + pair];
+    *size = fabs(a) + fabs(b);
+    return second ? a * s + b * c : a * c - b * s;
+}
+
+static void ropes(void)
+{
+    for (int round = 0; round < 12; round++) {
+        int rows = test_range(1, 3), heads = test_range(1, 9), dims = 2 * test_range(1, 64);
+        int n = dims + test_range(0, 1) * test_range(1, 130);
+        Buffer x = buffer_new(rows, heads, n, 3), y = buffer_new(rows, heads, n, 3);
+        Buffer table = buffer_new(rows, 1, dims, 1);
+        Buffer *to = round & 1 ? &x : &y;
+        EngCuElem args = {.src = x.view,
+                          .dst = to->view,
+                          .other = table.view,
+                          .dims = dims,
+                          .neox = round & 2,
+                          .rows = rows};
+        eng_cuda_rope(gpu, &args);
+        gpu_sync();
+        buffer_read(to);
+        for (int t = 0; t < rows; t++)
+            for (int h = 0; h < heads; h++)
+                for (int i = 0; i < n; i++) {
+                    double size, want = turned(x.old + buffer_index(&x, t, h, 0),
+                                               table.old + buffer_index(&table, t, 0, 0), dims,
+                                               round & 2, i, &size);
+                    check_close(to->host[buffer_index(to, t, h, i)], want, size, "rope", i);
+                }
+        check_rest(to, rows);
+        buffer_free(&x), buffer_free(&y), buffer_free(&table), gpu_clear();
+    }
+}
+
+/* Also in place, where a row taken may be one that was written. */
+static void selects(void)
+{
+    for (int round = 0; round < 8; round++) {
+        int rows = test_range(1, 9), n_out = test_range(1, rows), n = test_range(1, 900);
+        Buffer x = buffer_new(rows, 1, n, 3), y = buffer_new(n_out, 1, n, 3);
+        int32_t out[9];
+        for (int i = 0, at = 0; i < rows && at < n_out; i++)
+            if (rows - i == n_out - at || test_range(0, 1)) out[at++] = i;
+        Buffer *to = round & 1 ? &x : &y;
+        eng_cuda_select(gpu, &(EngCuElem){.src = x.view,
+                                          .dst = to->view,
+                                          .out = device((size_t)n_out * sizeof *out, out),
+                                          .rows = n_out});
+        gpu_sync();
+        buffer_read(to);
+        for (int t = 0; t < n_out; t++)
+            CHECK(memcmp(to->host + buffer_index(to, t, 0, 0),
+                         x.old + buffer_index(&x, out[t], 0, 0), (size_t)n * sizeof(float)) == 0);
+        check_rest(to, n_out < rows && to == &x ? rows : n_out);
+        buffer_free(&x), buffer_free(&y), gpu_clear();
+    }
+}
+
+/* ---- topk ---- */
+
+static const float *sorted;
+
+static int before(const void *a, const void *b)
+{
+    int i = *(const int *)a, j = *(const int *)b;
+    bool fi = isfinite(sorted[i]), fj = isfinite(sorted[j]);
+    if (fi != fj) return fi ? 1 : -1;
+    if (fi && sorted[i] != sorted[j]) return sorted[i] > sorted[j] ? -1 : 1;
+    return i < j ? -1 : 1;
+}
+
+static void check_top(const float *x, int n, const float *values, const int32_t *places, int most)
+{
+    int *order = malloc((size_t)n * sizeof *order);
+    for (int i = 0; i < n; i++) order[i] = i;
+    sorted = x;
+    qsort(order, (size_t)n, sizeof *order, before);
+    for (int i = 0; i < most && test_failures_ < 9; i++) {
+        CHECK_MSG(places[i] == order[i], "rank %d is %d, not %d", i, places[i], order[i]);
+        CHECK(memcmp(values + i, x + order[i], sizeof *x) == 0);
+    }
+    free(order);
+}
+
+/* Kinds: random; few different numbers, with both zeros; the largest all in one thread's stripe, so
+ * that the first bound is far too low; some not finite. */
+static void top_numbers(Buffer *x, int rows, int n, int kind)
+{
+    for (int t = 0; t < rows; t++)
+        for (int i = 0; i < n; i++) {
+            float *at = x->host + buffer_index(x, t, 0, i);
+            if (kind == 1) *at = (float)test_range(-2, 2) * (test_range(0, 1) ? 1.0f : -1.0f);
+            if (kind == 2) *at = i % 1024 == 7 ? 100 + *at : *at;
+            if (kind == 3 && test_range(0, 99) == 0) *at = test_range(0, 1) ? NAN : -INFINITY;
+        }
+    buffer_write(x);
+}
+
+static void tops(void)
+{
+    for (int round = 0; round < 12; round++) {
+        int rows = test_range(1, 2), n = test_range(1, round < 6 ? 3000 : 20000);
+        int most = test_range(1, ENG_MIN(n, round % 3 == 0 ? 1024 : 64));
+        if (round == 11) n = 60000, most = 512;
+        Buffer x = buffer_new(rows, 1, n, 9);
+        top_numbers(&x, rows, n, round == 11 ? 2 : round % 4);
+        size_t count = (size_t)rows * (size_t)most;
+        float *values = malloc(count * sizeof *values);
+        int32_t *places = malloc(count * sizeof *places);
+        EngCuTopk args = {x.view, device(count * sizeof *values, NULL),
+                          device(count * sizeof *places, NULL), most, rows};
+        eng_cuda_topk(gpu, &args);
+        gpu_sync();
+        fetch(values, args.values, count * sizeof *values);
+        fetch(places, args.places, count * sizeof *places);
+        for (int t = 0; t < rows; t++)
+            check_top(x.old + buffer_index(&x, t, 0, 0), n, values + t * most, places + t * most,
+                      most);
+        free(values), free(places);
+        buffer_free(&x), gpu_clear();
+    }
+}
+
+/* ---- hand-over ---- */
+
+typedef struct {
+    Buffer near[2];
+    float *far;
+    volatile uint32_t *flag;
+    EngCuHand args;
+} Hand;
+
+static Hand hand_new(int rows)
+{
+    EngError err = {0};
+    Hand h = {.args = {.n_views = 2, .rows = rows}};
+    size_t at = 0, counts = 0;
+    for (int v = 0; v < 2; v++) {
+        int heads = test_range(1, 3), n = test_range(1, 400);
+        h.near[v] = buffer_new(rows, heads, n, 3);
+        h.args.near[v] = h.near[v].view;
+        h.args.far[v] = (EngCuView){NULL, heads * n, heads, n, n};
+        counts += (size_t)(rows * heads * n);
+    }
+    h.far = eng_cuda_alloc_host(gpu, counts * sizeof(float), "a test", &err);
+    h.flag = eng_cuda_alloc_host(gpu, sizeof *h.flag, "a test", &err);
+    for (int v = 0; v < 2; v++) {
+        h.args.far[v].data = h.far + at;
+        at += (size_t)(rows * h.args.far[v].row);
+    }
+    for (size_t i = 0; i < counts; i++) h.far[i] = test_float();
+    uint32_t turn = (uint32_t)test_range(1, 1000000);
+    h.args.flag = h.flag;
+    h.args.turn = device(sizeof turn, &turn);
+    return h;
+}
+
+static void hand_free(Hand *h)
+{
+    for (int v = 0; v < 2; v++) buffer_free(&h->near[v]);
+    eng_cuda_free_host(gpu, h->far), eng_cuda_free_host(gpu, (void *)h->flag);
+    gpu_clear();
+}
+
+static const float *far_number(const Hand *h, int v, int t, int head, int i)
+{
+    const EngCuView *f = &h->args.far[v];
+    return f->data + t * f->row + head * f->stride + i;
+}
+
+static void publishes(void)
+{
+    for (int round = 0; round < 4; round++) {
+        int rows = test_range(1, 4);
+        Hand h = hand_new(rows);
+        uint32_t turn;
+        eng_cuda_publish(gpu, &h.args);
+        gpu_sync();
+        fetch(&turn, h.args.turn, sizeof turn);
+        CHECK_INT(*h.flag, turn);
+        for (int v = 0; v < 2; v++)
+            for (int t = 0; t < rows; t++)
+                for (int i = 0; i < h.args.far[v].row; i++) {
+                    int n = h.args.far[v].n;
+                    float want = h.near[v].old[buffer_index(&h.near[v], t, i / n, i % n)];
+                    CHECK(*far_number(&h, v, t, i / n, i % n) == want);
+                }
+        hand_free(&h);
+    }
+}
+
+/* The flag is up before the launch: that a wait ends when it goes up is for programs with threads.
+ */
+static void accepts(void)
+{
+    for (int round = 0; round < 6; round++) {
+        int rows = test_range(1, 4);
+        Hand h = hand_new(rows);
+        bool abandoned = round >= 4;
+        h.args.add = round & 1;
+        uint32_t turn;
+        fetch(&turn, h.args.turn, sizeof turn);
+        *h.flag = abandoned ? ENG_CU_ABANDON : turn;
+        eng_cuda_accept(gpu, &h.args);
+        gpu_sync();
+        for (int v = 0; v < 2; v++) {
+            Buffer *b = &h.near[v];
+            buffer_read(b);
+            for (int t = 0; t < rows; t++)
+                for (int i = 0; i < h.args.far[v].row; i++) {
+                    int n = h.args.far[v].n;
+                    size_t at = buffer_index(b, t, i / n, i % n);
+                    float far = *far_number(&h, v, t, i / n, i % n);
+                    float want = abandoned ? b->old[at] : h.args.add ? b->old[at] + far : far;
+                    CHECK_MSG(b->host[at] == want, "number %d of view %d", i, v);
+                }
+            check_rest(b, rows);
+        }
+        hand_free(&h);
+    }
+}
+
+static void copies(void)
+{
+    size_t bytes = 16 * (size_t)test_range(1, 3000);
+    uint8_t *x = malloc(bytes), *y = malloc(bytes);
+    for (size_t i = 0; i < bytes; i++) x[i] = (uint8_t)test_random();
+    EngCuBench args = {device(bytes, x), device(bytes, NULL), bytes, 0};
+    eng_cuda_bench_copy(gpu, &args);
+    gpu_sync();
+    fetch(y, args.dst, bytes);
+    CHECK(memcmp(x, y, bytes) == 0);
+    free(x), free(y);
+    gpu_clear();
+}
+
+int main(int argc, char **argv)
+{
+    static const Test tests[] = {
+        {"norm", norms},        {"norm keeps NaN", norm_keeps_nan},
+        {"glu", glus},          {"rope", ropes},
+        {"select", selects},    {"topk", tops},
+        {"publish", publishes}, {"accept", accepts},
+        {"bench_copy", copies},
+    };
+    if (!gpu_open()) return 1;
+    int rc = test_main(argc, argv, tests, TEST_COUNT(tests));
+    eng_cuda_close(gpu);
+    return rc;
+}
