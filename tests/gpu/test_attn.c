@@ -8,7 +8,7 @@
 #include "cpu/cpu.h"
 #include "cuda/launch_attn.h"
 
-enum { SESSIONS = 3, LAYERS = 2, MOST_ROWS = 80 };
+enum { SESSIONS = 3, LAYERS = 2, MOST_ROWS = 60 };
 
 /* ---- sessions ---- */
 
@@ -299,9 +299,9 @@ static void all_shapes(bool many)
 {
     for (int type = 0; type < ENG_KV_TYPES; type++) {
         for (size_t i = 0; i < ENG_LEN(shapes); i++)
-            attend_once((EngKvType)type, shapes[i], i & 1 ? 150 : 70, many, false);
+            attend_once((EngKvType)type, shapes[i], i & 1 ? 140 : 40, many, false);
         for (size_t i = 0; i < ENG_LEN(odd_shapes) && type != ENG_KV_Q8_0; i++)
-            attend_once((EngKvType)type, odd_shapes[i], 80, many, false);
+            attend_once((EngKvType)type, odd_shapes[i], 70, many, false);
     }
 }
 
@@ -313,8 +313,8 @@ static void mla(void)
 {
     static const Shape shape = {128, 1, 576, 512, true}, half = {20, 1, 576, 512, true};
     for (int type = 0; type < ENG_KV_TYPES; type++) {
-        attend_once((EngKvType)type, shape, 100, false, true);
-        attend_once((EngKvType)type, half, 40, true, true);
+        attend_once((EngKvType)type, shape, 80, false, true);
+        attend_once((EngKvType)type, half, 10, true, true);
     }
 }
 
