@@ -26,7 +26,8 @@ void eng_cuda_norm(EngCuda *cuda, const EngCuElem *args)
 
 void eng_cuda_glu(EngCuda *cuda, const EngCuElem *args)
 {
-    if (args->rows > 0) eng_cuda_launch(cuda, ENG_CU_glu, flat(args->src.n, args->rows), args);
+    int items = args->src.heads * args->src.n;
+    if (args->rows > 0) eng_cuda_launch(cuda, ENG_CU_glu, flat(items, args->rows), args);
 }
 
 void eng_cuda_rope(EngCuda *cuda, const EngCuElem *args)

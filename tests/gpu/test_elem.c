@@ -63,20 +63,21 @@ static void norm_keeps_nan(void)
 
 static void glus(void)
 {
-    for (int round = 0; round < 8; round++) {
-        int rows = test_range(1, 3), n = test_range(1, 3000);
-        Buffer gate = buffer_new(rows, 1, n, round == 0 ? 200 : 8);
-        Buffer up = buffer_new(rows, 1, n, 3), y = buffer_new(rows, 1, n, 3);
+    for (int round = 0; round < 12; round++) {
+        int rows = test_range(1, 3), heads = test_range(1, 3), n = test_range(1, 1500);
+        Buffer gate = buffer_new(rows, heads, n, round == 0 ? 200 : 8);
+        Buffer up = buffer_new(rows, heads, n, 3), y = buffer_new(rows, heads, n, 3);
         Buffer *to = round % 3 == 0 ? &y : round % 3 == 1 ? &gate : &up;
-        eng_cuda_glu(
-            gpu, &(EngCuElem){.src = gate.view, .other = up.view, .dst = to->view, .rows = rows});
+        EngCuElem args = {.src = gate.view, .other = up.view, .dst = to->view, .rows = rows};
+        eng_cuda_glu(gpu, &args);
         gpu_sync();
         buffer_read(to);
         for (int t = 0; t < rows; t++)
-            for (int i = 0; i < n; i++) {
-                double g = gate.old[buffer_index(&gate, t, 0, i)];
-                double want = g / (1 + exp(-g)) * up.old[buffer_index(&up, t, 0, i)];
-                check_close(to->host[buffer_index(to, t, 0, i)], want, fabs(want), "glu", i);
+            for (int i = 0; i < heads * n; i++) {
+                int h = i / n, at = i % n;
+                double g = gate.old[buffer_index(&gate, t, h, at)];
+                double want = g / (1 + exp(-g)) * up.old[buffer_index(&up, t, h, at)];
+                check_close(to->host[buffer_index(to, t, h, at)], want, fabs(want), "glu", i);
             }
         check_rest(to, rows);
         buffer_free(&gate), buffer_free(&up), buffer_free(&y), gpu_clear();

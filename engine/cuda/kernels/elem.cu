@@ -35,11 +35,13 @@ ENG_KERNEL(glu, EngCuElem a)
 {
     int step = (int)(gridDim.x * blockDim.x), first = (int)(blockIdx.x * blockDim.x + threadIdx.x);
     for (int row = (int)blockIdx.y; row < a.rows; row += (int)gridDim.y) {
-        const float *gate = a.src.data + (size_t)row * a.src.row;
-        const float *up = a.other.data + (size_t)row * a.other.row;
-        float *y = a.dst.data + (size_t)row * a.dst.row;
-        for (int i = first; i < a.src.n; i += step)
-            y[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
+        for (int i = first; i < a.src.heads * a.src.n; i += step) {
+            size_t head = i / a.src.n, at = i % a.src.n;
+            float gate = a.src.data[(size_t)row * a.src.row + head * a.src.stride + at];
+            float up = a.other.data[(size_t)row * a.other.row + head * a.other.stride + at];
+            a.dst.data[(size_t)row * a.dst.row + head * a.dst.stride + at] =
+                gate / (1.0f + expf(-gate)) * up;
+        }
     }
 }
 
