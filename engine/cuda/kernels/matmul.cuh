@@ -1,0 +1,339 @@
+/* Products with many tokens on tensor cores: matmul_T and, grouped by expert, matmul_experts_T.
+ *
+ * A block computes 128 rows of the weight for 128 tokens (experts: 64, for that is what an expert
+ * gets of a long prompt). It walks along the columns by 32: the weights' blocks are unpacked once,
+ * into halves in shared memory, d and minimum folded in; activations are copied there as they are,
+ * asynchronously where the card can; then each warp multiplies 64 rows by 32 tokens, sixteen
+ * m16n8k16 per 16 columns for six ldmatrix. Two stages: while the tensor cores work on one, the
+ * next one's activations are under way and its weights are unpacked into registers. There is no
+ * branch in between, so that the compiler can spread loads and unpacking among the products; the
+ * 64 sums and all else stay within 128 registers, and two blocks of 256 threads (three of 128)
+ * share a multiprocessor, one unpacking while the other multiplies.
+ *
+ * A row of a stage is 64 bytes, four pieces of 8 halves; piece p lies at place p ^ (row / 2 % 4),
+ * so that the eight rows of an ldmatrix, and the eight writers of a phase, meet 32 banks once.
+ *
+ * Error. Sums are floats; activations come as halves with a scale per vector, which is multiplied
+ * in at the end. A weight is rounded to half: by at most 2^-11 of itself, or 2^-25 where it is
+ * smaller than 2^-14. F16 is exact, BF16 is where 2^-14 <= |w|. Beyond 65504, half's largest, a
+ * finite weight becomes 65504 with its sign, never infinite: nothing that was trained has such
+ * weights. What is not finite stays so. */
+#ifndef ENG_CUDA_KERNELS_MATMUL_CUH
+#define ENG_CUDA_KERNELS_MATMUL_CUH
+
+#include "common.cuh"
+#include "matmul_shape.h"
+#include "quant_float.cuh" /* the other formats: each file of kernels has its own */
+
+/* Where piece `piece` of row `row` of a stage begins, in halves. */
+ENG_DEVICE int matmul_place(int row, int piece)
+{
+    return row * MATMUL_K + ((piece ^ row >> 1) & 3) * 8;
+}
+
+/* A block's shared memory. */
+template <int TOKENS> struct MatmulShared {
+    alignas(16) uint16_t weights[2][MATMUL_ROWS * MATMUL_K];
+    alignas(16) uint16_t tokens[2][TOKENS * MATMUL_K];
+};
+
+/* Two floats as halves, the first in the low bits, rounded to nearest; what is finite stays finite:
+ * half's largest beyond it. */
+ENG_DEVICE uint32_t matmul_halves(float low, float high)
+{
+#if defined(__CUDACC__) && __CUDA_ARCH__ >= 800
+    uint32_t halves;
+    asm("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;" : "=r"(halves) : "f"(high), "f"(low));
+    return halves;
+#else
+    low = low > 65504 ? 65504 : low < -65504 ? -65504 : low;
+    high = high > 65504 ? 65504 : high < -65504 ? -65504 : high;
+    return float_to_half_bits(low) | (uint32_t)float_to_half_bits(high) << 16;
+#endif
+}
+
+/* What is infinite must be seen in the end: as NaN it passes the hold at 65504. */
+ENG_DEVICE float matmul_seen(float x) { return fmaf(x, 0.0f, x); }
+
+/* Sixteen columns from k on of a row of F32, F16 or BF16, zeros where the row has ended. */
+template <int TYPE> ENG_DEVICE void matmul_plain(const uint8_t *row, int k, int cols, float w[16])
+{
+    using Q = Quant<TYPE>;
+    if (cols % 16 == 0) { /* rows are aligned to 16 bytes and end with a run */
+        const uint8_t *run = row + (size_t)min(k, cols - 16) * Q::bytes;
+        Q::unpack8_wide(run, 0, w), Q::unpack8_wide(run, 1, w + 8);
+    } else {
+#pragma unroll
+        for (int i = 0; i < 16; i++) w[i] = Q::one(row + (size_t)min(k + i, cols - 1) * Q::bytes);
+    }
+#pragma unroll
+    for (int i = 0; i < 16; i++) w[i] = k + i < cols ? matmul_seen(w[i]) : 0;
+}
+
+/* The same of blocks. A byte becomes a float as the lowest byte of 2^23: one permute and one sum,
+ * where a conversion would take a multiprocessor's slowest unit as long as the products take. */
+template <int TYPE> ENG_DEVICE void matmul_quants(const uint8_t *row, int k, float w[16])
+{
+    using Bits = QuantBits<TYPE>;
+    const uint8_t *block = row + (unsigned)k / Bits::block * Bits::bytes;
+    unsigned run = (unsigned)k % Bits::block / 16;
+    int q[4];
+    Bits::sixteen(block, run, q);
+    float2 scale = Bits::scale(block, run);
+    float s = matmul_seen(scale.x), m = matmul_seen(scale.y);
+#pragma unroll
+    for (int i = 0; i < 16; i++) {
+        uint32_t byte = __byte_perm((uint32_t)q[i / 4] ^ 0x80808080u, 0x4b000000u, 0x7540 + i % 4);
+        w[i] = fmaf(s, __uint_as_float(byte) - (0x1p23f + 128), -m);
+    }
+}
+
+/* Two pieces of halves. */
+template <int TYPE>
+ENG_DEVICE void matmul_weights(uint4 ret[2], const uint8_t *row, int k, int cols)
+{
+    float w[16];
+    if constexpr (TYPE == ENG_TYPE_F32 || TYPE == ENG_TYPE_F16 || TYPE == ENG_TYPE_BF16)
+        matmul_plain<TYPE>(row, k, cols, w);
+    else
+        matmul_quants<TYPE>(row, k, w);
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        ret[i].x = matmul_halves(w[8 * i], w[8 * i + 1]);
+        ret[i].y = matmul_halves(w[8 * i + 2], w[8 * i + 3]);
+        ret[i].z = matmul_halves(w[8 * i + 4], w[8 * i + 5]);
+        ret[i].w = matmul_halves(w[8 * i + 6], w[8 * i + 7]);
+    }
+}
+
+/* A piece of a token's halves from column k on: whole but where 8 does not divide `cols`, which
+ * only F32, F16 and BF16 can have, and slow there. */
+ENG_DEVICE void matmul_token(uint16_t *to, const uint16_t *row, int k, int cols)
+{
+    if (cols % 8 == 0) {
+        cp_async16(to, k < cols ? row + k : row, k < cols ? 16 : 0);
+    } else {
+        for (int i = 0; i < 8; i++) to[i] = k + i < cols ? row[k + i] : (uint16_t)0;
+    }
+}
+
+/* A warp's sums: [16 rows][8 tokens][as mma has them]. */
+struct MatmulSums {
+    float c[4][4][4];
+};
+
+/* One stage into the sums of a warp whose first row and token of the block are row0 and token0. */
+ENG_DEVICE void matmul_multiply(MatmulSums &sums, const uint16_t *weights, const uint16_t *tokens,
+                                int row0, int token0)
+{
+    int lane = threadIdx.x % WARP;
+#pragma unroll
+    for (int k = 0; k < MATMUL_K / 16; k++) {
+        uint32_t b[4][2];
+        /* Matrices: left and right 8 columns of 8 tokens, then of the next 8. */
+#pragma unroll
+        for (int j = 0; j < 4; j += 2) {
+            uint32_t r[4];
+            ldmatrix_x4(r, tokens + matmul_place(token0 + 8 * j + lane / 16 * 8 + lane % 8,
+                                                 2 * k + lane / 8 % 2));
+            b[j][0] = r[0], b[j][1] = r[1], b[j + 1][0] = r[2], b[j + 1][1] = r[3];
+        }
+        /* Matrices: rows 0 … 7 and 8 … 15 of the left 8 columns, then of the right. */
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            uint32_t a[4];
+            ldmatrix_x4(a, weights + matmul_place(row0 + 16 * i + lane % 16, 2 * k + lane / 16));
+#pragma unroll
+            for (int j = 0; j < 4; j++) mma_m16n8k16(sums.c[i][j], a, b[j]);
+        }
+    }
+}
+
+/* A thread's part in loading: 16 columns of every 128th (experts: 64th) row of weights, and a piece
+ * of every 64th (32nd) token. Rows and tokens that are not there are read as the last one: their
+ * sums are right for nobody and kept by nobody. */
+template <int TYPE, int TOKENS> struct MatmulLoad {
+    static constexpr int threads = MATMUL_THREADS_BY * TOKENS;
+    static constexpr int row_step = threads / 2, rows = MATMUL_ROWS / row_step;
+    static constexpr int token_step = threads / 4, tokens = TOKENS / token_step;
+    const uint8_t *w;
+    const uint16_t *x;
+    uint32_t row[rows], token[tokens]; /* from w on, in bytes; from x on, in halves */
+    uint4 pieces[rows][2];
+    int cols;
+
+    template <class Vector>
+    __device__ __forceinline__ void init(const uint8_t *mat, uint64_t row_bytes, int n_rows,
+                                         const uint16_t *act, int n_cols, int count, Vector vector)
+    {
+        w = mat, x = act, cols = n_cols;
+#pragma unroll
+        for (int u = 0; u < rows; u++)
+            row[u] = (uint32_t)min((int)threadIdx.x / 2 + row_step * u, n_rows - 1) *
+                     (uint32_t)row_bytes;
+#pragma unroll
+        for (int u = 0; u < tokens; u++)
+            token[u] = (uint32_t)vector(min((int)threadIdx.x / 4 + token_step * u, count - 1)) *
+                       (uint32_t)cols;
+    }
+
+    /* Weights stay in registers until the products of the stage before are done. */
+    __device__ __forceinline__ void load(uint16_t *to, int step)
+    {
+        int k = step * MATMUL_K;
+#pragma unroll
+        for (int u = 0; u < tokens; u++) {
+            int at = threadIdx.x / 4 + token_step * u, piece = threadIdx.x % 4;
+            matmul_token(to + matmul_place(at, piece), x + token[u], k + 8 * piece, cols);
+        }
+        cp_async_commit();
+#pragma unroll
+        for (int u = 0; u < rows; u++)
+            matmul_weights<TYPE>(pieces[u], w + row[u], k + 16 * (threadIdx.x % 2), cols);
+    }
+
+    __device__ __forceinline__ void store(uint16_t *to)
+    {
+#pragma unroll
+        for (int u = 0; u < rows; u++)
+#pragma unroll
+            for (int i = 0; i < 2; i++) {
+                int at = threadIdx.x / 2 + row_step * u, piece = threadIdx.x % 2 * 2 + i;
+                *(uint4 *)(to + matmul_place(at, piece)) = pieces[u][i];
+            }
+        cp_async_wait<0>();
+        __syncthreads();
+    }
+};
+
+/* Walks along the columns. A warp that has no rows or tokens loads for the others (BUSY false): a
+ * loop of its own, for a branch in the loop would keep loads and products apart. */
+template <bool BUSY, class Load, class Shared>
+ENG_DEVICE void matmul_walk(MatmulSums &sums, Shared &shared, Load &load, int row0, int token0)
+{
+    int steps = (load.cols + MATMUL_K - 1) / MATMUL_K;
+#pragma unroll 1
+    for (int s = 0; s < steps; s++) {
+        int stage = s % 2, next = 1 - stage;
+        /* The last step loads itself once more, into the stage that nobody reads. */
+        load.load(shared.tokens[next], min(s + 1, steps - 1));
+        if (BUSY) matmul_multiply(sums, shared.weights[stage], shared.tokens[stage], row0, token0);
+        load.store(shared.weights[next]);
+    }
+}
+
+/* Sums of a block: the n_rows rows from `mat` on by `count` tokens, whose activations are those of
+ * vector(token). */
+template <int TYPE, int TOKENS, class Vector>
+ENG_DEVICE void matmul_block(MatmulSums &sums, MatmulShared<TOKENS> &shared, const uint8_t *mat,
+                             const EngCuWeight &w, int n_rows, const uint16_t *act, int count,
+                             Vector vector)
+{
+    MatmulLoad<TYPE, TOKENS> load;
+    load.init(mat, w.row_bytes, n_rows, act, w.cols, count, vector);
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+#pragma unroll
+        for (int j = 0; j < 4; j++)
+#pragma unroll
+            for (int c = 0; c < 4; c++) sums.c[i][j][c] = 0;
+    load.load(shared.tokens[0], 0);
+    load.store(shared.weights[0]);
+    int warp = threadIdx.x / WARP, row0 = warp % 2 * 64, token0 = warp / 2 * 32;
+    if (row0 < n_rows && token0 < count)
+        matmul_walk<true>(sums, shared, load, row0, token0);
+    else
+        matmul_walk<false>(sums, shared, load, row0, token0);
+}
+
+/* Puts what this thread has of a block where it belongs: row r of token i at at(i)[r], the sum
+ * times scale(i), plus bias[r] where there is one, plus what was there if `add`. */
+template <class At, class Scale>
+ENG_DEVICE void matmul_keep(const MatmulSums &sums, int n_rows, int count, const float *bias,
+                            bool add, At at, Scale scale)
+{
+    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
+    int row0 = warp % 2 * 64 + lane / 4, token0 = warp / 2 * 32 + lane % 4 * 2;
+#pragma unroll
+    for (int j = 0; j < 8; j++) {
+        int token = token0 + j / 2 * 8 + j % 2;
+        if (token >= count) continue;
+        float *to = at(token) + row0, by = scale(token);
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            if (row0 + 8 * i >= n_rows) continue;
+            float sum = sums.c[i / 2][j / 2][i % 2 * 2 + j % 2] * by;
+            if (bias) sum += bias[row0 + 8 * i];
+            if (add) sum += to[8 * i];
+            to[8 * i] = sum;
+        }
+    }
+}
+
+ENG_DEVICE const uint8_t *matmul_mat(const EngCuWeight &w, int m)
+{
+    return w.mats ? w.mats[m] : w.data + (uint64_t)m * w.mat_bytes;
+}
+
+/* Blocks: x tokens, y rows, z heads. */
+template <int TYPE> ENG_DEVICE void matmul(const EngCuMatmul &a)
+{
+    __shared__ MatmulShared<MATMUL_TOKENS> shared;
+    int token0 = blockIdx.x * MATMUL_TOKENS, row0 = blockIdx.y * MATMUL_ROWS, head = blockIdx.z;
+    int count = min(a.tokens - token0, (int)MATMUL_TOKENS);
+    int rows = min(a.w.rows - row0, (int)MATMUL_ROWS), heads = a.dst.heads;
+    MatmulSums sums;
+    auto vector = [&](int i) { return (size_t)(token0 + i) * heads + head; };
+    matmul_block<TYPE, MATMUL_TOKENS>(sums, shared, matmul_mat(a.w, head) + row0 * a.w.row_bytes,
+                                      a.w, rows, a.act.x, count, vector);
+    float *dst = a.dst.data + (size_t)token0 * a.dst.row + (size_t)head * a.dst.stride + row0;
+    matmul_keep(
+        sums, rows, count, a.bias ? a.bias + row0 : nullptr, a.add,
+        [&](int i) { return dst + (size_t)i * a.dst.row; },
+        [&](int i) { return a.act.scale[vector(i)]; });
+}
+
+/* Blocks: x tiles of slots, y rows. Nobody outside knows how many slots an expert has, so that tile
+ * x is that of expert e which has first[e] / 64 + e <= x < first[e + 1] / 64 + e + 1: at least as
+ * many tiles as its slots need, most / 64 + experts altogether, and each thread can look at an
+ * expert of its own without a sum over those before. */
+template <int TYPE> ENG_DEVICE void matmul_experts(const EngCuMatmulExperts &a)
+{
+    __shared__ MatmulShared<MATMUL_SLOTS> shared;
+    __shared__ int expert, slot0, end;
+    int x = blockIdx.x, threads = MATMUL_THREADS_BY * MATMUL_SLOTS;
+    if (threadIdx.x == 0) expert = -1;
+    __syncthreads();
+    for (int e = threadIdx.x; e < a.slots.experts; e += threads) {
+        int from = a.slots.first[e], to = a.slots.first[e + 1];
+        int tile = x - from / MATMUL_SLOTS - e;
+        if (tile < 0 || x > to / MATMUL_SLOTS + e) continue;
+        expert = e, slot0 = from + tile * MATMUL_SLOTS, end = to;
+    }
+    __syncthreads();
+    if (expert < 0 || slot0 >= end) return;
+
+    int row0 = blockIdx.y * MATMUL_ROWS, base = slot0;
+    int count = min(end - base, (int)MATMUL_SLOTS), rows = min(a.w.rows - row0, (int)MATMUL_ROWS);
+    MatmulSums sums;
+    auto vector = [&](int i) { return (size_t)(a.gather ? a.slots.token[base + i] : base + i); };
+    matmul_block<TYPE, MATMUL_SLOTS>(sums, shared, matmul_mat(a.w, expert) + row0 * a.w.row_bytes,
+                                     a.w, rows, a.act.x, count, vector);
+    float *dst = a.dst + (size_t)base * a.w.rows + row0;
+    matmul_keep(
+        sums, rows, count, nullptr, false, [&](int i) { return dst + (size_t)i * a.w.rows; },
+        [&](int i) { return a.act.scale[vector(i)]; });
+}
+
+#define MATMUL_KERNELS(TYPE)                                                                       \
+    ENG_KERNEL_BOUNDS(MATMUL_THREADS_BY *MATMUL_TOKENS, 2, matmul_##TYPE, EngCuMatmul a)           \
+    {                                                                                              \
+        matmul<ENG_TYPE_##TYPE>(a);                                                                \
+    }                                                                                              \
+    ENG_KERNEL_BOUNDS(MATMUL_THREADS_BY *MATMUL_SLOTS, 3, matmul_experts_##TYPE,                   \
+                      EngCuMatmulExperts a)                                                        \
+    {                                                                                              \
+        matmul_experts<ENG_TYPE_##TYPE>(a);                                                        \
+    }
+
+#endif

@@ -1,0 +1,11 @@
+/* matmul and matmul_experts for the codebook formats. */
+#include "matmul.cuh"
+#include "quant_iq.cuh"
+
+MATMUL_KERNELS(IQ2_XXS)
+MATMUL_KERNELS(IQ2_XS)
+MATMUL_KERNELS(IQ2_S)
+MATMUL_KERNELS(IQ3_XXS)
+MATMUL_KERNELS(IQ3_S)
+MATMUL_KERNELS(IQ1_S)
+MATMUL_KERNELS(IQ1_M)
