@@ -1,0 +1,392 @@
+/* A driver that is none: the calls of engine/cuda/driver.h, with kernels run as fibers (fiber.h) and
+ * each stream an OS thread with a queue, so that the host and the device wait for each other as they
+ * do on hardware. It checks what hardware leaves to chance: copies outside of allocations, grids and
+ * shared memory beyond a card's limits.
+ *
+ * SIM_MEMORY: bytes of the card (8 GiB). SIM_FAIL="cuMemAlloc_v2:3:2": the third call of that name
+ * and all later ones fail with error 2; an error from 700 on is the device's end, and every later
+ * call fails with it. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "fiber.h"
+
+#define SIM extern "C" __attribute__((visibility("default")))
+
+typedef std::function<void()> Work;
+
+struct Stream {
+    std::thread thread;
+    std::mutex lock;
+    std::condition_variable wake, idle;
+    std::deque<Work> queue;
+    bool busy = false, end = false, recording = false;
+    std::vector<Work> record;
+};
+
+struct Graph {
+    std::vector<Work> work;
+};
+
+static std::mutex lock; /* of what follows */
+static std::map<uintptr_t, size_t> blocks;
+static size_t taken;
+static std::map<std::string, long> calls;
+static std::atomic<int> lost;
+
+enum { OK, BAD_VALUE = 1, NO_MEMORY = 2, NOT_FOUND = 500, NOT_READY = 600, LOST = 700 };
+enum { MAX_THREADS = 1024, SHARED_OPTIN = 99 << 10, SHARED = 48 << 10, MAX_GRID_YZ = 65535 };
+
+static size_t memory_of_card()
+{
+    const char *text = getenv("SIM_MEMORY");
+    return text ? strtoull(text, nullptr, 0) : (size_t)8 << 30;
+}
+
+/* Counts the call; what it is to fail with, or OK. */
+static int enter(const char *name)
+{
+    std::lock_guard<std::mutex> hold(lock);
+    long n = ++calls[name];
+    if (lost) return lost;
+    const char *fail = getenv("SIM_FAIL");
+    size_t length = strlen(name);
+    if (!fail || strncmp(fail, name, length) != 0 || fail[length] != ':') return OK;
+    long from = 0;
+    int error = 0;
+    if (sscanf(fail + length, ":%ld:%d", &from, &error) != 2 || n < from) return OK;
+    if (error >= LOST) lost = error;
+    return error;
+}
+
+#define ENTER                                                                                      \
+    do {                                                                                           \
+        int rc_ = enter(__func__);                                                                 \
+        if (rc_ != OK) return rc_;                                                                 \
+    } while (0)
+
+SIM long hearth_sim_count(const char *name)
+{
+    std::lock_guard<std::mutex> hold(lock);
+    return calls[name];
+}
+
+SIM void hearth_sim_image(void) {} /* its being there says that kernels come with the driver */
+
+/* ---- devices --------------------------------------------------------------------------------- */
+
+SIM int cuInit(unsigned flags) { return flags ? BAD_VALUE : enter(__func__); }
+SIM int cuDriverGetVersion(int *version)
+{
+    *version = 13000;
+    return OK;
+}
+SIM int cuDeviceGetCount(int *count)
+{
+    *count = 1;
+    return enter(__func__);
+}
+SIM int cuDeviceGet(int *device, int ordinal)
+{
+    *device = 0;
+    return ordinal == 0 ? OK : BAD_VALUE;
+}
+SIM int cuDeviceGetName(char *name, int size, int)
+{
+    snprintf(name, (size_t)size, "Simulated GPU");
+    return OK;
+}
+SIM int cuDeviceTotalMem_v2(size_t *bytes, int)
+{
+    *bytes = memory_of_card();
+    return OK;
+}
+SIM int cuDeviceGetPCIBusId(char *id, int size, int)
+{
+    snprintf(id, (size_t)size, "0000:00:00.0");
+    return OK;
+}
+SIM int cuDeviceGetAttribute(int *value, int attribute, int)
+{
+    switch (attribute) {
+    case 75: *value = 8; return OK;
+    case 76: *value = 6; return OK;
+    case 16: *value = 4; return OK;
+    case 97: *value = SHARED_OPTIN; return OK;
+    default: return BAD_VALUE;
+    }
+}
+SIM int cuGetErrorString(int error, const char **text)
+{
+    *text = error == NO_MEMORY ? "out of memory" : error >= LOST ? "device lost" : "simulated";
+    return OK;
+}
+
+static int context;
+SIM int cuDevicePrimaryCtxRetain(void **ret, int)
+{
+    ENTER;
+    *ret = &context;
+    return OK;
+}
+SIM int cuDevicePrimaryCtxRelease_v2(int)
+{
+    lost = 0; /* opened anew, it is as new */
+    return OK;
+}
+SIM int cuCtxSetCurrent(void *) { return enter(__func__); }
+
+/* ---- kernels --------------------------------------------------------------------------------- */
+
+struct Function {
+    const FiberKernel *kernel;
+    size_t shared;
+};
+
+static std::map<std::string, Function> functions;
+
+SIM int cuModuleLoadData(void **module, const void *)
+{
+    ENTER;
+    *module = &functions;
+    return OK;
+}
+SIM int cuModuleUnload(void *) { return OK; }
+SIM int cuModuleGetFunction(void **ret, void *, const char *name)
+{
+    const FiberKernel *kernel = fiber_find(name);
+    if (!kernel) return NOT_FOUND;
+    std::lock_guard<std::mutex> hold(lock);
+    Function &f = functions[name];
+    if (!f.kernel) f = {kernel, SHARED};
+    *ret = &f;
+    return OK;
+}
+SIM int cuFuncSetAttribute(void *function, int attribute, int value)
+{
+    ENTER;
+    if (attribute != 8 || value > SHARED_OPTIN) return BAD_VALUE;
+    static_cast<Function *>(function)->shared = (size_t)value;
+    return OK;
+}
+
+/* ---- streams --------------------------------------------------------------------------------- */
+
+static void serve(Stream *s)
+{
+    std::unique_lock<std::mutex> hold(s->lock);
+    for (;;) {
+        s->wake.wait(hold, [s] { return s->end || !s->queue.empty(); });
+        if (s->queue.empty()) break;
+        Work work = std::move(s->queue.front());
+        s->queue.pop_front();
+        s->busy = true;
+        hold.unlock();
+        work();
+        hold.lock();
+        s->busy = false;
+        if (s->queue.empty()) s->idle.notify_all();
+    }
+    fiber_thread_end();
+}
+
+SIM int cuStreamCreate(Stream **ret, unsigned)
+{
+    ENTER;
+    Stream *s = new Stream;
+    s->thread = std::thread(serve, s);
+    *ret = s;
+    return OK;
+}
+SIM int cuStreamDestroy_v2(Stream *s)
+{
+    {
+        std::lock_guard<std::mutex> hold(s->lock);
+        s->end = true;
+    }
+    s->wake.notify_all();
+    s->thread.join();
+    delete s;
+    return OK;
+}
+
+static int enqueue(Stream *s, Work work)
+{
+    std::lock_guard<std::mutex> hold(s->lock);
+    if (s->recording)
+        s->record.push_back(std::move(work));
+    else
+        s->queue.push_back(std::move(work));
+    s->wake.notify_all();
+    return OK;
+}
+
+SIM int cuStreamSynchronize(Stream *s)
+{
+    ENTER;
+    std::unique_lock<std::mutex> hold(s->lock);
+    if (s->recording) return BAD_VALUE;
+    s->idle.wait(hold, [s] { return s->queue.empty() && !s->busy; });
+    return OK;
+}
+SIM int cuStreamQuery(Stream *s)
+{
+    ENTER;
+    std::lock_guard<std::mutex> hold(s->lock);
+    return s->queue.empty() && !s->busy ? OK : NOT_READY;
+}
+
+SIM int cuStreamBeginCapture_v2(Stream *s, int)
+{
+    ENTER;
+    std::lock_guard<std::mutex> hold(s->lock);
+    s->recording = true;
+    s->record.clear();
+    return OK;
+}
+SIM int cuStreamEndCapture(Stream *s, Graph **ret)
+{
+    std::lock_guard<std::mutex> hold(s->lock);
+    s->recording = false;
+    *ret = new Graph{std::move(s->record)};
+    return enter(__func__);
+}
+SIM int cuGraphInstantiateWithFlags(Graph **exec, const Graph *graph, unsigned long long)
+{
+    ENTER;
+    *exec = new Graph(*graph);
+    return OK;
+}
+SIM int cuGraphLaunch(const Graph *exec, Stream *s)
+{
+    ENTER;
+    return enqueue(s, [exec] {
+        for (const Work &work : exec->work)
+            work();
+    });
+}
+SIM int cuGraphExecDestroy(Graph *exec)
+{
+    delete exec;
+    return OK;
+}
+SIM int cuGraphDestroy(Graph *graph)
+{
+    delete graph;
+    return OK;
+}
+
+SIM int cuLaunchKernel(const Function *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
+                       unsigned by, unsigned bz, unsigned shared, Stream *s, void **params, void **)
+{
+    ENTER;
+    size_t threads = (size_t)bx * by * bz;
+    bool fits = gx && gy && gz && threads && threads <= MAX_THREADS && shared <= f->shared &&
+                threads <= f->kernel->threads && gy <= MAX_GRID_YZ && gz <= MAX_GRID_YZ;
+    if (!fits) {
+        fprintf(stderr, "kernel %s cannot be launched: %u,%u,%u blocks of %zu, %u bytes shared\n",
+                f->kernel->name, gx, gy, gz, threads, shared);
+        return BAD_VALUE;
+    }
+    const unsigned char *from = static_cast<unsigned char *>(params[0]);
+    /* As aligned as the structs are. */
+    std::vector<uint64_t> args((f->kernel->args + 7) / 8);
+    memcpy(args.data(), from, f->kernel->args);
+    const FiberKernel *kernel = f->kernel;
+    return enqueue(s, [=] {
+        if (!lost) fiber_run(kernel, {gx, gy, gz}, {bx, by, bz}, shared, args.data());
+    });
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static void *block_new(size_t bytes)
+{
+    void *p = aligned_alloc(256, bytes);
+    if (!p) return nullptr;
+    memset(p, 0xa5, bytes);
+    blocks[(uintptr_t)p] = bytes;
+    return p;
+}
+
+static bool is_inside(uintptr_t at, size_t bytes)
+{
+    std::lock_guard<std::mutex> hold(lock);
+    auto block = blocks.upper_bound(at);
+    if (block == blocks.begin()) return false;
+    --block;
+    return at - block->first + bytes <= block->second;
+}
+
+SIM int cuMemGetInfo_v2(size_t *free, size_t *total)
+{
+    std::lock_guard<std::mutex> hold(lock);
+    *total = memory_of_card();
+    *free = *total - taken;
+    return OK;
+}
+SIM int cuMemAlloc_v2(uintptr_t *ret, size_t bytes)
+{
+    ENTER;
+    std::lock_guard<std::mutex> hold(lock);
+    if (taken + bytes > memory_of_card()) return NO_MEMORY;
+    void *p = block_new(bytes);
+    if (!p) return NO_MEMORY;
+    taken += bytes;
+    *ret = (uintptr_t)p;
+    return OK;
+}
+SIM int cuMemFree_v2(uintptr_t at)
+{
+    std::lock_guard<std::mutex> hold(lock);
+    auto block = blocks.find(at);
+    if (block == blocks.end()) return BAD_VALUE;
+    taken -= block->second;
+    blocks.erase(block);
+    free((void *)at);
+    return OK;
+}
+SIM int cuMemHostAlloc(void **ret, size_t bytes, unsigned)
+{
+    ENTER;
+    std::lock_guard<std::mutex> hold(lock);
+    *ret = block_new(bytes);
+    return *ret ? OK : NO_MEMORY;
+}
+SIM int cuMemFreeHost(void *p)
+{
+    std::lock_guard<std::mutex> hold(lock);
+    if (blocks.erase((uintptr_t)p) == 0) return BAD_VALUE;
+    free(p);
+    return OK;
+}
+SIM int cuMemsetD8Async(uintptr_t to, unsigned char value, size_t bytes, Stream *s)
+{
+    ENTER;
+    if (!is_inside(to, bytes)) return BAD_VALUE;
+    return enqueue(s, [=] { memset((void *)to, value, bytes); });
+}
+SIM int cuMemcpyHtoDAsync_v2(uintptr_t to, const void *from, size_t bytes, Stream *s)
+{
+    ENTER;
+    if (!is_inside(to, bytes)) return BAD_VALUE;
+    return enqueue(s, [=] { memcpy((void *)to, from, bytes); });
+}
+SIM int cuMemcpyDtoHAsync_v2(void *to, uintptr_t from, size_t bytes, Stream *s)
+{
+    ENTER;
+    if (!is_inside(from, bytes)) return BAD_VALUE;
+    return enqueue(s, [=] { memcpy(to, (void *)from, bytes); });
+}
