@@ -42,6 +42,7 @@ struct Tile {
 struct Room {
     float keys[CELLS * ROW], queries[QUERIES * ROW], weights[CELLS * P_ROW];
     float keep[QUERIES], sum[QUERIES], most[QUERIES];
+    int seen[QUERIES];           /* a query sees cells 0 … seen - 1 */
     const float *query[QUERIES]; /* NULL: there is none */
     Tile tile;
 };
@@ -118,19 +119,19 @@ struct Place {
     bool two;
 };
 
+/* Found anew for every 64 cells, by shifts: cheaper than the registers that would keep it. */
 ENG_DEVICE Place place_of(int n)
 {
-    int warp = (int)threadIdx.x / WARP, lane = (int)threadIdx.x % WARP, quads = 1;
-    while (4 * quads < n)
-        quads *= 2;
-    int share = QUERIES / 4 / quads, cells = CELLS / share; /* warps per quad, cells per warp */
+    int warp = (int)threadIdx.x / WARP, lane = (int)threadIdx.x % WARP;
+    int share = n > 16 ? 0 : n > 8 ? 1 : n > 4 ? 2 : 3; /* 1 << share warps have the same queries */
+    int cells = CELLS >> share, lanes = share == 0 ? 5 : 6 - share;
     Place p;
-    p.lanes = min(cells, WARP);
-    p.quad = warp / share;
-    p.cell = warp % share * cells + lane % p.lanes;
-    p.d_n = CHUNK * p.lanes / WARP;
-    p.d0 = lane / p.lanes * p.d_n;
-    p.two = cells > WARP;
+    p.lanes = 1 << lanes;
+    p.quad = warp >> share;
+    p.cell = (warp & ((1 << share) - 1)) * cells + (lane & (p.lanes - 1));
+    p.d_n = CHUNK >> (5 - lanes);
+    p.d0 = (lane >> lanes) * p.d_n;
+    p.two = share == 0;
     return p;
 }
 
@@ -143,7 +144,7 @@ template <int COUNT> ENG_DEVICE void dots(const Room *room, const Place &p, floa
 {
     const float *key = room->keys + p.cell * ROW + p.d0;
     const float *query = room->queries + 4 * p.quad * ROW + p.d0;
-#pragma unroll 2
+#pragma unroll 1
     for (int d = 0; d < p.d_n; d += 4) {
         float4 k[COUNT];
 #pragma unroll
@@ -161,8 +162,9 @@ template <int COUNT> ENG_DEVICE void dots(const Room *room, const Place &p, floa
 
 /* Scores of cells at … into room->weights. */
 template <int KIND>
-ENG_DEVICE void score(const EngCuAttn &a, const Place &p, int at, Room *room)
+ENG_DEVICE void score(const EngCuAttn &a, int at, Room *room)
 {
+    Place p = place_of(room->tile.n);
     Fetched<KIND> f;
     fetch<KIND>(a, room, at, 0, &f);
     float s[2][4] = {};
@@ -188,17 +190,12 @@ ENG_DEVICE void score(const EngCuAttn &a, const Place &p, int at, Room *room)
 
 /* ---- softmax ---- */
 
-/* Eight lanes per query: most is the same in all, sum is of the lane's cells. */
-struct Soft {
-    float most, sum;
-    int seen; /* cells 0 … seen - 1 */
-};
-
-ENG_DEVICE void soften(const EngCuAttn &a, int at, Soft *soft, Room *room)
+/* Eight lanes per query. Returns the lane's own part of the sum, carried on from `sum`. */
+ENG_DEVICE float soften(const EngCuAttn &a, int at, float sum, Room *room)
 {
-    int r = (int)threadIdx.x / 8, part = (int)threadIdx.x % 8, seen = soft->seen - at;
-    if ((int)threadIdx.x / WARP * 4 >= room->tile.n) return;
-    float *s = room->weights + r, score[CELLS / 8], most = soft->most;
+    int r = (int)threadIdx.x / 8, part = (int)threadIdx.x % 8, seen = room->seen[r] - at;
+    if ((int)threadIdx.x / WARP * 4 >= room->tile.n) return 0;
+    float *s = room->weights + r, score[CELLS / 8], before = room->most[r], most = before;
 #pragma unroll
     for (int i = 0; i < CELLS / 8; i++) {
         int cell = 8 * i + part;
@@ -208,16 +205,16 @@ ENG_DEVICE void soften(const EngCuAttn &a, int at, Soft *soft, Room *room)
 #pragma unroll
     for (int step = 4; step > 0; step /= 2)
         most = fmaxf(most, __shfl_xor_sync(FULL_WARP, most, step));
-    float from = most == -INFINITY ? 0.0f : most, keep = expf(soft->most - from), sum = 0;
+    float from = most == -INFINITY ? 0.0f : most, keep = expf(before - from);
+    sum *= keep;
 #pragma unroll
     for (int i = 0; i < CELLS / 8; i++) {
         float weight = expf(score[i] - from);
         s[(8 * i + part) * P_ROW] = weight;
         sum += weight;
     }
-    soft->sum = soft->sum * keep + sum;
-    soft->most = most;
-    if (part == 0) room->keep[r] = keep;
+    if (part == 0) room->keep[r] = keep, room->most[r] = most;
+    return sum;
 }
 
 /* ---- values ---- */
@@ -229,22 +226,22 @@ struct Share {
 
 ENG_DEVICE Share share_of(int n, int dv)
 {
-    int quads = 16, queries = n > 16 ? 2 : 1, thread = (int)threadIdx.x;
-    while (4 * quads < dv)
-        quads *= 2;
+    int quads = dv > 256 ? 7 : dv > 128 ? 6 : dv > 64 ? 5 : 4; /* logarithms */
+    int queries = n > 16 ? 1 : 0, thread = (int)threadIdx.x;
     Share s;
-    s.d = thread % quads * 4;
-    s.query = thread / quads % queries * 16;
+    s.d = (thread & ((1 << quads) - 1)) * 4;
+    s.query = (thread >> quads & queries) * 16;
     s.fours = s.d < dv ? max(0, min(4, (n - s.query + 3) / 4)) : 0;
-    s.cell = thread / quads / queries;
-    s.cells = THREADS / quads / queries;
+    s.cell = thread >> (quads + queries);
+    s.cells = THREADS >> (quads + queries);
     return s;
 }
 
 template <int KIND>
-ENG_DEVICE void weigh(const EngCuAttn &a, const Share &s, int at, const Room *room, float o[16][4])
+ENG_DEVICE void weigh(const EngCuAttn &a, int at, const Room *room, float o[16][4])
 {
     const Tile &t = room->tile;
+    Share s = share_of(t.n, a.dv);
     if (s.fours == 0) return;
 #pragma unroll
     for (int r = 0; r < 16; r++) {
@@ -288,8 +285,9 @@ ENG_DEVICE void weigh(const EngCuAttn &a, const Share &s, int at, const Room *ro
 
 /* Sums over other cells come to the first threads, in order. At most 32 * 256 or 16 * 512 floats
  * lie in the room at a time. */
-ENG_DEVICE void meet(const Share &s, int dv, Room *room, float o[16][4])
+ENG_DEVICE void meet(int dv, Room *room, float o[16][4])
 {
+    Share s = share_of(room->tile.n, dv);
     for (int other = 1; other < s.cells; other++) {
         __syncthreads();
 #pragma unroll
@@ -314,10 +312,10 @@ ENG_DEVICE void meet(const Share &s, int dv, Room *room, float o[16][4])
 
 /* ---- the whole ---- */
 
-ENG_DEVICE void give(const EngCuAttn &a, const Share &s, int part, const Room *room,
-                     const float o[16][4])
+ENG_DEVICE void give(const EngCuAttn &a, int part, const Room *room, const float o[16][4])
 {
     const Tile &t = room->tile;
+    Share s = share_of(t.n, a.dv);
     if (s.cell != 0) return;
 #pragma unroll
     for (int r = 0; r < 16; r++) {
@@ -343,32 +341,31 @@ ENG_DEVICE void give(const EngCuAttn &a, const Share &s, int part, const Room *r
 template <int KIND>
 ENG_DEVICE void attend(const EngCuAttn &a, const Tile &tile, int part, Room *room)
 {
-    Place place = place_of(tile.n);
-    Share share = share_of(tile.n, a.dv);
     int mine = (int)threadIdx.x / 8, from = tile.from, to = tile.to;
     size_t token = (size_t)(tile.row0 + mine / tile.heads), head = tile.head0 + mine % tile.heads;
-    Soft soft = {-INFINITY, 0, 0};
-    if (mine < tile.n) soft.seen = min(a.tokens[token].position + 1, to);
+    float sum = 0, o[16][4] = {};
     __syncthreads();
-    if (threadIdx.x % 8 == 0)
-        room->query[mine] =
-            mine < tile.n ? a.q.data + token * a.q.row + head * a.q.stride : NULL;
+    if (threadIdx.x % 8 == 0) {
+        bool is = mine < tile.n;
+        room->query[mine] = is ? a.q.data + token * a.q.row + head * a.q.stride : NULL;
+        room->seen[mine] = is ? min(a.tokens[token].position + 1, to) : 0;
+        room->most[mine] = -INFINITY;
+    }
     if (threadIdx.x == 0) room->tile = tile;
     __syncthreads();
-    float o[16][4] = {};
     for (int at = from; at < to; at += CELLS) {
-        score<KIND>(a, place, at, room);
-        soften(a, at, &soft, room);
+        score<KIND>(a, at, room);
+        sum = soften(a, at, sum, room);
         __syncthreads();
-        weigh<KIND>(a, share, at, room, o);
+        weigh<KIND>(a, at, room, o);
     }
 #pragma unroll
     for (int step = 4; step > 0; step /= 2)
-        soft.sum += __shfl_xor_sync(FULL_WARP, soft.sum, step);
-    if (threadIdx.x % 8 == 0) room->sum[mine] = soft.sum, room->most[mine] = soft.most;
-    meet(share, a.dv, room, o);
+        sum += __shfl_xor_sync(FULL_WARP, sum, step);
+    if (threadIdx.x % 8 == 0) room->sum[mine] = sum;
+    meet(a.dv, room, o);
     __syncthreads();
-    give(a, share, part, room, o);
+    give(a, part, room, o);
 }
 
 /* Grid: parts, tiles of heads, tokens. A part is a whole number of tiles of cells, so short pasts
