@@ -295,8 +295,12 @@ static void accepts(void)
         h.args.add = round & 1;
         uint32_t turn;
         fetch(&turn, h.args.turn, sizeof turn);
-        *h.flag = abandoned ? ENG_CU_ABANDON : turn;
+        uint32_t up = abandoned ? ENG_CU_ABANDON : turn;
+        *h.flag = round & 2 ? up : turn - 1;
         eng_cuda_accept(gpu, &h.args);
+        struct timespec while_it_waits = {.tv_nsec = 2000000};
+        nanosleep(&while_it_waits, NULL);
+        __atomic_store_n(h.flag, up, __ATOMIC_RELEASE);
         gpu_sync();
         for (int v = 0; v < 2; v++) {
             Buffer *b = &h.near[v];
