@@ -387,7 +387,7 @@ void fiber_run(const FiberKernel *kernel, dim3 grid, dim3 threads, size_t shared
     if (s->warps.size() < (s->n + 31) / 32) s->warps.resize((s->n + 31) / 32);
     fiber_here.threads = threads;
     fiber_here.grid = grid;
-    fiber_here.shared = aligned_alloc(16, shared ? shared : 1);
+    if (posix_memalign(&fiber_here.shared, 16, shared ? shared : 1)) abort();
     for (unsigned z = 0; z < grid.z; z++)
         for (unsigned y = 0; y < grid.y; y++)
             for (unsigned x = 0; x < grid.x; x++) {

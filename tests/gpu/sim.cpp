@@ -314,8 +314,8 @@ SIM int cuLaunchKernel(const Function *f, unsigned gx, unsigned gy, unsigned gz,
 
 static void *block_new(size_t bytes)
 {
-    void *p = aligned_alloc(256, bytes);
-    if (!p) return nullptr;
+    void *p; /* aligned_alloc wants whole multiples, and a block must end where it ends */
+    if (posix_memalign(&p, 256, bytes)) return nullptr;
     memset(p, 0xa5, bytes);
     blocks[(uintptr_t)p] = bytes;
     return p;
