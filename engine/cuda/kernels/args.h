@@ -51,6 +51,7 @@ typedef struct {
     const float *bias; /* [rows] or NULL */
     int tokens;        /* 1 … ENG_CU_MATVEC_TOKENS for LINEAR, any for HEADS */
     int add;           /* dst += */
+    int lanes;         /* threads that share two rows: 8 … 128, a power of two; the launch sets it */
 } EngCuMatvec;
 
 enum { ENG_CU_MATVEC_TOKENS = 8 };
@@ -63,15 +64,16 @@ typedef struct {
     int ids_row, weights_row, n_used;
 } EngCuChosen;
 
-/* experts_up_T: dst[(t * n_used + k) * rows + r] = W[ids(t, k)] row r . act t.
- * experts_down_T: dst(t, r) += sum over k, ascending, of weight(t, k) * W[ids(t, k)] row r .
- * act (t * n_used + k). Few tokens. */
+/* experts_up_T: dst(t, k, r) = W[ids(t, k)] row r . act t; as it was where the id is negative.
+ * experts_down_T: dst(t, r) += sum over k of weight(t, k) * W[ids(t, k)] row r .
+ * act (t * n_used + k), always in the same order. Few tokens. */
 typedef struct {
     EngCuWeight w;
     EngCuAct act;
     EngCuView dst; /* for up: heads = n_used, n = rows, one row per token */
     EngCuChosen chosen;
     int tokens;
+    int lanes; /* as above */
 } EngCuExperts;
 
 /* Activations for tensor cores: number = scale[a] * half q. */

@@ -1,0 +1,278 @@
+/* Matrix times few vectors, in which reading the weights is all the time there is.
+ *
+ * The columns are dealt out in parts (32 weights of a block format, 8 of a float one) to `lanes`
+ * threads, 8 to 128, which share MATVEC_ROWS rows. A lane has the same part of both rows, so that
+ * activations are fetched once for two and the loads of both rows are under way together;
+ * neighbours read neighbouring parts. A part's weights become bytes in registers, eight words for
+ * __dp4a, and meet all the tokens there: weights are read once however many tokens there are.
+ * Activations come through L1, which all rows of a block share.
+ *
+ * What keeps memory busy is bytes under way. The launch therefore takes more lanes per row the
+ * fewer rows there are (launch_matvec.c), from the weight's shape alone: a row's sum is the same
+ * number on every card, and with every number of tokens the same order.
+ *
+ * experts_down goes through columns of all chosen experts as if they were one long row. */
+#ifndef ENG_CUDA_KERNELS_MATVEC_CUH
+#define ENG_CUDA_KERNELS_MATVEC_CUH
+
+#include "matvec_shape.h"
+#include "quant.cuh"
+#include "quant_float.cuh"
+
+/* The rows that a thread works on, of one matrix. */
+struct MatvecRows {
+    const uint8_t *w[MATVEC_ROWS];
+};
+
+ENG_DEVICE MatvecRows matvec_rows(const EngCuWeight &w, int mat, int row)
+{
+    const uint8_t *data = w.mats ? w.mats[mat] : w.data + (uint64_t)mat * w.mat_bytes;
+    MatvecRows ret;
+#pragma unroll
+    for (int r = 0; r < MATVEC_ROWS; r++) /* past the end the last one again, not to be written */
+        ret.w[r] = data + (uint64_t)min(row + r, w.rows - 1) * w.row_bytes;
+    return ret;
+}
+
+/* Adds part p of the rows times the vectors first, first + step, … (n <= N of them). */
+template <int TYPE, int N> struct MatvecPart {
+    using Q = Quant<TYPE>;
+
+    static __device__ __forceinline__ unsigned parts(const EngCuWeight &w)
+    {
+        return (unsigned)w.cols / 32;
+    }
+
+    static __device__ __forceinline__ void add(const EngCuWeight &w, const MatvecRows &rows,
+                                               unsigned p, const EngCuAct &act, int first, int step,
+                                               int n, float sum[MATVEC_ROWS][N])
+    {
+        unsigned block = p / Q::parts, part = p % Q::parts;
+        QuantPart u[MATVEC_ROWS];
+#pragma unroll
+        for (int r = 0; r < MATVEC_ROWS; r++)
+            Q::part(rows.w[r] + (size_t)block * Q::bytes, part, u[r]);
+        unsigned at0 = block * Q::block + Q::run(part, 0), at1 = block * Q::block + Q::run(part, 1);
+#pragma unroll
+        for (int t = 0; t < N; t++) {
+            if (t >= n) break;
+            size_t vector = (size_t)(first + t * step);
+            const int8_t *q = act.q + vector * (size_t)w.cols;
+            const float2 *scale = (const float2 *)act.scale + vector * (size_t)(w.cols / 32);
+            int a[8];
+            quant_act(q + at0, a), quant_act(q + at1, a + 4);
+            float2 s0 = scale[at0 / 32], s1 = Q::apart ? scale[at1 / 32] : s0;
+            one(u, part, a, s0, s1, t, sum);
+        }
+    }
+
+    /* One vector; s0, s1: its scales of the two runs' groups. */
+    static __device__ __forceinline__ void one(const QuantPart u[MATVEC_ROWS], unsigned part,
+                                               const int a[8], float2 s0, float2 s1, int t,
+                                               float sum[MATVEC_ROWS][N])
+    {
+        const int ones[4] = {0x01010101, 0x01010101, 0x01010101, 0x01010101};
+        float sum0 = 0, sum1 = 0;
+        if (Q::minima == QUANT_BY_RUN) {
+            sum0 = s0.x * (float)quant_dot16(ones, a, 0);
+            sum1 = s1.x * (float)quant_dot16(ones, a + 4, 0);
+        } else if (Q::minima == QUANT_BY_GROUP) {
+            sum0 = Q::apart && part % 2 ? s1.y : s0.y;
+        }
+#pragma unroll
+        for (int r = 0; r < MATVEC_ROWS; r++) {
+            float x0 = u[r].s[0] * (float)quant_dot16(u[r].q, a, 0);
+            float x1 = u[r].s[1] * (float)quant_dot16(u[r].q + 4, a + 4, 0);
+            sum[r][t] += Q::apart ? s0.x * x0 + s1.x * x1 : s0.x * (x0 + x1);
+            if (Q::minima != QUANT_NONE) sum[r][t] -= u[r].m[0] * sum0;
+            if (Q::minima == QUANT_BY_RUN) sum[r][t] -= u[r].m[1] * sum1;
+        }
+    }
+};
+
+/* Of float weights: 8 columns, the last part perhaps fewer. */
+template <int TYPE, int N> struct MatvecFloat {
+    using Q = Quant<TYPE>;
+
+    static __device__ __forceinline__ unsigned parts(const EngCuWeight &w)
+    {
+        return ((unsigned)w.cols + 7) / 8;
+    }
+
+    static __device__ __forceinline__ void add(const EngCuWeight &w, const MatvecRows &rows,
+                                               unsigned p, const EngCuAct &act, int first, int step,
+                                               int n, float sum[MATVEC_ROWS][N])
+    {
+        bool wide = w.cols % 8 == 0;
+        int have = min(8, w.cols - 8 * (int)p);
+        float u[MATVEC_ROWS][8];
+#pragma unroll
+        for (int r = 0; r < MATVEC_ROWS; r++) {
+            if (wide) {
+                Q::unpack8_wide(rows.w[r], (int)p, u[r]);
+            } else {
+#pragma unroll
+                for (int i = 0; i < 8; i++)
+                    u[r][i] = i < have ? Q::one(rows.w[r] + (size_t)(8 * p + i) * Q::bytes) : 0;
+            }
+        }
+#pragma unroll
+        for (int t = 0; t < N; t++) {
+            if (t >= n) break;
+            const float *x = act.x + (size_t)(first + t * step) * (size_t)w.cols + 8 * p;
+            float a[8];
+            if (wide) {
+                float4 v = *(const float4 *)x, y = *(const float4 *)(x + 4);
+                a[0] = v.x, a[1] = v.y, a[2] = v.z, a[3] = v.w;
+                a[4] = y.x, a[5] = y.y, a[6] = y.z, a[7] = y.w;
+            } else {
+#pragma unroll
+                for (int i = 0; i < 8; i++) a[i] = i < have ? x[i] : 0;
+            }
+#pragma unroll
+            for (int r = 0; r < MATVEC_ROWS; r++)
+#pragma unroll
+                for (int i = 0; i < 8; i++) sum[r][t] += u[r][i] * a[i];
+        }
+    }
+};
+template <int N> struct MatvecPart<ENG_TYPE_F32, N> : MatvecFloat<ENG_TYPE_F32, N> {
+};
+template <int N> struct MatvecPart<ENG_TYPE_F16, N> : MatvecFloat<ENG_TYPE_F16, N> {
+};
+template <int N> struct MatvecPart<ENG_TYPE_BF16, N> : MatvecFloat<ENG_TYPE_BF16, N> {
+};
+
+/* A thread's place: its lane among those of its rows, and the first of these. */
+struct MatvecPlace {
+    unsigned lane;
+    int row;
+};
+
+ENG_DEVICE MatvecPlace matvec_place(int lanes)
+{
+    unsigned group = threadIdx.x / (unsigned)lanes;
+    unsigned groups = MATVEC_THREADS / (unsigned)lanes;
+    return {threadIdx.x % (unsigned)lanes, (int)(MATVEC_ROWS * (blockIdx.x * groups + group))};
+}
+
+/* The lanes' sums together, for the lane 0 of each group. By all threads of the block. */
+template <int N> ENG_DEVICE void matvec_gather(float sum[MATVEC_ROWS][N], int lanes, int n)
+{
+    __shared__ float warps[MATVEC_THREADS / WARP][MATVEC_ROWS * N];
+    unsigned warp = threadIdx.x / WARP;
+#pragma unroll
+    for (int i = 0; i < MATVEC_ROWS * N; i++) {
+        float &x = sum[i / N][i % N];
+        if (i % N >= n) continue;
+        for (int step = min(lanes, WARP) / 2; step > 0; step /= 2)
+            x += __shfl_xor_sync(FULL_WARP, x, step);
+        if (lanes > WARP && threadIdx.x % WARP == 0) warps[warp][i] = x;
+    }
+    if (lanes <= WARP) return;
+    __syncthreads();
+    if (threadIdx.x % (unsigned)lanes != 0) return;
+#pragma unroll
+    for (int i = 0; i < MATVEC_ROWS * N; i++)
+        for (unsigned j = 1; j < (unsigned)lanes / WARP && i % N < n; j++)
+            sum[i / N][i % N] += warps[warp + j][i];
+}
+
+/* LINEAR is HEADS with one head. Block: y = head, z = eight tokens. */
+template <int TYPE, int N> ENG_DEVICE void matvec_tokens(const EngCuMatvec &a, int token, int n)
+{
+    using Part = MatvecPart<TYPE, N>;
+    MatvecPlace at = matvec_place(a.lanes);
+    int head = (int)blockIdx.y, heads = (int)gridDim.y;
+    MatvecRows rows = matvec_rows(a.w, head, at.row);
+    float sum[MATVEC_ROWS][N] = {};
+#pragma unroll 1
+    for (unsigned p = at.lane, parts = Part::parts(a.w); p < parts; p += (unsigned)a.lanes)
+        Part::add(a.w, rows, p, a.act, token * heads + head, heads, n, sum);
+    matvec_gather<N>(sum, a.lanes, n);
+    if (at.lane != 0) return;
+#pragma unroll
+    for (int r = 0; r < MATVEC_ROWS; r++) {
+        int row = at.row + r;
+        if (row >= a.w.rows) break;
+        float bias = a.bias ? a.bias[row] : 0;
+        float *dst = a.dst.data + (size_t)head * (size_t)a.dst.stride + row;
+#pragma unroll
+        for (int t = 0; t < N; t++) {
+            if (t >= n) break;
+            float *to = dst + (size_t)(token + t) * (size_t)a.dst.row;
+            *to = (a.add ? *to : 0) + (sum[r][t] + bias);
+        }
+    }
+}
+
+template <int TYPE> ENG_DEVICE void matvec(const EngCuMatvec &a)
+{
+    int token = (int)blockIdx.z * ENG_CU_MATVEC_TOKENS;
+    int n = min((int)ENG_CU_MATVEC_TOKENS, a.tokens - token);
+    if (n == 1)
+        matvec_tokens<TYPE, 1>(a, token, 1);
+    else
+        matvec_tokens<TYPE, ENG_CU_MATVEC_TOKENS>(a, token, n);
+}
+
+/* Block: y = which of the token's experts, z = token. */
+template <int TYPE> ENG_DEVICE void experts_up(const EngCuExperts &a)
+{
+    using Part = MatvecPart<TYPE, 1>;
+    int k = (int)blockIdx.y, token = (int)blockIdx.z;
+    int id = a.chosen.ids[(size_t)token * (size_t)a.chosen.ids_row + (size_t)k];
+    if (id < 0) return;
+    MatvecPlace at = matvec_place(a.lanes);
+    MatvecRows rows = matvec_rows(a.w, id, at.row);
+    float sum[MATVEC_ROWS][1] = {};
+#pragma unroll 2
+    for (unsigned p = at.lane, parts = Part::parts(a.w); p < parts; p += (unsigned)a.lanes)
+        Part::add(a.w, rows, p, a.act, token, 1, 1, sum);
+    matvec_gather<1>(sum, a.lanes, 1);
+    float *dst = a.dst.data + (size_t)token * (size_t)a.dst.row + (size_t)k * (size_t)a.dst.stride;
+#pragma unroll
+    for (int r = 0; r < MATVEC_ROWS; r++)
+        if (at.lane == 0 && at.row + r < a.w.rows) dst[at.row + r] = sum[r][0];
+}
+
+/* Block: y = token. A lane's parts are `lanes` apart in the columns of all experts together. */
+template <int TYPE> ENG_DEVICE void experts_down(const EngCuExperts &a)
+{
+    using Part = MatvecPart<TYPE, 1>;
+    int token = (int)blockIdx.y, n_used = a.chosen.n_used;
+    const int32_t *ids = a.chosen.ids + (size_t)token * (size_t)a.chosen.ids_row;
+    const float *weights = a.chosen.weights + (size_t)token * (size_t)a.chosen.weights_row;
+    MatvecPlace at = matvec_place(a.lanes);
+    float sum[MATVEC_ROWS][1] = {};
+    unsigned parts = Part::parts(a.w), p = at.lane;
+#pragma unroll 1
+    for (int k = 0;; p += (unsigned)a.lanes) {
+        while (p >= parts && k < n_used) p -= parts, k++;
+        if (k >= n_used) break;
+        int id = ids[k];
+        if (id < 0) continue;
+        float one[MATVEC_ROWS][1] = {};
+        Part::add(a.w, matvec_rows(a.w, id, at.row), p, a.act, token * n_used + k, 1, 1, one);
+#pragma unroll
+        for (int r = 0; r < MATVEC_ROWS; r++) sum[r][0] += weights[k] * one[r][0];
+    }
+    matvec_gather<1>(sum, a.lanes, 1);
+    float *dst = a.dst.data + (size_t)token * (size_t)a.dst.row;
+#pragma unroll
+    for (int r = 0; r < MATVEC_ROWS; r++)
+        if (at.lane == 0 && at.row + r < a.w.rows) dst[at.row + r] += sum[r][0];
+}
+
+#define MATVEC_KERNELS(T)                                                                          \
+    ENG_KERNEL_BOUNDS(MATVEC_THREADS, 4, matvec_##T, EngCuMatvec a) { matvec<ENG_TYPE_##T>(a); }   \
+    ENG_KERNEL_BOUNDS(MATVEC_THREADS, 6, experts_up_##T, EngCuExperts a)                           \
+    {                                                                                              \
+        experts_up<ENG_TYPE_##T>(a);                                                               \
+    }                                                                                              \
+    ENG_KERNEL_BOUNDS(MATVEC_THREADS, 6, experts_down_##T, EngCuExperts a)                         \
+    {                                                                                              \
+        experts_down<ENG_TYPE_##T>(a);                                                             \
+    }
+
+#endif
