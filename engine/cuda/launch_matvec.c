@@ -72,6 +72,6 @@ void eng_cuda_prepare(EngCuda *cuda, EngCuKernel kind, const EngCuPrepare *args)
     enum { WARPS = PREPARE_THREADS / 32 };
     int64_t blocks = kind == ENG_CU_quantize ? (groups + WARPS - 1) / WARPS : vectors;
     if (blocks <= 0) return;
-    ENG_CUDA_LAUNCH(cuda, kind, args, .x = (unsigned)blocks, .y = 1, .z = 1,
+    ENG_CUDA_LAUNCH(cuda, (int)kind, args, .x = (unsigned)blocks, .y = 1, .z = 1,
                     .threads = PREPARE_THREADS);
 }
