@@ -1,0 +1,209 @@
+/* Whole models with a device beside the CPU: every family's tiny model, at several placements,
+ * gives the CPU's logits, in prefill and in decode, and decode is one graph launch per token.
+ * Usage: test-gpu-exec VECTORS_DIR [--seed N] [TEST…] */
+#include <dlfcn.h>
+#include <math.h>
+
+#include "cuda/gpu.h"
+#include "model.h"
+#include "plan/exec.h"
+#include "test.h"
+
+enum { PROMPT = 11, DECODE = 3, TOKENS = PROMPT + DECODE, CONTEXT = 40 };
+
+/* Relative to the logits' root mean square. Floats: products of prompts are halves, 2^-11 each.
+ * Quantized: activations have a scale per 32 numbers here and per 256 there. */
+static const struct {
+    const char *file;
+    double bound;
+} models[] = {
+    {"llama.gguf", 0.004},        {"qwen3.gguf", 0.004},     {"mixtral.gguf", 0.004},
+    {"mixtral_old.gguf", 0.004},  {"v3_fused.gguf", 0.004},  {"v2_group.gguf", 0.004},
+    {"qwen3moe.gguf", 0.004},     {"qwen3_q3_k.gguf", 0.05}, {"qwen3_iq.gguf", 0.05},
+    {"qwen3moe_kmix.gguf", 0.05}, {"v3_q4_k_m.gguf", 0.05},  {"v3_ud_iq1.gguf", 0.05},
+    {"qwen3moe_q8_0.gguf", 0.05},
+};
+
+static const char *dir, *library;
+static EngModel *model;
+static EngKv kv;
+static int32_t tokens[TOKENS];
+static float *want, *got; /* [1 + DECODE][n_vocab] */
+
+static bool open_model(const char *file)
+{
+    char path[4096];
+    EngError err = {0};
+    EngModelSettings settings = eng_model_defaults();
+    settings.threads = 2;
+    settings.batch = 32;
+    snprintf(path, sizeof path, "%s/%s", dir, file);
+    model = eng_model_open(path, &settings, &err);
+    CHECK_MSG(model, "%s: %s", file, err.message);
+    if (!model) return false;
+    CHECK(eng_kv_init(&kv, &model->graph, ENG_KV_F32, CONTEXT, &err));
+    size_t n = (size_t)(1 + DECODE) * (size_t)model->h.n_vocab * sizeof(float);
+    want = malloc(n), got = malloc(n);
+    for (int i = 0; i < TOKENS; i++) tokens[i] = test_range(0, model->h.n_vocab - 1);
+    return true;
+}
+
+static void close_model(void)
+{
+    free(want), free(got);
+    eng_kv_clear(&kv);
+    eng_model_free(model);
+}
+
+static void run(EngBackend *backend, int first, int n, float *ret)
+{
+    EngKv *kvs[TOKENS];
+    int32_t positions[TOKENS], out = n - 1;
+    for (int i = 0; i < n; i++) kvs[i] = &kv, positions[i] = first + i;
+    EngBatch batch = {n, tokens + first, positions, kvs, 1, &out};
+    backend->run(backend, 0, (int)model->graph.ops.n, &batch);
+    memcpy(ret, backend->logits(backend), (size_t)model->h.n_vocab * sizeof *ret);
+}
+
+static void run_all(EngBackend *backend, float *ret)
+{
+    run(backend, 0, PROMPT, ret);
+    for (int i = 0; i < DECODE; i++)
+        run(backend, PROMPT + i, 1, ret + (size_t)(1 + i) * (size_t)model->h.n_vocab);
+}
+
+/* ---- placements ------------------------------------------------------------------------------ */
+
+typedef enum { ALL, BUT_EXPERTS, ONLY_EXPERTS, FIRST_HALF, SECOND_HALF, PLACEMENTS } Placement;
+
+/* The residual stream is complete behind it: layers' attention and feed-forward parts may part. */
+static bool is_joint(const EngOp *op)
+{
+    return op->kind == ENG_OP_EXPERTS || (op->kind == ENG_OP_LINEAR && op->linear.add);
+}
+
+static int middle(void)
+{
+    int n = (int)model->graph.ops.n, at = test_range(n / 4, 3 * n / 4);
+    while (at < n && !is_joint(&model->graph.ops.data[at - 1])) at++;
+    return at;
+}
+
+static bool *place(Placement placement)
+{
+    bool *on_device = calloc(model->graph.ops.n, sizeof *on_device);
+    int cut = middle();
+    for (int i = 0; i < (int)model->graph.ops.n; i++) {
+        bool experts = model->graph.ops.data[i].kind == ENG_OP_EXPERTS;
+        switch (placement) {
+        case BUT_EXPERTS: on_device[i] = !experts; break;
+        case ONLY_EXPERTS: on_device[i] = experts; break;
+        case FIRST_HALF: on_device[i] = i < cut; break;
+        case SECOND_HALF: on_device[i] = i >= cut; break;
+        default: on_device[i] = true;
+        }
+    }
+    return on_device;
+}
+
+static double distance(const float *a, const float *b, int n)
+{
+    double difference = 0, size = 0;
+    for (int i = 0; i < n; i++) {
+        difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        size += (double)b[i] * b[i];
+    }
+    return sqrt(difference / size);
+}
+
+static long count(const char *name)
+{
+    static long (*sim_count)(const char *);
+    if (!sim_count) {
+        void *dl = dlopen(library, RTLD_NOW | RTLD_NOLOAD);
+        void *f = dl ? dlsym(dl, "hearth_sim_count") : NULL;
+        memcpy(&sim_count, &f, sizeof f);
+    }
+    return sim_count ? sim_count(name) : -1;
+}
+
+static EngBackend *open_exec(const bool *on_device)
+{
+    char reason[160] = "";
+    EngError err = {0};
+    EngCudaSettings settings = {.cuda_library = library};
+    EngCuda *cuda = eng_cuda_open(&settings, reason);
+    CHECK_MSG(cuda, "%s", reason);
+    if (!cuda) return NULL;
+    EngDevice *gpu = eng_gpu_new(&model->graph, on_device, model->backend->max_tokens,
+                                 model->backend->max_out, cuda, &err);
+    CHECK_MSG(gpu, "%s", err.message);
+    if (!gpu) return NULL;
+    CHECK_MSG(eng_gpu_kv_new(gpu, &kv, &err), "%s", err.message);
+    EngBackend *exec = eng_exec_new(&model->graph, on_device, model->backend, gpu, &err);
+    CHECK_MSG(exec, "%s", err.message);
+    return exec;
+}
+
+static void compare(const char *file, Placement placement, double bound)
+{
+    EngError err = {0};
+    bool *on_device = place(placement);
+    EngBackend *exec = open_exec(on_device);
+    free(on_device);
+    if (!exec) return;
+    memset(kv.data, 0, kv.bytes);
+    long launches = count("cuGraphLaunch");
+    run_all(exec, got);
+    CHECK_MSG(eng_exec_check(exec, &err), "%s", err.message);
+    if (library) CHECK_INT(count("cuGraphLaunch") - launches, DECODE);
+    int n = model->h.n_vocab;
+    for (int i = 0; i < 1 + DECODE; i++) {
+        double d = distance(got + (size_t)i * (size_t)n, want + (size_t)i * (size_t)n, n);
+        CHECK_MSG(d <= bound, "%s, placement %d, step %d: %.5f from the CPU's logits", file,
+                  (int)placement, i, d);
+    }
+    exec->free(exec);
+}
+
+static void logits_are_the_cpus_at_every_placement(void)
+{
+    for (size_t i = 0; i < TEST_COUNT(models); i++) {
+        if (!open_model(models[i].file)) continue;
+        run_all(model->backend, want);
+        for (int p = 0; p < PLACEMENTS; p++) compare(models[i].file, (Placement)p, models[i].bound);
+        close_model();
+    }
+}
+
+/* The experts' part of a layer is the host's: one publish and one accept each; the shared expert is
+ * enqueued between the two. */
+static void the_shared_expert_overlaps(void)
+{
+    int steps[ENG_STEPS], layers = 0;
+    if (!open_model("v3_fused.gguf")) return;
+    bool *on_device = place(BUT_EXPERTS);
+    EngBackend *exec = open_exec(on_device);
+    free(on_device);
+    for (size_t i = 0; i < model->graph.ops.n; i++)
+        layers += model->graph.ops.data[i].kind == ENG_OP_EXPERTS;
+    if (exec) {
+        eng_exec_count(exec, steps);
+        /* the token table before, the logits behind */
+        CHECK_INT(steps[ENG_STEP_CPU], layers + 2);
+        CHECK_INT(steps[ENG_STEP_ACCEPT], layers + 1);
+        exec->free(exec);
+    }
+    close_model();
+}
+
+int main(int argc, char **argv)
+{
+    static const Test tests[] = {
+        {"logits_are_the_cpus_at_every_placement", logits_are_the_cpus_at_every_placement},
+        {"the_shared_expert_overlaps", the_shared_expert_overlaps},
+    };
+    dir = argv[1];
+    library = getenv("HEARTH_GPU") ? NULL : CUDA_SIM;
+    return test_main(argc - 1, argv + 1, tests, TEST_COUNT(tests));
+}
