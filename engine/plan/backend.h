@@ -57,6 +57,6 @@ struct EngDevice {
     void (*free)(EngDevice *device);
 };
 
-enum { ENG_HAND_VIEWS = 4 };
+enum { ENG_HAND_VIEWS = 8 }; /* as many as kernels/args.h has */
 
 #endif

@@ -26,6 +26,7 @@ static const struct {
 
 static const char *dir, *library;
 static EngModel *model;
+static int cut_at; /* of the last placement */
 static EngKv kv;
 static int32_t tokens[TOKENS];
 static float *want, *got; /* [1 + DECODE][n_vocab] */
@@ -92,7 +93,7 @@ static int middle(void)
 static bool *place(Placement placement)
 {
     bool *on_device = calloc(model->graph.ops.n, sizeof *on_device);
-    int cut = middle();
+    int cut = cut_at = middle();
     for (int i = 0; i < (int)model->graph.ops.n; i++) {
         bool experts = model->graph.ops.data[i].kind == ENG_OP_EXPERTS;
         switch (placement) {
@@ -141,7 +142,7 @@ static EngBackend *open_exec(const bool *on_device)
     if (!gpu) return NULL;
     CHECK_MSG(eng_gpu_kv_new(gpu, &kv, &err), "%s", err.message);
     EngBackend *exec = eng_exec_new(&model->graph, on_device, model->backend, gpu, &err);
-    CHECK_MSG(exec, "%s", err.message);
+    CHECK_MSG(exec, "%s: %d of %d ops", err.message, cut_at, (int)model->graph.ops.n);
     return exec;
 }
 

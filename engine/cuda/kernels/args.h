@@ -194,7 +194,7 @@ typedef struct {
  * the data. accept: waits until *flag == *turn, then copies from `far` (add: adds). Flags are
  * pinned; turn is in the device's memory and changes with each step. *flag == ENG_CU_ABANDON ends a
  * wait. */
-enum { ENG_CU_HAND_VIEWS = 4 };
+enum { ENG_CU_HAND_VIEWS = 8 };
 typedef struct {
     EngCuView near[ENG_CU_HAND_VIEWS], far[ENG_CU_HAND_VIEWS]; /* same heads, n */
     int n_views;
