@@ -97,9 +97,10 @@ static EngGpuNeeds needs_of(const EngGpu *g, const bool *on_device)
             n.vectors = ENG_MAX(n.vectors, t * (size_t)op->src.heads);
         }
         if (op->kind == ENG_OP_ATTN) {
-            int rows = ENG_CU_MATVEC_TOKENS, parts = ENG_CU_ATTN_PARTS;
-            n.partial = ENG_MAX(
-                n.partial, eng_cuda_attn_partial_bytes(rows, op->src.heads, op->attn.dv, parts));
+            int processors = eng_cuda_info(g->cuda).processors;
+            size_t bytes = eng_cuda_attn_partial_most(processors, ENG_CU_MATVEC_TOKENS,
+                                                      op->src.heads, op->attn.n_kv, op->attn.dv);
+            n.partial = ENG_MAX(n.partial, bytes);
         }
         if (op->kind != ENG_OP_EXPERTS) continue;
         size_t slots = t * (size_t)op->experts.n_used, ff = (size_t)op->experts.gate.rows;

@@ -51,3 +51,13 @@ size_t eng_cuda_attn_partial_bytes(int rows, int heads, int dv, int parts)
 {
     return (size_t)rows * (size_t)heads * (size_t)parts * (size_t)(dv + 2) * sizeof(float);
 }
+
+size_t eng_cuda_attn_partial_most(int processors, int most_rows, int heads, int n_kv, int dv)
+{
+    size_t most = 0;
+    for (int rows = 1; rows <= most_rows; rows++) {
+        int parts = eng_cuda_attn_parts(processors, rows, heads, n_kv, ENG_CU_ATTN_PARTS * CELLS);
+        most = ENG_MAX(most, eng_cuda_attn_partial_bytes(rows, heads, dv, parts));
+    }
+    return most;
+}

@@ -15,7 +15,9 @@ void eng_cuda_attn(EngCuda *cuda, int form, const EngCuAttn *args, bool many);
  * blocks for all processors, none without cells when the context is full. 1 … ENG_CU_ATTN_PARTS. */
 int eng_cuda_attn_parts(int processors, int rows, int heads, int n_kv, int context);
 
-/* Bytes that partial needs. */
+/* Bytes that partial needs, and the most that it needs with eng_cuda_attn_parts for up to
+ * `most_rows` tokens: far less than with most rows and most parts at once. */
 size_t eng_cuda_attn_partial_bytes(int rows, int heads, int dv, int parts);
+size_t eng_cuda_attn_partial_most(int processors, int most_rows, int heads, int n_kv, int dv);
 
 #endif

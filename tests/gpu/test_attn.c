@@ -343,6 +343,13 @@ static void plans_parts(void)
     CHECK_INT(eng_cuda_attn_parts(82, 1, 128, 1, 1 << 20), ENG_CU_ATTN_PARTS);
     CHECK_INT(eng_cuda_attn_parts(4, 99, 128, 1, 1 << 20), 1);
     CHECK_INT(eng_cuda_attn_partial_bytes(2, 3, 62, 5), 2 * 3 * 5 * 64 * 4);
+    for (int round = 0; round < 200; round++) { /* whatever is run fits */
+        int processors = test_range(1, 200), n_kv = test_range(1, 16);
+        int heads = n_kv * test_range(1, 130), rows = test_range(1, 8);
+        int parts = eng_cuda_attn_parts(processors, rows, heads, n_kv, test_range(1, 1 << 20));
+        CHECK(eng_cuda_attn_partial_bytes(rows, heads, 64, parts) <=
+              eng_cuda_attn_partial_most(processors, 8, heads, n_kv, 64));
+    }
 }
 
 int main(int argc, char **argv)
