@@ -129,6 +129,21 @@ template <int N> ENG_DEVICE void cp_async_wait()
 
 #endif /* __CUDACC__ */
 
+/* Two floats as halves, the first in the low bits, rounded to nearest; what is finite stays finite:
+ * half's largest beyond it. */
+ENG_DEVICE uint32_t floats_to_halves(float low, float high)
+{
+#if defined(__CUDACC__) && __CUDA_ARCH__ >= 800
+    uint32_t halves;
+    asm("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;" : "=r"(halves) : "f"(high), "f"(low));
+    return halves;
+#else
+    low = low > 65504 ? 65504 : low < -65504 ? -65504 : low;
+    high = high > 65504 ? 65504 : high < -65504 ? -65504 : high;
+    return float_to_half_bits(low) | (uint32_t)float_to_half_bits(high) << 16;
+#endif
+}
+
 ENG_DEVICE float bf16_bits_to_float(uint16_t bits)
 {
     return __uint_as_float((uint32_t)bits << 16);

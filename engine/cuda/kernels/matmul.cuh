@@ -37,21 +37,6 @@ template <int TOKENS> struct MatmulShared {
     alignas(16) uint16_t tokens[2][TOKENS * MATMUL_K];
 };
 
-/* Two floats as halves, the first in the low bits, rounded to nearest; what is finite stays finite:
- * half's largest beyond it. */
-ENG_DEVICE uint32_t matmul_halves(float low, float high)
-{
-#if defined(__CUDACC__) && __CUDA_ARCH__ >= 800
-    uint32_t halves;
-    asm("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;" : "=r"(halves) : "f"(high), "f"(low));
-    return halves;
-#else
-    low = low > 65504 ? 65504 : low < -65504 ? -65504 : low;
-    high = high > 65504 ? 65504 : high < -65504 ? -65504 : high;
-    return float_to_half_bits(low) | (uint32_t)float_to_half_bits(high) << 16;
-#endif
-}
-
 /* What is infinite must be seen in the end: as NaN it passes the hold at 65504. */
 ENG_DEVICE float matmul_seen(float x) { return fmaf(x, 0.0f, x); }
 
@@ -99,10 +84,10 @@ ENG_DEVICE void matmul_weights(uint4 ret[2], const uint8_t *row, int k, int cols
         matmul_quants<TYPE>(row, k, w);
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-        ret[i].x = matmul_halves(w[8 * i], w[8 * i + 1]);
-        ret[i].y = matmul_halves(w[8 * i + 2], w[8 * i + 3]);
-        ret[i].z = matmul_halves(w[8 * i + 4], w[8 * i + 5]);
-        ret[i].w = matmul_halves(w[8 * i + 6], w[8 * i + 7]);
+        ret[i].x = floats_to_halves(w[8 * i], w[8 * i + 1]);
+        ret[i].y = floats_to_halves(w[8 * i + 2], w[8 * i + 3]);
+        ret[i].z = floats_to_halves(w[8 * i + 4], w[8 * i + 5]);
+        ret[i].w = floats_to_halves(w[8 * i + 6], w[8 * i + 7]);
     }
 }
 
