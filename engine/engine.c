@@ -70,20 +70,8 @@ static bool open_text(EngModel *m, bool required, EngError *err)
 
 static bool build_graph(EngModel *m, EngError *err)
 {
-    const EngArch *arch = eng_arch_find(m->gguf->arch);
-    if (!arch) {
-        char names[128];
-        eng_arch_names(names, sizeof names);
-        return eng_fail(
-            err, ENG_ERR_REFUSED,
-            "This model's family is \"%.40s\", which this version cannot run. It runs %s.",
-            m->gguf->arch, names);
-    }
     EngBuild build = {.g = &m->graph, .arena = &m->arena, .err = err};
-    if (!eng_hparams_read(m->gguf, &build.h, err)) return false;
-    eng_binder_init(&build.b, m->gguf, &m->arena, err);
-    bool ok = arch->build(&build);
-    eng_binder_clear(&build.b);
+    bool ok = eng_arch_build(&build, m->gguf);
     m->h = build.h;
     m->derived = build.derived;
     if (ok && m->tokenizer && eng_tokenizer_size(m->tokenizer) > m->h.n_vocab)
@@ -129,9 +117,7 @@ static bool open_pool(EngModel *m, const EngModelSettings *settings, EngError *e
 static bool open_backend(EngModel *m, const EngModelSettings *settings, EngError *err)
 {
     EngCpuSettings cpu = {.max_tokens = settings->batch};
-    /* Wanted rows of one batch: a token of each of many sessions, or a piece of eng_session_eval.
-     */
-    cpu.max_out = ENG_MIN(settings->batch, 32);
+    cpu.max_out = eng_cpu_max_out(settings->batch);
     if (!eng_cpu_level(&cpu.level, err) || !open_pool(m, settings, err)) return false;
     cpu.pool = m->pool;
     m->backend = eng_cpu_new(&m->graph, &cpu, err);
@@ -272,17 +258,6 @@ bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, En
     return true;
 }
 
-static uint64_t attention_products(const EngGraph *graph)
-{
-    uint64_t n = 0;
-    for (size_t i = 0; i < graph->ops.n; i++) {
-        const EngOp *op = &graph->ops.data[i];
-        if (op->kind == ENG_OP_ATTN)
-            n += (uint64_t)op->src.heads * (uint64_t)(op->attn.dk + op->attn.dv);
-    }
-    return n;
-}
-
 EngModelInfo eng_model_info(const EngModel *model)
 {
     const EngHparams *h = &model->h;
@@ -304,7 +279,7 @@ EngModelInfo eng_model_info(const EngModel *model)
         for (int type = 0; type < ENG_KV_TYPES; type++)
             info.kv_bytes_per_token[type] = eng_kv_token_bytes(&model->graph, (EngKvType)type);
         info.threads = model->backend->threads;
-        info.attention_products = attention_products(&model->graph);
+        info.attention_products = eng_graph_attention_products(&model->graph);
         info.nodes = eng_pool_nodes(model->pool);
         info.copied_bytes = copied_bytes(model);
     }

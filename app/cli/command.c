@@ -7,9 +7,10 @@
 #include "cli/base/io.h"
 
 static const HearthCommand *const commands[] = {
-    &hearth_chat_command,       &hearth_inspect_command,  &hearth_hardware_command,
-    &hearth_bench_command,      &hearth_rehearse_command, &hearth_tokenize_command,
-    &hearth_detokenize_command, &hearth_render_command,   &hearth_logits_command,
+    &hearth_chat_command,     &hearth_inspect_command,    &hearth_hardware_command,
+    &hearth_bench_command,    &hearth_plan_command,       &hearth_rehearse_command,
+    &hearth_tokenize_command, &hearth_detokenize_command, &hearth_render_command,
+    &hearth_logits_command,
 };
 
 static const HearthCommand *find(const char *name)

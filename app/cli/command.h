@@ -24,7 +24,7 @@ typedef struct {
 
 extern const HearthCommand hearth_chat_command, hearth_tokenize_command, hearth_detokenize_command,
     hearth_render_command, hearth_logits_command, hearth_inspect_command, hearth_bench_command,
-    hearth_hardware_command, hearth_rehearse_command;
+    hearth_hardware_command, hearth_rehearse_command, hearth_plan_command;
 
 /* For commands that need what the option `name` gives. */
 bool hearth_command_require(const void *value, const char *command, const char *option,

@@ -6,8 +6,7 @@
 #include "cli/loader.h"
 #include "cli/measure.h"
 #include "cli/predict.h"
-#include "models/remote.h"
-#include "models/shape.h"
+#include "cli/subject.h"
 
 typedef struct {
     HearthCommon common;
@@ -31,92 +30,6 @@ static void defaults(void *data)
     values->measure = hearth_measure_defaults(16, 1);
 }
 
-/* ---- what is rehearsed ----------------------------------------------------------------------- */
-
-typedef struct {
-    char *name;
-    const char *path; /* of a file; otherwise: */
-    GArray *headers;  /* of EngHeader, borrowed from one of the next two */
-    HearthShape *shape;
-    GPtrArray *remote; /* of HearthRemotePart */
-    GPtrArray *peeks;  /* of EngPeek, borrowed where `remote` has them */
-} Subject;
-
-static void subject_clear(Subject *s)
-{
-    g_free(s->name);
-    g_clear_pointer(&s->headers, g_array_unref);
-    g_clear_pointer(&s->shape, hearth_shape_free);
-    g_clear_pointer(&s->peeks, g_ptr_array_unref);
-    g_clear_pointer(&s->remote, g_ptr_array_unref);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Subject, subject_clear)
-
-static bool take_remote(Subject *s, const char *url, GError **error)
-{
-    s->remote = hearth_remote_parts(url, error);
-    if (!s->remote) return false;
-    s->peeks = g_ptr_array_new();
-    for (guint i = 0; i < s->remote->len; i++) {
-        const HearthRemotePart *part = s->remote->pdata[i];
-        EngHeader header = {part->bytes->data, part->bytes->len, part->file_size};
-        g_array_append_val(s->headers, header);
-        g_ptr_array_add(s->peeks, part->peek);
-    }
-    return true;
-}
-
-static bool take_peek(Subject *s, EngPeek *peek, const EngError *failure, GError **error)
-{
-    if (!peek) return hearth_error_from_engine(error, failure);
-    s->peeks = g_ptr_array_new_with_free_func((GDestroyNotify)eng_peek_free);
-    g_ptr_array_add(s->peeks, peek);
-    return true;
-}
-
-static bool take_shape(Subject *s, const char *name, const char *quant, GError **error)
-{
-    EngError failure = {0};
-    s->shape = hearth_shape_new(name, quant, error);
-    if (!s->shape) return false;
-    const EngHeader *h = &s->shape->header;
-    g_array_append_val(s->headers, *h);
-    return take_peek(s, eng_peek_bytes(h->data, h->size, h->file_size, &failure), &failure, error);
-}
-
-static bool take_file(Subject *s, const char *path, GError **error)
-{
-    EngError failure = {0};
-    s->path = path;
-    return take_peek(s, eng_peek(path, &failure), &failure, error);
-}
-
-static bool choose(Subject *s, const char *what, const char *quant, GError **error)
-{
-    bool is_shape = hearth_shape_is_known(what);
-    if (quant && !is_shape)
-        return hearth_error(error, HEARTH_ERROR_USAGE,
-                            "--quant is for shapes: \"%s\" is quantized as it is.", what);
-    s->headers = g_array_new(FALSE, FALSE, sizeof(EngHeader));
-    bool taken = hearth_remote_is_url(what) ? take_remote(s, what, error)
-                 : is_shape                 ? take_shape(s, what, quant ? quant : "Q4_K_M", error)
-                                            : take_file(s, what, error);
-    if (!taken) {
-        if (!is_shape && !hearth_remote_is_url(what) && !g_file_test(what, G_FILE_TEST_EXISTS)) {
-            g_autofree char *names = hearth_shape_names();
-            g_clear_error(error);
-            return hearth_error(error, HEARTH_ERROR_FAILED,
-                                "There is no file \"%s\", and no shape of that name: %s.", what,
-                                names);
-        }
-        return false;
-    }
-    const EngPeek *first = s->peeks->pdata[0];
-    s->name = g_strdup_printf("%s, %s", *first->name ? first->name : what,
-                              is_shape ? quant ? quant : "Q4_K_M" : first->quant);
-    return true;
-}
-
 /* ---- running --------------------------------------------------------------------------------- */
 
 /* What may be taken: with nothing said, all that is free but what the rest needs. */
@@ -137,7 +50,7 @@ static bool allowance(guint64 wanted, guint64 *ret, GError **error)
     return true;
 }
 
-static EngModel *open_subject(const Subject *s, const Values *values, GError **error)
+static EngModel *open_subject(const HearthSubject *s, const Values *values, GError **error)
 {
     EngModelSettings settings = eng_model_defaults();
     EngError failure = {0};
@@ -165,7 +78,7 @@ static bool predict(const HearthPredict *what, bool quiet, HearthPrediction *ret
 }
 
 /* What the machine can do changes with its neighbours: it is asked again behind a long run. */
-static bool predict_and_run(const Subject *s, EngModel *model, const HearthMeasure *measure,
+static bool predict_and_run(const HearthSubject *s, EngModel *model, const HearthMeasure *measure,
                             HearthPrediction *ret, GArray **ret_rows, GError **error)
 {
     enum { LONG = 5 * G_USEC_PER_SEC };
@@ -191,7 +104,7 @@ static bool predict_and_run(const Subject *s, EngModel *model, const HearthMeasu
 
 /* ---- the report ------------------------------------------------------------------------------ */
 
-static bool print_json(const Subject *s, const EngModelInfo *info, const HearthPrediction *p,
+static bool print_json(const HearthSubject *s, const EngModelInfo *info, const HearthPrediction *p,
                        const GArray *rows, GError **error)
 {
     g_autoptr(JsonBuilder) out = json_builder_new();
@@ -226,7 +139,7 @@ static void append_row(GString *out, const HearthPrediction *p, const HearthMeas
                            100 * row->median / speed.limit);
 }
 
-static bool print_plain(const Subject *s, const EngModelInfo *info, const HearthPrediction *p,
+static bool print_plain(const HearthSubject *s, const EngModelInfo *info, const HearthPrediction *p,
                         const GArray *rows, GError **error)
 {
     g_autoptr(GString) out = g_string_new(NULL);
@@ -262,14 +175,14 @@ static bool print_plain(const Subject *s, const EngModelInfo *info, const Hearth
 static bool run(const void *data, char **operands, GError **error)
 {
     const Values *values = data;
-    g_auto(Subject) subject = {0};
+    g_auto(HearthSubject) subject = {0};
     HearthPrediction prediction = {0};
     HearthMeasure measure = values->measure;
     measure.warm_up = measure.repeat > 1;
     measure.quiet = values->common.json;
     if (!hearth_command_require(operands[0], "rehearse", "a file, an address or a shape", error) ||
         !hearth_measure_check(&measure, error) ||
-        !choose(&subject, operands[0], values->quant, error))
+        !hearth_subject_choose(&subject, operands[0], values->quant, error))
         return false;
     g_autoptr(EngModel) model = open_subject(&subject, values, error);
     g_autoptr(GArray) rows = NULL;

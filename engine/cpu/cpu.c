@@ -166,6 +166,19 @@ static size_t layout(EngCpu *cpu, uint8_t *base, const EngCpuNeeds *needs)
     return c.at;
 }
 
+size_t eng_cpu_bytes(const EngGraph *graph, int max_tokens, int threads)
+{
+    EngCpu cpu = {.base = {.max_tokens = max_tokens,
+                           .max_out = eng_cpu_max_out(max_tokens),
+                           .threads = threads},
+                  .graph = graph};
+    cpu.buffers = eng_alloc0((graph->widths.n + 1) * sizeof *cpu.buffers);
+    EngCpuNeeds needs = needs_of(graph, max_tokens);
+    size_t bytes = layout(&cpu, NULL, &needs);
+    free(cpu.buffers);
+    return bytes;
+}
+
 EngBackend *eng_cpu_new(const EngGraph *graph, const EngCpuSettings *settings, EngError *err)
 {
     EngCpu *cpu = eng_alloc0(sizeof *cpu);

@@ -20,6 +20,13 @@ typedef struct {
 /* `graph` and the pool must outlive it. */
 EngBackend *eng_cpu_new(const EngGraph *graph, const EngCpuSettings *settings, EngError *err);
 
+/* Rows of one batch whose logits can be wanted: a token of each of many sessions, or a piece of
+ * eng_session_eval. */
+static inline int eng_cpu_max_out(int max_tokens) { return max_tokens < 32 ? max_tokens : 32; }
+
+/* Bytes of buffers that a backend of so many threads would have. */
+size_t eng_cpu_bytes(const EngGraph *graph, int max_tokens, int threads);
+
 /* ---- for op_*.c ------------------------------------------------------------------------------ */
 
 /* Chosen experts of a batch, grouped: the slots of expert e are first[e] … first[e + 1] - 1, and

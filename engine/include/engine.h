@@ -224,6 +224,100 @@ typedef struct {
 
 EngModelInfo eng_model_info(const EngModel *model);
 
+/* ---- placement ------------------------------------------------------------------------------- */
+
+typedef enum { ENG_PLACE_CPU, ENG_PLACE_GPU, ENG_PLACE_DISK } EngPlaceKind;
+
+typedef struct {
+    EngPlaceKind kind;
+    int index; /* number of the GPU or the NUMA node; -1 = dealt out to all nodes */
+} EngPlace;
+
+/* What takes memory. UNUSED: layers of multi-token prediction, which are not run. */
+typedef enum {
+    ENG_PLAN_KV,
+    ENG_PLAN_BUFFERS,
+    ENG_PLAN_ATTENTION, /* with norms and routers */
+    ENG_PLAN_SHARED,
+    ENG_PLAN_DENSE,
+    ENG_PLAN_HEAD, /* a token table that is the head too counts here */
+    ENG_PLAN_EXPERTS,
+    ENG_PLAN_TABLE,
+    ENG_PLAN_UNUSED,
+    ENG_PLAN_KINDS
+} EngPlanKind;
+
+const char *eng_plan_kind_name(EngPlanKind kind); /* "shared experts" */
+
+/* What a machine reaches, not its makers' peaks. In settings 0 = estimated: a GPU by its name. */
+typedef struct {
+    double dram_gb_s, cpu_gop_s; /* two operations per multiply-add */
+    double vram_gb_s, gpu_gop_s;
+    double pcie_gb_s, disk_gb_s;
+} EngPlanSpeeds;
+
+typedef struct {
+    uint64_t vram; /* bytes that a GPU has, whether there is one or not; 0 = what is free here */
+    uint64_t dram; /* 0 = what is free */
+    int context;   /* tokens; 0 = min(trained context, 4096) */
+    EngKvType kv;
+    int batch;   /* tokens per prefill chunk; 0 = what suits the machine best */
+    int nodes;   /* 0 = as the machine is */
+    bool no_gpu; /* as if there were none */
+    /* Lines of `<regex> device=gpu0|cpu|numaN|disk`, # begins a comment; NULL = none. The first
+     * whose regex (PCRE2) is found in a tensor's name decides where it lies. */
+    const char *rules;
+    EngPlanSpeeds speeds;
+} EngPlanSettings;
+
+EngPlanSettings eng_plan_defaults(void);
+
+typedef struct {
+    EngPlanKind kind;
+    EngPlace place;
+    uint64_t bytes; /* never 0 */
+} EngPlanRow;
+
+typedef struct {
+    char gpu[96];        /* its name, "" = none is used */
+    bool assumed;        /* there is no such GPU here: the plan is for one as fast as `gpu` */
+    char reason[160];    /* why no GPU is used, when gpu is "" */
+    uint64_t vram, dram; /* budgets: rows and reserve stay within */
+    uint64_t vram_reserve, dram_reserve; /* left alone of those */
+    int nodes;
+    int context, batch;
+    EngKvType kv;
+    size_t n_rows;
+    EngPlanRow *rows;             /* by kind, then GPU, DRAM, disk */
+    int experts, experts_in_vram; /* of each layer's that no rule has placed */
+    double token_vram_bytes, token_dram_bytes, token_disk_bytes; /* read for a generated token */
+    double token_products;                                       /* multiply-adds of it */
+    int crossings;       /* of a token between CPU and GPU */
+    int prompt;          /* tokens that prefill is predicted for */
+    double decode_tok_s; /* at the beginning of a context */
+    double prefill_tok_s;
+    double load_s;                          /* from the disk to where everything lies */
+    const char *decode_term, *prefill_term; /* what most of the time goes to: "DRAM reading" */
+    EngPlanSpeeds speeds;                   /* that it counts with */
+    size_t n_ops;
+    EngPlace *ops;
+} EngPlan;
+
+/* Fills VRAM, then DRAM, by how much is read of what per byte that it takes: KV cache, buffers,
+ * attention and shared experts, which a GPU must have room for; dense layers; the head; then whole
+ * experts, as many of each layer, as a cache. What DRAM cannot hold stays on the disk. Works from
+ * headers alone. ENG_ERR_MEMORY, when even the least does not fit, says how much that is;
+ * ENG_ERR_USAGE names the rule that cannot be followed. `settings` NULL = defaults. */
+EngPlan *eng_plan(const EngHeader *headers, size_t n, const EngPlanSettings *settings,
+                  EngError *err);
+EngPlan *eng_plan_file(const char *path, const EngPlanSettings *settings, EngError *err);
+EngPlan *eng_plan_model(const EngModel *model, const EngPlanSettings *settings, EngError *err);
+void eng_plan_free(EngPlan *plan);
+
+/* Where op number `op` of the graph computes. An op over experts of which some are in VRAM
+ * computes the others on the CPU, and says so. */
+EngPlace eng_plan_device(const EngPlan *plan, size_t op);
+
 /* ---- text ------------------------------------------------------------------------------------ */
 
 typedef struct {

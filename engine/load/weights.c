@@ -10,7 +10,11 @@
 
 void eng_binder_init(EngBinder *binder, const EngGguf *gguf, EngArena *arena, EngError *err)
 {
-    *binder = (EngBinder){gguf, arena, eng_alloc0(gguf->n_tensors + 1), true, err};
+    *binder = (EngBinder){.gguf = gguf,
+                          .arena = arena,
+                          .used = eng_alloc0(gguf->n_tensors + 1),
+                          .ok = true,
+                          .err = err};
 }
 
 void eng_binder_clear(EngBinder *binder)
@@ -143,6 +147,7 @@ const float *eng_bind_vector(EngBinder *binder, bool required, const char *name,
     expand(full, sizeof full, name, layer);
     const EngTensor *t = look_up(binder, full, required);
     if (!t || !shape_is(binder, t, n, 1, 1) || !runs(binder, t)) return NULL;
+    if (binder->outline) return eng_arena_alloc(binder->arena, (size_t)n * sizeof(float));
     const float *v = (const float *)(const void *)t->data;
     if (t->type != ENG_TYPE_F32) {
         float *copy = eng_arena_alloc(binder->arena, (size_t)n * sizeof *copy);

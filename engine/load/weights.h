@@ -52,6 +52,7 @@ typedef struct {
     EngArena *arena; /* takes converted vectors; lives as long as the model */
     bool *used;      /* per tensor */
     bool ok;
+    bool outline; /* tensors have addresses and nothing behind them: none is read */
     EngError *err;
 } EngBinder;
 

@@ -28,6 +28,25 @@ void eng_arch_names(char *ret_names, size_t size)
         at += (size_t)snprintf(ret_names + at, size - at, "%s%s", i ? ", " : "", archs[i].name);
 }
 
+bool eng_arch_build(EngBuild *build, const EngGguf *gguf)
+{
+    const EngArch *arch = eng_arch_find(gguf->arch);
+    if (!arch) {
+        char names[128];
+        eng_arch_names(names, sizeof names);
+        return eng_fail(
+            build->err, ENG_ERR_REFUSED,
+            "This model's family is \"%.40s\", which this version cannot run. It runs %s.",
+            gguf->arch, names);
+    }
+    if (!eng_hparams_read(gguf, &build->h, build->err)) return false;
+    eng_binder_init(&build->b, gguf, build->arena, build->err);
+    build->b.outline = build->outline != 0;
+    bool ok = arch->build(build);
+    eng_binder_clear(&build->b);
+    return ok;
+}
+
 struct EngDerived {
     EngDerived *next;
     void *data;
@@ -36,6 +55,11 @@ struct EngDerived {
 
 void *eng_arch_derive(EngBuild *build, size_t n, const char *what)
 {
+    if (build->outline) {
+        void *address = (void *)build->outline;
+        build->outline += (uintptr_t)eng_align_up(n, 64);
+        return address;
+    }
     void *data = eng_try_alloc(n, what, build->err);
     if (!data) return NULL;
     EngDerived *d = eng_alloc0(sizeof *d);

@@ -17,6 +17,9 @@ typedef struct {
     EngGraph *g;
     EngArena *arena;
     EngDerived *derived;
+    /* Not 0: a graph of shapes alone. The next address for what is derived, behind which there is
+     * no memory, as behind those of the tensors. */
+    uintptr_t outline;
     EngError *err;
 } EngBuild;
 
@@ -25,6 +28,10 @@ typedef struct {
     /* Checks what is particular to the family, binds, writes ops; sets g's KV widths. */
     bool (*build)(EngBuild *build);
 } EngArch;
+
+/* Reads the numbers of `gguf`, binds its tensors, writes the ops of its family into build->g. Give
+ * it g, arena, err and outline; `derived` is the caller's to free, whatever comes back. */
+bool eng_arch_build(EngBuild *build, const EngGguf *gguf);
 
 const EngArch *eng_arch_find(const char *name);    /* NULL = unknown family */
 void eng_arch_names(char *ret_names, size_t size); /* "deepseek2, llama, …" for messages */
@@ -67,7 +74,8 @@ EngGqa eng_arch_gqa_begin(EngBuild *build);
 void eng_arch_gqa(EngBuild *build, const EngTrunk *t, const EngGqa *gqa, int layer, bool qk_norm,
                   bool neox);
 
-/* Memory of `n` bytes that lives as long as the model; NULL with the error set. */
+/* Memory of `n` bytes that lives as long as the model; NULL with the error set. Of an outline: an
+ * address. */
 void *eng_arch_derive(EngBuild *build, size_t n, const char *what);
 void eng_derived_free(EngDerived *derived);
 size_t eng_derived_bytes(const EngDerived *derived);

@@ -122,3 +122,14 @@ void eng_graph_experts(EngGraph *g, EngView dst, EngView src, EngOpExperts exper
 }
 
 void eng_graph_select(EngGraph *g, EngView dst, EngView src) { append(g, ENG_OP_SELECT, dst, src); }
+
+uint64_t eng_graph_attention_products(const EngGraph *graph)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < graph->ops.n; i++) {
+        const EngOp *op = &graph->ops.data[i];
+        if (op->kind == ENG_OP_ATTN)
+            n += (uint64_t)op->src.heads * (uint64_t)(op->attn.dk + op->attn.dv);
+    }
+    return n;
+}

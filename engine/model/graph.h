@@ -16,6 +16,9 @@ typedef struct {
 
 void eng_graph_clear(EngGraph *graph);
 
+/* Multiply-adds of a token with each position that it sees, in all layers. */
+uint64_t eng_graph_attention_products(const EngGraph *graph);
+
 /* A new buffer of `heads` groups of n, all of it as a view. */
 EngView eng_graph_buffer(EngGraph *graph, int heads, int n);
 

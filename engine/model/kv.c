@@ -12,8 +12,9 @@ size_t eng_kv_token_bytes(const EngGraph *graph, EngKvType type)
 }
 
 /* Heads begin with a block, or one's scale would depend on another's numbers. */
-static bool blocks_fit(const EngGraph *graph, EngError *err)
+bool eng_kv_check(const EngGraph *graph, EngKvType type, EngError *err)
 {
+    if (type != ENG_KV_Q8_0) return true;
     for (size_t i = 0; i < graph->ops.n; i++) {
         const EngOp *op = &graph->ops.data[i];
         if (op->kind != ENG_OP_ATTN || (op->attn.dk % 32 == 0 && op->attn.dv % 32 == 0)) continue;
@@ -27,7 +28,7 @@ static bool blocks_fit(const EngGraph *graph, EngError *err)
 
 bool eng_kv_init(EngKv *kv, const EngGraph *graph, EngKvType type, int context, EngError *err)
 {
-    if (type == ENG_KV_Q8_0 && !blocks_fit(graph, err)) return false;
+    if (!eng_kv_check(graph, type, err)) return false;
     *kv = (EngKv){
         .type = type, .context = context, .k_width = graph->k_width, .v_width = graph->v_width};
     kv->layer_bytes =

@@ -19,6 +19,9 @@ typedef struct {
 bool eng_kv_init(EngKv *kv, const EngGraph *graph, EngKvType type, int context, EngError *err);
 void eng_kv_clear(EngKv *kv);
 
+/* Whether a graph's attention can read such a cache; otherwise ENG_ERR_USAGE. */
+bool eng_kv_check(const EngGraph *graph, EngKvType type, EngError *err);
+
 /* Bytes that eng_kv_init would take per token. */
 size_t eng_kv_token_bytes(const EngGraph *graph, EngKvType type);
 

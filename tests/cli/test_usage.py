@@ -9,7 +9,7 @@ import gguf_file
 import harness
 from harness import CLI, Case, run
 
-COMMANDS = "chat inspect hardware bench rehearse tokenize detokenize render logits".split()
+COMMANDS = "chat inspect hardware bench plan rehearse tokenize detokenize render logits".split()
 MAN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../data/man/hearth-cli.1")
 TINY = harness.write("tiny.gguf", gguf_file.llama())
 
@@ -32,7 +32,7 @@ class Help(Case):
 
     def test_what_is_not_there_is_not_listed(self):
         self.assertNotRegex(self.text("chat", "--help"), b"--vram|--rules")
-        self.assertNotRegex(self.text("--help"), b"serve|pull|plan")
+        self.assertNotRegex(self.text("--help"), b"serve|pull")
 
     def test_lines_fit_a_terminal(self):
         for name in COMMANDS:
@@ -67,7 +67,7 @@ class BadUsage(Case):
         self.assertIn(b"hearth-cli --help", done.stderr)
 
     def test_unknown_commands(self):
-        for name in ("serve", "plan", "pull", "Chat", ""):
+        for name in ("serve", "pull", "Chat", ""):
             self.refuse(2, f'"{name}"|hearth-cli --help', name)
         self.refuse(2, "nonsense", "help", "nonsense")
 

@@ -73,7 +73,7 @@ static EngWeight split_k(EngBuild *build, const Mla *m, EngWeight kv_b)
         return (EngWeight){0};
     }
     float *row = eng_alloc0((size_t)m->rank * sizeof *row);
-    for (int h = 0; h < heads; h++)
+    for (int h = 0; h < heads && !build->outline; h++)
         for (int i = 0; i < m->nope; i++) {
             size_t src = (size_t)h * (size_t)(m->nope + m->value) + (size_t)i;
             eng_type_info(kv_b.type)->to_f32(kv_b.data + src * kv_b.row_bytes, row, m->rank);

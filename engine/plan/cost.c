@@ -1,0 +1,196 @@
+#include "plan/cost.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/num.h"
+
+static const double handover_s = 10e-6;
+
+static const char *const term_names[ENG_TERMS] = {
+    "DRAM reading", "CPU arithmetic", "VRAM reading", "GPU arithmetic",
+    "PCIe",         "disk reading",   "hand-overs"};
+
+double eng_time_sum(const EngTime *time)
+{
+    double sum = 0;
+    for (int i = 0; i < ENG_TERMS; i++) sum += time->s[i];
+    return sum;
+}
+
+const char *eng_time_term(const EngTime *time)
+{
+    int most = 0;
+    for (int i = 1; i < ENG_TERMS; i++)
+        if (time->s[i] > time->s[most]) most = i;
+    return term_names[most];
+}
+
+static void add(EngTime *sum, const EngTime *time)
+{
+    for (int i = 0; i < ENG_TERMS; i++) sum->s[i] += time->s[i];
+}
+
+static double seconds(double amount, double giga) { return giga > 0 ? amount * 1e-9 / giga : 0; }
+
+/* The longer of two, by its name. */
+static void add_longer(EngTime *sum, EngTerm a, double a_s, EngTerm b, double b_s)
+{
+    sum->s[a_s >= b_s ? a : b] += ENG_MAX(a_s, b_s);
+}
+
+static void add_gpu(EngTime *sum, const EngPlanSpeeds *s, double read, double products)
+{
+    add_longer(sum, ENG_TERM_VRAM, seconds(read, s->vram_gb_s), ENG_TERM_GPU,
+               seconds(2 * products, s->gpu_gop_s));
+}
+
+/* `disk`: bytes of those to read that must come from there. */
+static void add_cpu(EngTime *sum, const EngPlanSpeeds *s, double read, double products, double disk)
+{
+    add_longer(sum, ENG_TERM_DRAM, seconds(read, s->dram_gb_s), ENG_TERM_CPU,
+               seconds(2 * products, s->cpu_gop_s));
+    sum->s[ENG_TERM_DISK] += seconds(disk, s->disk_gb_s);
+}
+
+bool eng_cost_gains(const EngPlanSpeeds *speeds, double read, double products)
+{
+    EngTime gpu = {0}, cpu = {0};
+    add_gpu(&gpu, speeds, read, products);
+    add_cpu(&cpu, speeds, read, products, 0);
+    return eng_time_sum(&gpu) <= eng_time_sum(&cpu);
+}
+
+typedef struct {
+    double vram, disk, cpu; /* of a part's bytes; cpu: all that is not in VRAM */
+} Shares;
+
+static Shares shares_of(const EngSpread *spread, const EngOutline *o, size_t part)
+{
+    double bytes = (double)ENG_MAX(o->parts.data[part].bytes, 1);
+    Shares s = {(double)spread->vram[part] / bytes, (double)spread->disk[part] / bytes, 0};
+    s.cpu = spread->vram[part] < o->parts.data[part].bytes ? 1 - s.vram : 0;
+    return s;
+}
+
+/* Of a layer's experts, those that `tokens` tokens are sent to by chance. */
+static double share_at_work(const EngHparams *h, double tokens)
+{
+    return h->n_experts > 0 ? 1 - pow(1 - (double)h->n_experts_used / h->n_experts, tokens) : 1;
+}
+
+EngTime eng_cost_token(const EngOutline *outline, const EngSpread *spread,
+                       const EngPlanSpeeds *speeds, double ret_read[3])
+{
+    const EngOutline *o = outline;
+    int layers = o->h.n_layers + 1;
+    EngTime sum = {0}, *gpu = eng_alloc0(2 * (size_t)layers * sizeof *gpu), *cpu = gpu + layers;
+    double read[3] = {0};
+    for (size_t i = 0; i < o->parts.n; i++) {
+        const EngPlanPart *p = &o->parts.data[i];
+        if (p->read == 0) continue;
+        Shares s = shares_of(spread, o, i);
+        bool aside = p->kind == ENG_PLAN_EXPERTS || p->kind == ENG_PLAN_SHARED;
+        double used = p->kind == ENG_PLAN_EXPERTS ? share_at_work(&o->h, 1) : 1;
+        double bytes = used * p->read, products = used * p->products;
+        add_gpu(aside ? &gpu[p->layer] : &sum, speeds, bytes * s.vram, products * s.vram);
+        add_cpu(aside ? &cpu[p->layer] : &sum, speeds, bytes * s.cpu, products * s.cpu,
+                bytes * s.disk);
+        read[0] += bytes * s.vram;
+        read[1] += bytes * ENG_MAX(s.cpu - s.disk, 0);
+        read[2] += bytes * s.disk;
+    }
+    for (int i = 0; i < layers; i++)
+        add(&sum, eng_time_sum(&gpu[i]) > eng_time_sum(&cpu[i]) ? &gpu[i] : &cpu[i]);
+    sum.s[ENG_TERM_HANDOVER] += spread->crossings * handover_s;
+    free(gpu);
+    if (ret_read) memcpy(ret_read, read, sizeof read);
+    return sum;
+}
+
+/* Experts outside of VRAM, `read` bytes of which are at work: multiplied where they are, or sent.
+ */
+static void add_experts(EngTime *sum, const EngPlanSpeeds *s, bool may_send, double read,
+                        double products, double disk)
+{
+    EngTime here = {0}, sent = {0};
+    add_cpu(&here, s, read, products, disk);
+    add_longer(&sent, ENG_TERM_PCIE, seconds(read, s->pcie_gb_s), ENG_TERM_GPU,
+               seconds(2 * products, s->gpu_gop_s));
+    sent.s[ENG_TERM_DISK] += seconds(disk, s->disk_gb_s);
+    bool send = may_send && s->pcie_gb_s > 0 && eng_time_sum(&sent) < eng_time_sum(&here);
+    add(sum, send ? &sent : &here);
+}
+
+static EngTime chunk(const EngOutline *o, const EngSpread *spread, const EngPlanSpeeds *speeds,
+                     double tokens)
+{
+    EngTime sum = {0};
+    double at_work = share_at_work(&o->h, tokens), used = share_at_work(&o->h, 1);
+    for (size_t i = 0; i < o->parts.n; i++) {
+        const EngPlanPart *p = &o->parts.data[i];
+        if (p->read == 0) continue;
+        Shares s = shares_of(spread, o, i);
+        bool experts = p->kind == ENG_PLAN_EXPERTS;
+        double times = p->kind == ENG_PLAN_HEAD ? 1 : experts ? tokens * used : tokens;
+        double read = p->read * (experts ? at_work : 1), products = p->products * times;
+        add_gpu(&sum, speeds, read * s.vram, products * s.vram);
+        if (s.cpu == 0) continue;
+        if (experts)
+            add_experts(&sum, speeds, spread->gpu_attention, read * s.cpu, products * s.cpu,
+                        read * s.disk);
+        else
+            add_cpu(&sum, speeds, read * s.cpu, products * s.cpu, read * s.disk);
+    }
+    sum.s[ENG_TERM_HANDOVER] += spread->crossings * handover_s;
+    return sum;
+}
+
+EngTime eng_cost_prompt(const EngOutline *outline, const EngSpread *spread,
+                        const EngPlanSpeeds *speeds, int tokens, int batch)
+{
+    EngTime sum = {0};
+    int whole = tokens / batch, rest = tokens % batch;
+    if (whole) sum = chunk(outline, spread, speeds, batch);
+    for (int i = 0; i < ENG_TERMS; i++) sum.s[i] *= whole;
+    if (rest) {
+        EngTime last = chunk(outline, spread, speeds, rest);
+        add(&sum, &last);
+    }
+    /* A token sees what lies before it; blocks of 64 positions are multiplied whole. */
+    double positions = tokens * (tokens / 2.0 + 32);
+    double products = positions * (double)outline->attention_products;
+    if (spread->gpu_attention)
+        sum.s[ENG_TERM_GPU] += seconds(2 * products, speeds->gpu_gop_s);
+    else
+        sum.s[ENG_TERM_CPU] += seconds(2 * products, speeds->cpu_gop_s);
+    return sum;
+}
+
+/* Peaks by the makers: memory in GB/s, dense half precision with float sums in Top/s, bus in GB/s
+ * (PCIe 3, 4, 5 at 16 lanes). Longer names first. */
+static const struct {
+    const char *name;
+    double vram, tensor, pcie;
+} cards[] = {
+    {"RTX 5090", 1792, 210, 63}, {"RTX 5080", 960, 113, 63},  {"RTX 4090", 1008, 165, 31.5},
+    {"RTX 4080", 717, 97, 31.5}, {"RTX 4070", 504, 58, 31.5}, {"RTX 4060", 272, 30, 15.8},
+    {"RTX 3090", 936, 71, 31.5}, {"RTX 3080", 760, 60, 31.5}, {"RTX 3070", 448, 41, 31.5},
+    {"RTX 3060", 360, 26, 31.5}, {"RTX 2080", 448, 40, 15.8}, {"H200", 4800, 989, 63},
+    {"H100", 3350, 989, 63},     {"A100", 1555, 312, 31.5},   {"L40", 864, 181, 31.5},
+    {"A6000", 768, 155, 31.5},   {"T4", 320, 65, 15.8},
+};
+
+const char *eng_cost_gpu(const char *name, EngPlanSpeeds *speeds)
+{
+    size_t known = ENG_LEN(cards), usual = 2;
+    for (size_t i = 0; i < ENG_LEN(cards) && known == ENG_LEN(cards); i++)
+        if (strstr(name, cards[i].name)) known = i;
+    size_t at = known < ENG_LEN(cards) ? known : *name ? 9 : usual;
+    /* what kernels reach of the peaks */
+    if (speeds->vram_gb_s == 0) speeds->vram_gb_s = 0.8 * cards[at].vram;
+    if (speeds->gpu_gop_s == 0) speeds->gpu_gop_s = 0.5 * 1000 * cards[at].tensor;
+    if (speeds->pcie_gb_s == 0) speeds->pcie_gb_s = 0.8 * cards[at].pcie;
+    return cards[at].name;
+}

@@ -1,0 +1,54 @@
+/* How long a token and a prompt take when a model's parts lie here and there.
+ *
+ * A product takes as long as its bytes need to be read where they lie, or its arithmetic, whichever
+ * is longer; a token is the sum over all products, but for a layer's routed experts on the CPU,
+ * which run beside its shared expert and the experts found in VRAM: there the longer side counts.
+ * Each crossing between CPU and GPU costs a hand-over. Experts are chosen by chance, all alike. A
+ * prompt is read in chunks; experts that are not in VRAM are multiplied by the CPU or sent to the
+ * GPU, if that is quicker, those that the chunk chose. What is between the products is not in it.
+ * The definitions are those of hearth-cli's rehearsal (app/cli/predict.c), which measures each
+ * kernel. */
+#ifndef ENG_PLAN_COST_H
+#define ENG_PLAN_COST_H
+
+#include "plan/outline.h"
+
+typedef enum {
+    ENG_TERM_DRAM,
+    ENG_TERM_CPU,
+    ENG_TERM_VRAM,
+    ENG_TERM_GPU,
+    ENG_TERM_PCIE,
+    ENG_TERM_DISK,
+    ENG_TERM_HANDOVER,
+    ENG_TERMS
+} EngTerm;
+
+typedef struct {
+    double s[ENG_TERMS]; /* seconds */
+} EngTime;
+
+double eng_time_sum(const EngTime *time);
+const char *eng_time_term(const EngTime *time); /* the largest: "DRAM reading" */
+
+/* Where the parts lie: so many bytes of each in VRAM and on the disk, the rest in DRAM. */
+typedef struct {
+    uint64_t *vram, *disk; /* [parts] */
+    bool gpu_attention;    /* whether attention over the context runs on a GPU */
+    int crossings;         /* in one walk over the ops */
+} EngSpread;
+
+/* One token; ret_read: bytes read of VRAM, DRAM and disk; NULL = not asked. */
+EngTime eng_cost_token(const EngOutline *outline, const EngSpread *spread,
+                       const EngPlanSpeeds *speeds, double ret_read[3]);
+EngTime eng_cost_prompt(const EngOutline *outline, const EngSpread *spread,
+                        const EngPlanSpeeds *speeds, int tokens, int batch);
+
+/* Whether a token is quicker with these bytes and multiply-adds on the GPU. */
+bool eng_cost_gains(const EngPlanSpeeds *speeds, double read, double products);
+
+/* Fills in those of a GPU that are 0, by its name; "" = one of the kind that people have. Returns
+ * the name of the card that it takes it for. */
+const char *eng_cost_gpu(const char *name, EngPlanSpeeds *speeds);
+
+#endif

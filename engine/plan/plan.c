@@ -1,0 +1,329 @@
+#include "plan/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "model/kv.h"
+#include "plan/spread.h"
+
+enum { MOST_TOKENS = 4096, USUAL_CONTEXT = 4096, USUAL_BATCH = 512, LEAST_BATCH = 128 };
+
+EngPlanSettings eng_plan_defaults(void) { return (EngPlanSettings){.kv = ENG_KV_F16}; }
+
+/* For the driver's context and kernels, and for what else draws on the screen. */
+static uint64_t vram_reserve(uint64_t vram)
+{
+    return ENG_MIN(((uint64_t)384 << 20) + vram / 64, vram);
+}
+
+static uint64_t dram_reserve(uint64_t dram) { return ENG_MIN(dram / 16, (uint64_t)4 << 30); }
+
+/* ---- what is wanted -------------------------------------------------------------------------- */
+
+static bool check(const EngOutline *o, const EngPlanSettings *want, EngError *err)
+{
+    if (want->context < 0 || want->context > 1 << 26)
+        return eng_fail(err, ENG_ERR_USAGE,
+                        "A context of %d tokens cannot be planned: choose 1 to %d.", want->context,
+                        1 << 26);
+    if (want->batch < 0 || want->batch > MOST_TOKENS)
+        return eng_fail(err, ENG_ERR_USAGE,
+                        "A prefill chunk of %d tokens cannot be used: choose 1 to %d.", want->batch,
+                        MOST_TOKENS);
+    return eng_kv_check(&o->graph, want->kv, err);
+}
+
+/* What is derived lies with what it comes from. */
+static void rule_derived(const EngOutline *o, EngRuled *ruled)
+{
+    for (size_t i = 0; i < o->parts.n; i++)
+        for (size_t j = 0; j < o->parts.n && !*o->parts.data[i].name; j++)
+            if (o->parts.data[j].layer == o->parts.data[i].layer &&
+                strstr(o->parts.data[j].name, ".attn_kv_b."))
+                ruled[i] = ruled[j];
+}
+
+static bool read_rules(const EngPlanner *p, const EngPlanSettings *want, EngError *err)
+{
+    if (!want->rules) return true;
+    if (!eng_rules_read(want->rules, p->o, p->m->vram > 0, p->m->nodes, p->ruled, err))
+        return false;
+    rule_derived(p->o, p->ruled);
+    return true;
+}
+
+static bool rules_want_gpu(const EngPlanner *p)
+{
+    for (size_t i = 0; i < p->o->parts.n; i++)
+        if (p->ruled[i].line && p->ruled[i].place.kind == ENG_PLACE_GPU) return true;
+    return false;
+}
+
+/* ---- refusals -------------------------------------------------------------------------------- */
+
+/* What is needed never reads as less than it is, and what there is never as more. */
+static const char *size_text(uint64_t bytes, bool up, char ret[32])
+{
+    uint64_t unit = 1 << 30, hundredths = (bytes * 100 + (up ? unit - 1 : 0)) / unit;
+    snprintf(ret, 32, "%llu.%02llu GiB", (unsigned long long)hundredths / 100,
+             (unsigned long long)hundredths % 100);
+    return ret;
+}
+
+static void refuse_vram(const EngPlanner *p, const EngLayout *l, EngError *err)
+{
+    char need[32], have[32], kv[32], buffers[32], weights[32];
+    uint64_t cache = (uint64_t)l->kv_layers * p->kv_layer;
+    /* the reserve grows with the card */
+    uint64_t least = (l->least_vram + ((uint64_t)385 << 20)) / 63 * 64;
+    eng_fail(err, ENG_ERR_MEMORY,
+             "At least %s of VRAM are needed (context %s, buffers %s, weights %s) and there are "
+             "%s: shorten the context, keep it in 8 bits, take a smaller quantization, or do "
+             "without the GPU.",
+             size_text(least, true, need), size_text(cache, true, kv),
+             size_text(l->gpu_buffers, true, buffers),
+             size_text(l->least_vram - cache - l->gpu_buffers, true, weights),
+             size_text(p->m->vram, false, have));
+}
+
+static bool refuse_dram(const EngPlanner *p, const EngLayout *l, EngError *err)
+{
+    char need[32], have[32];
+    uint64_t least = l->least_dram + l->least_dram / 15 + (1 << 20);
+    return eng_fail(err, ENG_ERR_MEMORY,
+                    "At least %s of DRAM are needed for the context and the buffers and there are "
+                    "%s: shorten the context, keep it in 8 bits, or close other programs.",
+                    size_text(least, true, need), size_text(p->m->dram, false, have));
+}
+
+/* ---- the search ------------------------------------------------------------------------------ */
+
+/* The better of two; the other is cleared. */
+static void keep_better(EngLayout *best, bool *has, EngLayout *next)
+{
+    if (*has && eng_layout_exchange(next) >= eng_layout_exchange(best)) {
+        eng_layout_clear(next);
+        return;
+    }
+    if (*has) eng_layout_clear(best);
+    *best = *next;
+    *has = true;
+}
+
+typedef struct {
+    EngLayout best;
+    bool found;
+    bool gpu_tried, gpu_fits;
+    EngError no_room; /* why not, with the smallest chunk */
+    bool dram_short;
+    EngLayout least; /* numbers alone */
+} Search;
+
+static void try_one(const EngPlanner *p, Search *s, bool gpu, int batch)
+{
+    EngLayout layout;
+    if (eng_layout_make(p, gpu, batch, &layout)) {
+        s->gpu_fits = s->gpu_fits || gpu;
+        keep_better(&s->best, &s->found, &layout);
+        return;
+    }
+    if (layout.least_vram > p->vram)
+        refuse_vram(p, &layout, &s->no_room);
+    else
+        s->dram_short = true;
+    s->least.least_dram = layout.least_dram;
+    eng_layout_clear(&layout);
+}
+
+static bool search(const EngPlanner *p, const EngPlanSettings *want, Search *s, EngError *err)
+{
+    *s = (Search){0};
+    int most = ENG_MIN(MOST_TOKENS, p->context);
+    for (int batch = MOST_TOKENS; p->m->vram > 0 && batch >= LEAST_BATCH && !want->batch;
+         batch /= 2)
+        if (batch < 2 * most) try_one(p, s, true, ENG_MIN(batch, most));
+    if (p->m->vram > 0 && want->batch) try_one(p, s, true, want->batch);
+    if (p->m->vram > 0 && !s->gpu_fits && !s->dram_short && p->m->vram_given)
+        return eng_fail(err, s->no_room.code, "%s", s->no_room.message);
+    if (!rules_want_gpu(p))
+        try_one(p, s, false, want->batch ? want->batch : ENG_MIN(USUAL_BATCH, most));
+    if (s->found) return true;
+    return s->dram_short ? refuse_dram(p, &s->least, err)
+                         : eng_fail(err, s->no_room.code, "%s", s->no_room.message);
+}
+
+/* ---- the result ------------------------------------------------------------------------------ */
+
+typedef struct {
+    uint64_t vram, disk, dealt, node[ENG_MAX_NODES];
+} Amounts;
+
+static void count(const EngPlanner *p, const EngLayout *l, Amounts sums[ENG_PLAN_KINDS])
+{
+    memset(sums, 0, ENG_PLAN_KINDS * sizeof *sums);
+    for (size_t i = 0; i < p->o->parts.n; i++) {
+        const EngPlanPart *part = &p->o->parts.data[i];
+        Amounts *a = &sums[part->kind];
+        uint64_t here = part->bytes - l->spread.vram[i] - l->spread.disk[i];
+        a->vram += l->spread.vram[i];
+        a->disk += l->spread.disk[i];
+        if (p->ruled[i].line && here && p->ruled[i].place.index >= 0)
+            a->node[p->ruled[i].place.index] += here;
+        else
+            a->dealt += here;
+    }
+    uint64_t layers = (uint64_t)p->o->graph.n_layers, there = (uint64_t)l->kv_layers;
+    sums[ENG_PLAN_KV].vram += there * p->kv_layer;
+    sums[ENG_PLAN_KV].dealt += (layers - there) * p->kv_layer;
+    sums[ENG_PLAN_BUFFERS].vram += l->gpu_buffers;
+    sums[ENG_PLAN_BUFFERS].dealt += l->cpu_buffers;
+}
+
+/* Over the nodes, by what rules have left of each. False when a rule fills one beyond its part. */
+static bool deal(const EngPlanner *p, Amounts sums[ENG_PLAN_KINDS], EngError *err)
+{
+    int nodes = p->m->nodes;
+    uint64_t each = p->dram / (uint64_t)nodes, left[ENG_MAX_NODES], all = 0;
+    for (int n = 0; n < nodes; n++) {
+        uint64_t taken = 0;
+        for (int k = 0; k < ENG_PLAN_KINDS; k++) taken += sums[k].node[n];
+        if (taken > each) {
+            char need[32], have[32];
+            return eng_fail(err, ENG_ERR_MEMORY,
+                            "The rules put %s on NUMA node %d, which has %s: name other nodes or "
+                            "cpu.",
+                            size_text(taken, true, need), n, size_text(each, false, have));
+        }
+        left[n] = each - taken;
+        all += left[n];
+    }
+    for (int k = 0; k < ENG_PLAN_KINDS; k++) {
+        uint64_t rest = sums[k].dealt;
+        for (int n = 0; n < nodes; n++) {
+            double share = all > 0 ? (double)left[n] / (double)all : 1.0 / nodes;
+            uint64_t part = (uint64_t)((double)sums[k].dealt * share);
+            part = n == nodes - 1 ? rest : ENG_MIN(part, rest);
+            sums[k].node[n] += part;
+            rest -= part;
+        }
+    }
+    return true;
+}
+
+static void add_row(EngPlan *plan, int kind, EngPlace place, uint64_t bytes)
+{
+    if (bytes) plan->rows[plan->n_rows++] = (EngPlanRow){(EngPlanKind)kind, place, bytes};
+}
+
+static void add_rows(EngPlan *plan, const Amounts sums[ENG_PLAN_KINDS])
+{
+    plan->rows = eng_alloc0((size_t)ENG_PLAN_KINDS * (ENG_MAX_NODES + 2) * sizeof *plan->rows);
+    for (int k = 0; k < ENG_PLAN_KINDS; k++) {
+        add_row(plan, k, (EngPlace){ENG_PLACE_GPU, 0}, sums[k].vram);
+        for (int n = 0; n < plan->nodes; n++)
+            add_row(plan, k, (EngPlace){ENG_PLACE_CPU, n}, sums[k].node[n]);
+        add_row(plan, k, (EngPlace){ENG_PLACE_DISK, -1}, sums[k].disk);
+    }
+}
+
+static void predict(const EngPlanner *p, const EngLayout *l, EngPlan *plan)
+{
+    double read[3], load = 0, send = 0;
+    eng_cost_token(p->o, &l->spread, &p->m->speeds, read);
+    plan->token_vram_bytes = read[0];
+    plan->token_dram_bytes = read[1];
+    plan->token_disk_bytes = read[2];
+    double used = p->o->h.n_experts ? (double)p->o->h.n_experts_used / p->o->h.n_experts : 1;
+    for (size_t i = 0; i < p->o->parts.n; i++) {
+        const EngPlanPart *part = &p->o->parts.data[i];
+        plan->token_products += part->products * (part->kind == ENG_PLAN_EXPERTS ? used : 1);
+        load += (double)(part->bytes - l->spread.disk[i]);
+        send += (double)l->spread.vram[i];
+    }
+    const EngPlanSpeeds *s = &p->m->speeds;
+    plan->load_s = load * 1e-9 / s->disk_gb_s;
+    if (send > 0) plan->load_s += send * 1e-9 / s->pcie_gb_s;
+    plan->prompt = p->prompt;
+    plan->decode_tok_s = 1 / eng_time_sum(&l->token);
+    plan->prefill_tok_s = p->prompt / eng_time_sum(&l->prompt);
+    plan->decode_term = eng_time_term(&l->token);
+    plan->prefill_term = eng_time_term(&l->prompt);
+}
+
+static EngPlan *write_plan(const EngPlanner *p, const EngPlanSettings *want, Search *s,
+                           EngError *err)
+{
+    Amounts sums[ENG_PLAN_KINDS];
+    count(p, &s->best, sums);
+    if (!deal(p, sums, err)) return NULL;
+    EngPlan *plan = eng_alloc0(sizeof *plan);
+    *plan = (EngPlan){.vram = p->m->vram,
+                      .dram = p->m->dram,
+                      .vram_reserve = p->m->vram - p->vram,
+                      .dram_reserve = p->m->dram - p->dram,
+                      .nodes = p->m->nodes,
+                      .context = p->context,
+                      .batch = s->best.batch,
+                      .kv = want->kv,
+                      .experts = p->o->h.n_experts,
+                      .experts_in_vram = s->best.experts,
+                      .crossings = s->best.spread.crossings,
+                      .speeds = p->m->speeds,
+                      .n_ops = p->o->graph.ops.n,
+                      .ops = s->best.ops};
+    s->best.ops = NULL;
+    if (s->best.gpu) {
+        snprintf(plan->gpu, sizeof plan->gpu, "%s", p->m->gpu);
+        plan->assumed = p->m->assumed;
+    } else if (p->m->vram == 0) {
+        snprintf(plan->reason, sizeof plan->reason, "%s", p->m->reason);
+    } else if (s->gpu_fits) {
+        snprintf(plan->reason, sizeof plan->reason,
+                 "the CPU alone is quicker with a model this small");
+    } else {
+        snprintf(plan->reason, sizeof plan->reason, "not enough of its VRAM is free");
+    }
+    add_rows(plan, sums);
+    predict(p, &s->best, plan);
+    return plan;
+}
+
+EngPlan *eng_plan_make(const EngOutline *outline, const EngPlanSettings *want,
+                       const EngPlanMachine *machine, EngError *err)
+{
+    EngPlan *plan = NULL;
+    Search s = {0};
+    int trained = outline->h.context_trained;
+    EngPlanner p = {.o = outline, .m = machine};
+    if (!check(outline, want, err)) return NULL;
+    p.context = want->context ? want->context
+                : trained     ? ENG_MIN(trained, USUAL_CONTEXT)
+                              : USUAL_CONTEXT;
+    p.prompt = ENG_MIN(p.context, MOST_TOKENS);
+    p.vram = machine->vram - vram_reserve(machine->vram);
+    p.dram = machine->dram - dram_reserve(machine->dram);
+    size_t token = eng_kv_token_bytes(&outline->graph, want->kv);
+    p.kv_layer =
+        (uint64_t)(token / (size_t)ENG_MAX(outline->graph.n_layers, 1)) * (uint64_t)p.context;
+    p.ruled = eng_alloc0((outline->parts.n + 1) * sizeof *p.ruled);
+    if (read_rules(&p, want, err) && search(&p, want, &s, err))
+        plan = write_plan(&p, want, &s, err);
+    eng_layout_clear(&s.best);
+    free(p.ruled);
+    return plan;
+}
+
+void eng_plan_free(EngPlan *plan)
+{
+    if (!plan) return;
+    free(plan->rows);
+    free(plan->ops);
+    free(plan);
+}
+
+EngPlace eng_plan_device(const EngPlan *plan, size_t op)
+{
+    return op < plan->n_ops ? plan->ops[op] : (EngPlace){ENG_PLACE_CPU, -1};
+}

@@ -1,0 +1,28 @@
+/* Where everything of a model goes, as engine.h promises; a function of an outline, of what is
+ * wanted and of a machine, so that machines which nobody here has can be planned for.
+ *
+ * What a rule places stays there. Otherwise, with a GPU, attention and shared experts go to it or
+ * the plan is refused; then dense layers, first to last, and the head, as long as they fit; then as
+ * many whole experts of each layer as make a token quickest. On several sizes of a chunk, and
+ * without the GPU, this is tried, and that plan is taken by which a prompt and an answer come
+ * soonest: more memory only adds to what can be tried. */
+#ifndef ENG_PLAN_PLAN_H
+#define ENG_PLAN_PLAN_H
+
+#include "plan/rules.h"
+
+typedef struct {
+    char gpu[96];
+    bool assumed;
+    char reason[160]; /* why there is no GPU, when vram is 0 */
+    uint64_t vram, dram;
+    bool vram_given; /* what does not fit is then an error, not a reason to do without */
+    int nodes, threads;
+    EngPlanSpeeds speeds; /* none 0 but those of a GPU that is not there */
+    size_t (*cpu_bytes)(const EngGraph *graph, int max_tokens, int threads); /* its buffers */
+} EngPlanMachine;
+
+EngPlan *eng_plan_make(const EngOutline *outline, const EngPlanSettings *want,
+                       const EngPlanMachine *machine, EngError *err);
+
+#endif

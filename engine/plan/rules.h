@@ -1,0 +1,18 @@
+/* Rules: what a person says about where tensors lie, against what the plan would do. */
+#ifndef ENG_PLAN_RULES_H
+#define ENG_PLAN_RULES_H
+
+#include "plan/outline.h"
+
+typedef struct {
+    int line; /* of the rule that decides; 0 = none does */
+    EngPlace place;
+} EngRuled;
+
+/* Reads `text` (engine.h: EngPlanSettings.rules) and finds who each part is for: ret[parts]. What
+ * is derived goes with the rest of its op. ENG_ERR_USAGE with the line of a rule that cannot be
+ * read, names no tensor, or asks for what is not there. */
+bool eng_rules_read(const char *text, const EngOutline *outline, bool has_gpu, int nodes,
+                    EngRuled *ret, EngError *err);
+
+#endif
