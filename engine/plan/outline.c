@@ -99,7 +99,8 @@ static void walk_weight(EngOutline *o, const EngWeight *w, int layer)
     int64_t apart = w->mat_data ? w->mats : 1, mats = w->mats / apart;
     for (int64_t i = 0; i < apart; i++) {
         const void *data = w->mat_data ? (const void *)w->mat_data[i] : w->data;
-        EngPlanPart *p = &o->parts.data[part_of(o, data, w)];
+        int part = part_of(o, data, w); /* may move them all */
+        EngPlanPart *p = &o->parts.data[part];
         p->read += (double)mats * (double)w->rows * (double)w->row_bytes;
         p->products += (double)mats * (double)w->rows * (double)w->cols;
         if (p->layer < 0 && !*p->name) p->layer = layer;

@@ -141,10 +141,10 @@ static bool search(const EngPlanner *p, const EngPlanSettings *want, Search *s, 
 {
     *s = (Search){0};
     int most = ENG_MIN(MOST_TOKENS, p->context);
-    for (int batch = MOST_TOKENS; p->m->vram > 0 && batch >= LEAST_BATCH && !want->batch;
-         batch /= 2)
-        if (batch < 2 * most) try_one(p, s, true, ENG_MIN(batch, most));
-    if (p->m->vram > 0 && want->batch) try_one(p, s, true, want->batch);
+    for (int batch = want->batch ? want->batch : most; p->m->vram > 0; batch /= 2) {
+        try_one(p, s, true, batch);
+        if (want->batch || batch / 2 < LEAST_BATCH) break;
+    }
     if (p->m->vram > 0 && !s->gpu_fits && !s->dram_short && p->m->vram_given)
         return eng_fail(err, s->no_room.code, "%s", s->no_room.message);
     if (!rules_want_gpu(p))

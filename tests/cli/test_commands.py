@@ -367,6 +367,106 @@ class Rehearse(Case):
         run.communicate()
 
 
+class Plan(Case):
+    """On a machine of 24 GiB and 382 GiB, as the ones that DeepSeek-R1 was first run on at home."""
+    R1 = "deepseek-r1", "--vram", "24GiB", "--dram", "382GiB"
+
+    def amounts(self, plan):
+        sums = {}
+        for row in plan["rows"]:
+            key = row["kind"], row["device"][:4]
+            sums[key] = sums.get(key, 0) + row["bytes"]
+        return sums
+
+    def test_r1_on_24_gib(self):
+        got = self.json("plan", *self.R1)
+        rows = self.amounts(got)
+        self.assertEqual(got["experts"], 256)
+        gpu = sum(n for (kind, device), n in rows.items() if device == "gpu0")
+        cpu = sum(n for (kind, device), n in rows.items() if device in ("cpu", "numa"))
+        self.assertLessEqual(gpu + got["vram_reserve"], 24 << 30)
+        self.assertLessEqual(cpu + got["dram_reserve"], 382 << 30)
+        self.assertEqual([key for key in rows if key[1] == "disk"], [])
+        # 576 numbers of 2 bytes in each of 61 layers
+        self.assertEqual(rows["KV cache", "gpu0"], 61 * 576 * 2 * got["context"])
+        for kind in ("attention", "shared experts", "dense layers", "head"):
+            self.assertEqual([device for k, device in rows if k == kind], ["gpu0"])
+
+    def test_r1_reads_what_is_known(self):
+        """By hand: 16.2 billion parameters beside the routed experts (attention 11.4, shared 2.55,
+        dense 1.19, head 0.93, routers 0.1) at 4.8 bits are 9.8 GB of VRAM a token, and the chosen
+        8 of 256 experts in 58 layers, 20.4 billion, at about 4.9 bits 12.5 GB. Mixes differ by
+        what they keep in 6 bits: 4 %."""
+        got = self.json("plan", *self.R1)
+        cached = got["experts_in_vram"] / 256
+        routed = got["token_dram_gb"] / (1 - cached)
+        self.assertAlmostEqual(routed, 12.5, delta=0.5)
+        self.assertAlmostEqual(got["token_vram_gb"] - routed * cached, 9.8, delta=0.4)
+        self.assertAlmostEqual(got["token_gop"] / 2, 36.6, delta=0.4)
+
+    def test_r1_speed_follows(self):
+        got = self.json("plan", *self.R1)
+        speeds = got["speeds"]
+        shared_gb = 2.55 * 4.8 / 8  # computed beside the routed experts
+        cpu_s = got["token_dram_gb"] / speeds["dram_gb_s"]
+        gpu_s = (got["token_vram_gb"] - shared_gb) / speeds["vram_gb_s"]
+        self.assertAlmostEqual(got["predicted_decode_tok_s"] * (
+            cpu_s + gpu_s + 10e-6 * got["crossings"]), 1, delta=0.02)
+        self.assertEqual(got["decode_term"], "DRAM reading")
+        # to the experts and back in 58 layers, into the first and out of the last
+        self.assertEqual(got["crossings"], 2 * 58 + 2)
+
+    def test_keys(self):
+        got = self.json("plan", TINY, "--gpu", "off")
+        self.assertEqual(list(got), [
+            "name", "gpu", "gpu_assumed", "reason", "vram_bytes", "vram_reserve", "dram_bytes",
+            "dram_reserve", "context", "batch", "rows", "experts", "experts_in_vram",
+            "token_vram_gb", "token_dram_gb", "token_disk_gb", "token_gop", "crossings", "prompt",
+            "predicted_prefill_tok_s", "prefill_term", "predicted_decode_tok_s", "decode_term",
+            "load_s", "speeds"])
+        self.assertEqual(got["gpu"], "")
+        self.assertEqual({row["device"] for row in got["rows"]} & {"gpu0", "disk"}, set())
+        weights = sum(row["bytes"] for row in got["rows"]
+                      if row["kind"] not in ("KV cache", "buffers"))
+        told = self.json("inspect", TINY)
+        self.assertEqual(weights, sum(tensor["bytes"] for tensor in told["tensors"]))
+
+    def test_what_is_printed(self):
+        out = self.text("plan", *self.R1).decode()
+        for words in ("there is none here" if not self.json("hardware")["gpu"]["name"] else "GPU",
+                      "shared experts", "tok/s predicted", "DRAM reading", "Load"):
+            self.assertIn(words, out)
+        out = self.text("plan", TINY, "--gpu", "off").decode()
+        self.assertIn("all is on the CPU", out)
+
+    def test_what_dram_cannot_hold(self):
+        got = self.json("plan", "deepseek-r1", "--vram", "24GiB", "--dram", "128GiB")
+        self.assertGreater(self.amounts(got)["experts", "disk"], 200 << 30)
+        self.assertEqual(got["decode_term"], "disk reading")
+
+    def test_long_context(self):
+        """128 Ki tokens of R1 fit 24 GiB."""
+        for kv in ("f16", "q8_0"):
+            got = self.json("plan", *self.R1, "--context", 131072, "--kv", kv)
+            width = 576 * 2 if kv == "f16" else 576 // 32 * 34
+            self.assertEqual(self.amounts(got)["KV cache", "gpu0"], 61 * width * 131072)
+
+    def test_rules(self):
+        rules = harness.write("rules", "_exps device=disk # all\n")
+        rows = self.amounts(self.json("plan", *self.R1, "--rules", rules))
+        self.assertEqual([device for kind, device in rows if kind == "experts"], ["disk"])
+        rules = harness.write("rules", "\nattn device=gpu7\n")
+        self.refuse(2, "Line 2|gpu7", "plan", *self.R1, "--rules", rules)
+        self.refuse(1, "nowhere", "plan", TINY, "--rules", "/nowhere/rules")
+
+    def test_too_little(self):
+        self.refuse(1, "of VRAM are needed|there are 8.00 GiB|shorten the context", "plan",
+                    "deepseek-r1", "--vram", "8GiB", "--dram", "382GiB")
+        self.refuse(1, "of DRAM are needed", "plan", "deepseek-r1", "--dram", "1MiB")
+        self.refuse(2, "plan needs a file", "plan")
+        self.refuse(2, "for shapes", "plan", TINY, "-q", "Q4_K_M")
+
+
 class Hardware(Case):
     def test_json(self):
         got = self.json("hardware")

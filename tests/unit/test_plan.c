@@ -261,7 +261,8 @@ static void bytes_add_up(void)
     CHECK_MSG(planned > 20, "only %d of 60 could be planned", planned);
 }
 
-/* With the chunk given, each of the two speeds; otherwise what both are for: an exchange. */
+/* An exchange is what both speeds are for. Decode alone, too, when the chunk is given, but for the
+ * step from the CPU to a GPU that reads prompts faster and decodes a tiny model more slowly. */
 static void more_vram_is_never_slower(void)
 {
     int compared = 0;
@@ -271,6 +272,7 @@ static void more_vram_is_never_slower(void)
         EngPlanSettings want = any_machine();
         want.batch = test_range(0, 1) ? 512 : 0;
         double before = 0, decode = 0;
+        char on_gpu = 0; /* a first letter */
         for (want.vram = 512 * MIB; want.vram < 10 * GIB; want.vram += 256 * MIB) {
             EngPlan *plan = eng_plan(&h, 1, &want, NULL);
             if (!plan) {
@@ -281,12 +283,13 @@ static void more_vram_is_never_slower(void)
             double time = plan->prompt / plan->prefill_tok_s + 512 / plan->decode_tok_s;
             CHECK_MSG(before == 0 || time <= before * (1 + 1e-9), "%llu MiB: %g s, not %g",
                       (unsigned long long)(want.vram / MIB), time, before);
-            if (want.batch)
+            if (want.batch && *plan->gpu == on_gpu)
                 CHECK_MSG(plan->decode_tok_s >= decode * (1 - 1e-9), "%llu MiB: %g tok/s, not %g",
                           (unsigned long long)(want.vram / MIB), plan->decode_tok_s, decode);
             compared += before > 0;
             before = time;
             decode = plan->decode_tok_s;
+            on_gpu = *plan->gpu;
             eng_plan_free(plan);
         }
         free((void *)h.data);
