@@ -3,7 +3,7 @@
 #include "cli/base/console.h"
 #include "cli/base/io.h"
 #include "cli/command.h"
-#include "cli/subject.h"
+#include "cli/forecast/subject.h"
 
 typedef struct {
     HearthCommon common;

@@ -5,8 +5,8 @@
 #include "cli/command.h"
 #include "cli/loader.h"
 #include "cli/measure.h"
-#include "cli/predict.h"
-#include "cli/subject.h"
+#include "cli/forecast/predict.h"
+#include "cli/forecast/subject.h"
 
 typedef struct {
     HearthCommon common;

@@ -1,4 +1,4 @@
-#include "cli/predict.h"
+#include "cli/forecast/predict.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "cli/subject.h"
+#include "cli/forecast/subject.h"
 
 #include "models/remote.h"
 
