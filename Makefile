@@ -17,6 +17,10 @@
 
 BUILD := build
 SECONDS := 600
+# GPU kernels are compiled for the cards that this machine has: for all architectures that a release
+# serves it takes many minutes. A packager leaves meson's default.
+GPU_ARCHS := $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | \
+	tr -d . | sort -u | paste -sd,)
 # The window with its settings and languages, and the program for the terminal.
 PROGRAMS := ui/hearth app/cli/hearth-cli data/gschemas.compiled hearth-gmo
 ARGS :=
@@ -30,7 +34,7 @@ run: build
 
 build:
 	@packaging/linux/install-deps build
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dcuda=auto >&2
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dcuda=auto -Dgpu_archs=$(GPU_ARCHS) >&2
 	@ninja -C $(BUILD) $(PROGRAMS) >&2
 
 check:

@@ -11,8 +11,8 @@
 #endif
 
 #define X(name, path)                                                                              \
-    __asm__(SECTION ".balign 64\n.globl eng_image_" #name "\neng_image_" #name ":\n.incbin \"" path \
-                    "\"\n.byte 0\n.text");                                                        \
+    __asm__(SECTION ".balign 64\n.globl eng_image_" #name "\neng_image_" #name                     \
+                    ":\n.incbin \"" path "\"\n.byte 0\n.text");                                    \
     extern const char eng_image_##name[];
 IMAGES(X)
 #undef X

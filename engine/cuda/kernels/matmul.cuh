@@ -23,7 +23,7 @@
 
 #include "common.cuh"
 #include "matmul_shape.h"
-#include "quant_float.cuh" /* the other formats: each file of kernels has its own */
+#include "quant/float.cuh" /* the other formats: each file of kernels has its own */
 
 /* Where piece `piece` of row `row` of a stage begins, in halves. */
 ENG_DEVICE int matmul_place(int row, int piece)

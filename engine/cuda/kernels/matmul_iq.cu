@@ -1,6 +1,6 @@
 /* matmul and matmul_experts for the codebook formats. */
 #include "matmul.cuh"
-#include "quant_iq.cuh"
+#include "quant/iq.cuh"
 
 MATMUL_KERNELS(IQ2_XXS)
 MATMUL_KERNELS(IQ2_XS)

@@ -1,6 +1,6 @@
 /* matmul and matmul_experts for the formats of 256 numbers without a codebook. */
 #include "matmul.cuh"
-#include "quant_k.cuh"
+#include "quant/k.cuh"
 
 MATMUL_KERNELS(Q2_K)
 MATMUL_KERNELS(Q3_K)

@@ -1,6 +1,6 @@
 /* matmul and matmul_experts for the formats of 32 numbers. */
 #include "matmul.cuh"
-#include "quant_legacy.cuh"
+#include "quant/legacy.cuh"
 
 MATMUL_KERNELS(Q4_0)
 MATMUL_KERNELS(Q4_1)

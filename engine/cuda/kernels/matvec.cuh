@@ -16,8 +16,8 @@
 #define ENG_CUDA_KERNELS_MATVEC_CUH
 
 #include "matvec_shape.h"
-#include "quant.cuh"
-#include "quant_float.cuh"
+#include "quant/quant.cuh"
+#include "quant/float.cuh"
 
 /* The rows that a thread works on, of one matrix. */
 struct MatvecRows {

@@ -1,6 +1,6 @@
 /* matvec, experts_up and experts_down for the codebook formats; files by family keep nvcc quick. */
 #include "matvec.cuh"
-#include "quant_iq.cuh"
+#include "quant/iq.cuh"
 
 MATVEC_KERNELS(IQ2_XXS)
 MATVEC_KERNELS(IQ2_XS)

@@ -1,6 +1,6 @@
 /* matvec, experts_up and experts_down for the K formats and IQ4_XS; files by family keep nvcc quick. */
 #include "matvec.cuh"
-#include "quant_k.cuh"
+#include "quant/k.cuh"
 
 MATVEC_KERNELS(Q2_K)
 MATVEC_KERNELS(Q3_K)

@@ -1,6 +1,6 @@
 /* matvec, experts_up and experts_down for blocks of 32 weights; files by family keep nvcc quick. */
 #include "matvec.cuh"
-#include "quant_legacy.cuh"
+#include "quant/legacy.cuh"
 
 MATVEC_KERNELS(Q4_0)
 MATVEC_KERNELS(Q4_1)

@@ -4,10 +4,10 @@
 #ifndef ENG_CUDA_KERNELS_QUANT_GRIDS_CUH
 #define ENG_CUDA_KERNELS_QUANT_GRIDS_CUH
 
-#include "common.cuh"
+#include "../common.cuh"
 
 #define ENG_GRID static __device__ constexpr
-#include "../../load/iq_grids.c"
+#include "../../../load/iq_grids.c"
 #undef ENG_GRID
 #undef A_
 #undef B_

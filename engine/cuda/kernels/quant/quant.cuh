@@ -1,6 +1,6 @@
 /* What the bits of a weight block mean, for kernels: one Quant<type> per format of names.h, told
  * from load/unpack.h, whose decoders the tests hold it to. The formats are in quant_legacy.cuh,
- * quant_k.cuh, quant_iq.cuh and (F32, F16, BF16) quant_float.cuh.
+ * k.cuh, iq.cuh and (F32, F16, BF16) float.cuh.
  *
  * A block is runs of 16 neighbouring weights. `sixteen` gives a run's quants as bytes, four to a
  * word, the first in the lowest byte; `scale` gives {s, m}: weight = s * q - m. That is all that a
@@ -16,8 +16,8 @@
 #ifndef ENG_CUDA_KERNELS_QUANT_CUH
 #define ENG_CUDA_KERNELS_QUANT_CUH
 
-#include "common.cuh"
-#include "../../load/quant.h"
+#include "../common.cuh"
+#include "../../../load/quant.h"
 
 enum QuantMinima { QUANT_NONE, QUANT_BY_GROUP, QUANT_BY_RUN };
 

@@ -3,7 +3,7 @@
 #ifndef ENG_CUDA_KERNELS_QUANT_VALUES_CUH
 #define ENG_CUDA_KERNELS_QUANT_VALUES_CUH
 
-#include "quant_grids.cuh"
+#include "grids.cuh"
 
 struct QuantValues {
     uint32_t word[4];

@@ -4,7 +4,7 @@
 #define ENG_CUDA_KERNELS_QUANT_IQ_CUH
 
 #include "quant.cuh"
-#include "quant_grids.cuh"
+#include "grids.cuh"
 
 /* Four magnitudes, minus where one of the lowest four bits of signs is set. None is 0, so that the
  * 1 that makes ~x into -x never carries into the next byte. */

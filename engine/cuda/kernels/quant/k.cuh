@@ -3,7 +3,7 @@
 #define ENG_CUDA_KERNELS_QUANT_K_CUH
 
 #include "quant.cuh"
-#include "quant_values.cuh"
+#include "values.cuh"
 
 /* Two-bit quants: 32 bytes hold four groups of 32 weights, one per bit pair. */
 template <int ALIGN> ENG_DEVICE void quant_pairs(const uint8_t *qs, unsigned run, int q[4])

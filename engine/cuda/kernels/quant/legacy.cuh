@@ -5,7 +5,7 @@
 #define ENG_CUDA_KERNELS_QUANT_LEGACY_CUH
 
 #include "quant.cuh"
-#include "quant_values.cuh"
+#include "values.cuh"
 
 template <int ALIGN> ENG_DEVICE void quant_nibbles(const uint8_t *qs, unsigned run, int q[4])
 {
