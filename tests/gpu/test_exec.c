@@ -1,6 +1,5 @@
 /* Whole models with a device beside the CPU: every family's tiny model, at several placements,
- * gives the CPU's logits, in prefill and in decode, and decode is one graph launch per token.
- * Usage: test-gpu-exec VECTORS_DIR [--seed N] [TEST…] */
+ * gives the CPU's logits, in prefill and in decode, and decode is one graph launch per token. */
 #include <dlfcn.h>
 #include <math.h>
 
@@ -24,7 +23,7 @@ static const struct {
     {"qwen3moe_q8_0.gguf", 0.05},
 };
 
-static const char *dir, *library;
+static const char *library;
 static EngModel *model;
 static int cut_at; /* of the last placement */
 static EngKv kv;
@@ -38,7 +37,7 @@ static bool open_model(const char *file)
     EngModelSettings settings = eng_model_defaults();
     settings.threads = 2;
     settings.batch = 32;
-    snprintf(path, sizeof path, "%s/%s", dir, file);
+    snprintf(path, sizeof path, "%s/%s", VECTORS, file);
     model = eng_model_open(path, &settings, &err);
     CHECK_MSG(model, "%s: %s", file, err.message);
     if (!model) return false;
@@ -204,7 +203,6 @@ int main(int argc, char **argv)
         {"logits_are_the_cpus_at_every_placement", logits_are_the_cpus_at_every_placement},
         {"the_shared_expert_overlaps", the_shared_expert_overlaps},
     };
-    dir = argv[1];
     library = getenv("HEARTH_GPU") ? NULL : CUDA_SIM;
-    return test_main(argc - 1, argv + 1, tests, TEST_COUNT(tests));
+    return test_main(argc, argv, tests, TEST_COUNT(tests));
 }
