@@ -89,8 +89,7 @@ static EngPlan *make(const HearthSubject *s, const Values *values, GError **erro
     settings.context = values->context;
     settings.no_gpu = strcmp(values->gpu, "off") == 0;
     eng_kv_type(values->kv, &settings.kv);
-    if (values->rules && !hearth_io_read_text(values->rules, "rules", &rules, error))
-        return NULL;
+    if (values->rules && !hearth_io_read_text(values->rules, "rules", &rules, error)) return NULL;
     settings.rules = rules;
     if (!measure(s, values->common.json, &settings.speeds, error)) return NULL;
     EngPlan *plan = s->path ? eng_plan_file(s->path, &settings, &failure)
@@ -261,6 +260,9 @@ static bool print_plain(const HearthSubject *s, const EngPlan *plan, GError **er
                            "Load      %.0f s\n",
                            plan->decode_tok_s, plan->decode_term, plan->prefill_tok_s, plan->prompt,
                            plan->batch, plan->prefill_term, plan->load_s);
+    if (*plan->gpu)
+        g_string_append(out, "\nThis is what a GPU would add. This version computes on the CPU "
+                             "alone: see rehearse for its speed.\n");
     g_autofree char *clean = hearth_console_clean(out->str);
     return hearth_io_write(clean, strlen(clean), error);
 }
@@ -290,7 +292,8 @@ const HearthCommand hearth_plan_command = {
         "qwen3-30b-a3b, deepseek-v2-lite, mixtral-8x7b. Nothing is loaded.\n\n"
         "Prints a table of bytes, and the speed that follows from what the CPU was just\n"
         "measured to reach and from what is known of the GPU by its name. With --vram and no\n"
-        "GPU in the machine, the plan is for a usual card of that size, and says so.\n\n"
+        "GPU in the machine, the plan is for a usual card of that size, and says so. This\n"
+        "version computes on the CPU alone: what it would do there, rehearse measures.\n\n"
         "A line of --rules is REGEX device=gpu0|cpu|numaN|disk: what is found in a tensor's name\n"
         "says that it lies there. The first line that fits a tensor holds; # begins a comment.",
     .options = options,
