@@ -16,11 +16,9 @@ static const struct {
     const char *file;
     double bound;
 } models[] = {
-    {"llama.gguf", 0.004},        {"qwen3.gguf", 0.004},     {"mixtral.gguf", 0.004},
-    {"mixtral_old.gguf", 0.004},  {"v3_fused.gguf", 0.004},  {"v2_group.gguf", 0.004},
-    {"qwen3moe.gguf", 0.004},     {"qwen3_q3_k.gguf", 0.05}, {"qwen3_iq.gguf", 0.05},
-    {"qwen3moe_kmix.gguf", 0.05}, {"v3_q4_k_m.gguf", 0.05},  {"v3_ud_iq1.gguf", 0.05},
-    {"qwen3moe_q8_0.gguf", 0.05},
+    {"qwen3.gguf", 0.004},    {"mixtral.gguf", 0.004},      {"v2_group.gguf", 0.004},
+    {"v3_fused.gguf", 0.004}, {"qwen3moe_kmix.gguf", 0.05}, {"qwen3moe_q8_0.gguf", 0.05},
+    {"v3_q4_k_m.gguf", 0.05}, {"v3_ud_iq1.gguf", 0.05},
 };
 
 static const char *library;
