@@ -61,7 +61,13 @@ static bool upload_op(EngGpu *g, int i, EngError *err)
         return upload_matrix(g, &op->experts.gate, &to->w[0], err) &&
                upload_matrix(g, &op->experts.up, &to->w[1], err) &&
                upload_matrix(g, &op->experts.down, &to->w[2], err);
-    case ENG_OP_ATTN: g->layer_of[op->attn.layer] = g->n_layers++; return true;
+    case ENG_OP_ATTN:
+        g->layer_of[op->attn.layer] = g->n_layers++;
+        return op->attn.dv <= ENG_CU_ATTN_DV ||
+               eng_fail(err, ENG_ERR_REFUSED,
+                        "The GPU's attention takes values of at most %d numbers, and this model's "
+                        "have %d: leave its attention on the CPU.",
+                        ENG_CU_ATTN_DV, op->attn.dv);
     default: return true;
     }
 }

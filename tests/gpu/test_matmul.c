@@ -8,8 +8,8 @@
 #include "base/num.h"
 #include "cuda/launch_matmul.h"
 #include "kernels/check.h"
+#include "on_gpu.h"
 
-static EngCuda *gpu;
 static const float untouched = -12345.5f;
 
 static const EngType types[] = {
@@ -18,13 +18,11 @@ static const EngType types[] = {
 #undef X
 };
 
-static void *device(size_t bytes, const void *from)
+/* Freed one by one: there are many. */
+static void *lasting(size_t bytes, const void *from)
 {
-    EngError err = {0};
-    void *memory = eng_cuda_alloc(gpu, bytes, "a test", &err);
-    CHECK(memory != NULL);
-    if (!memory) abort();
-    if (from) CHECK(eng_cuda_write(gpu, memory, from, bytes, &err));
+    void *memory = device(bytes, from);
+    n_memories = 0;
     return memory;
 }
 
@@ -49,12 +47,12 @@ static Weights weights_new(EngType type, WeightKind kind, int mats, int rows, in
     for (int r = 0; r < mats * rows; r++)
         info->to_f32(data.base + (size_t)r * row_bytes, w.clamped + (size_t)r * (size_t)cols, cols);
     for (size_t i = 0; i < n; i++) w.clamped[i] = fmaxf(fminf(w.clamped[i], 65504), -65504);
-    w.memory = device(bytes * (size_t)mats, data.base);
+    w.memory = lasting(bytes * (size_t)mats, data.base);
     w.w = (EngCuWeight){w.memory, NULL, row_bytes, bytes, cols, rows};
     if (apart) {
         const uint8_t **table = malloc((size_t)mats * sizeof *table);
         for (int m = 0; m < mats; m++) table[m] = (uint8_t *)w.memory + bytes * (size_t)m;
-        w.table = device((size_t)mats * sizeof *table, table);
+        w.table = lasting((size_t)mats * sizeof *table, table);
         w.w.mats = w.table, w.w.data = NULL;
         free(table);
     }
@@ -83,8 +81,8 @@ static Halves halves_new(int n, int cols)
     for (size_t i = 0; i < count; i++) h.x[i] = eng_f32_to_f16(test_float());
     for (int i = 0; i < n; i++)
         h.scale[i] = exp2f((float)test_range(-8, 8)) * (1.5f + test_float());
-    h.act.x = device(count * sizeof *h.x, h.x);
-    h.act.scale = device((size_t)n * sizeof *h.scale, h.scale);
+    h.act.x = lasting(count * sizeof *h.x, h.x);
+    h.act.scale = lasting((size_t)n * sizeof *h.scale, h.scale);
     return h;
 }
 
@@ -128,8 +126,8 @@ static void check_linear(EngType type, WeightKind kind, Shape s)
           *bias = malloc((size_t)s.rows * sizeof *bias);
     for (size_t i = 0; i < n; i++) old[i] = untouched;
     for (int r = 0; r < s.rows; r++) bias[r] = test_float();
-    float *dst = device(n * sizeof *dst, old);
-    void *biases = s.bias ? device((size_t)s.rows * sizeof *bias, bias) : NULL;
+    float *dst = lasting(n * sizeof *dst, old);
+    void *biases = s.bias ? lasting((size_t)s.rows * sizeof *bias, bias) : NULL;
 
     EngCuMatmul args = {w.w, h.act, {dst, width, s.heads, s.rows, stride}, biases, s.tokens, s.add};
     eng_cuda_matmul(gpu, type, &args);
@@ -227,7 +225,7 @@ static void not_finite(void)
                              type == ENG_TYPE_F32 ? 4 : 2, &err));
         h.scale[1] = bad;
         CHECK(eng_cuda_write(gpu, (void *)h.act.scale, h.scale, sizeof(float) * TOKENS, &err));
-        float *dst = device(sizeof got, NULL);
+        float *dst = lasting(sizeof got, NULL);
         EngCuMatmul args = {w.w, h.act, {dst, ROWS, 1, ROWS, ROWS}, NULL, TOKENS, 0};
         eng_cuda_matmul(gpu, type, &args);
         CHECK(eng_cuda_read(gpu, got, dst, sizeof got, &err) && eng_cuda_sync(gpu, &err));
@@ -260,10 +258,10 @@ static void check_experts(EngType type, int rows, int cols, const int *slots, in
     size_t size = (size_t)(n + spare + 1) * (size_t)rows;
     float *got = malloc(size * sizeof *got);
     for (size_t i = 0; i < size; i++) got[i] = untouched;
-    float *dst = device(size * sizeof *dst, got);
+    float *dst = lasting(size * sizeof *dst, got);
     EngCuMatmulExperts args = {w.w, h.act, .dst = dst, .most = n + spare, .gather = gather};
-    args.slots = (EngCuSlots){.first = device((size_t)(experts + 1) * sizeof *first, first),
-                              .token = device((size_t)(n + 1) * sizeof *token, token),
+    args.slots = (EngCuSlots){.first = lasting((size_t)(experts + 1) * sizeof *first, first),
+                              .token = lasting((size_t)(n + 1) * sizeof *token, token),
                               .experts = experts};
     eng_cuda_matmul_experts(gpu, type, &args);
     EngError err = {0};
@@ -308,7 +306,7 @@ static void experts_edges(void)
 
 static void measures_mma(void)
 {
-    float *sink = device(sizeof *sink, NULL), got = 1;
+    float *sink = lasting(sizeof *sink, NULL), got = 1;
     EngError err = {0};
     double operations = eng_cuda_bench_mma(gpu, 1, 16, sink);
     CHECK(operations == 2.0 * 16 * 8 * 16 * 16 * 8);
@@ -328,13 +326,7 @@ int main(int argc, char **argv)
         {"experts, edges", experts_edges},
         {"measures mma", measures_mma},
     };
-    EngCudaSettings settings = {.cuda_library = getenv("HEARTH_GPU") ? NULL : CUDA_SIM};
-    char reason[160];
-    gpu = eng_cuda_open(&settings, reason);
-    if (!gpu) {
-        printf("Bail out! %s\n", reason);
-        return 1;
-    }
+    if (!gpu_open()) return 1;
     int failed = test_main(argc, argv, tests, TEST_COUNT(tests));
     eng_cuda_close(gpu);
     return failed;

@@ -10,8 +10,8 @@
 #include "base/num.h"
 #include "cuda/launch_matvec.h"
 #include "kernels/check.h"
+#include "on_gpu.h"
 
-static EngCuda *gpu;
 static const float untouched = -12345.5f;
 
 static const EngType types[] = {
@@ -19,36 +19,6 @@ static const EngType types[] = {
     ENG_CU_FORMATS(X)
 #undef X
 };
-
-/* Device memory of exactly so many bytes; all of it is freed by clear. */
-enum { MEMORIES = 64 };
-static void *memories[MEMORIES];
-static int n_memories;
-
-static void *device(size_t bytes, const void *from)
-{
-    EngError err = {0};
-    void *memory = eng_cuda_alloc(gpu, bytes, "a test", &err);
-    if (!memory || n_memories == MEMORIES) {
-        printf("Bail out! no memory for a test\n");
-        exit(1);
-    }
-    memories[n_memories++] = memory;
-    if (from) CHECK(eng_cuda_write(gpu, memory, from, bytes, &err));
-    return memory;
-}
-
-static void fetch(void *to, const void *from, size_t bytes)
-{
-    EngError err = {0};
-    CHECK_MSG(eng_cuda_sync(gpu, &err), "%s", err.message);
-    CHECK_MSG(eng_cuda_read(gpu, to, from, bytes, &err), "%s", err.message);
-}
-
-static void clear(void)
-{
-    while (n_memories > 0) eng_cuda_free(gpu, memories[--n_memories]);
-}
 
 /* ---- inputs ---- */
 
@@ -122,7 +92,7 @@ static Acts acts_new(EngType type, int vectors, int cols)
 static void inputs_free(Weights *w, Acts *a)
 {
     free(w->value), free(w->size), free(a->value), free(a->exact);
-    clear();
+    gpu_clear();
 }
 
 /* Row r of matrix mat times vector; ret_bound is added to. */
@@ -383,7 +353,7 @@ static Source source_new(int n)
 static void source_free(Source *s)
 {
     free(s->src);
-    clear();
+    gpu_clear();
 }
 
 static void check_group(const float *x, const int8_t *q, const float scale[2])
@@ -473,7 +443,7 @@ static void not_finite(void)
         eng_cuda_prepare(gpu, ENG_CU_halve, &args);
         fetch(scale, args.scale, sizeof scale);
         for (int j = 0; j < 3; j++) CHECK(isfinite(scale[j]) == (j != 1));
-        clear();
+        gpu_clear();
     }
 }
 
@@ -490,13 +460,7 @@ int main(int argc, char **argv)
         {"experts_up: negative ids are passed over", experts_up},
         {"experts_down: sums over the token's experts", experts_down},
     };
-    char reason[160] = "";
-    EngCudaSettings settings = {.cuda_library = getenv("HEARTH_GPU") ? NULL : CUDA_SIM};
-    gpu = eng_cuda_open(&settings, reason);
-    if (!gpu) {
-        printf("Bail out! %s\n", reason);
-        return 1;
-    }
+    if (!gpu_open()) return 1;
     int failed = test_main(argc, argv, tests, TEST_COUNT(tests));
     eng_cuda_close(gpu);
     return failed;
