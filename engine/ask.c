@@ -41,7 +41,7 @@ static void take_prompt(EngSession *s, const int32_t *tokens, int n)
     s->n_segments = s->next_segment = 0;
     s->n_text = 0;
     s->stats = (EngStats){.context = s->kv.context,
-                          .kv_bytes = s->kv.bytes,
+                          .kv_bytes = eng_session_kv_bytes(s),
                           .prompt_tokens = n,
                           .reused_tokens = common};
 }

@@ -25,7 +25,13 @@ bool eng_probe(EngHost *ret_host, EngError *err)
     const char *limit = getenv("HEARTH_CPU_MASK");
     snprintf(host.isa_limit, sizeof host.isa_limit, "%s", limit ? limit : "");
     snprintf(host.no_amx, sizeof host.no_amx, "%s", eng_cpu_amx_refused());
-    eng_cuda_probe(host.gpu_name, &host.vram_total, &host.vram_available, host.gpu_reason);
+    EngCudaProbe gpu = {0};
+    if (eng_cuda_probe(&gpu, host.gpu_reason)) {
+        memcpy(host.gpu_name, gpu.name, sizeof host.gpu_name);
+        host.vram_total = gpu.total;
+        host.vram_available = gpu.available;
+        host.gpu_processors = gpu.processors;
+    }
     *ret_host = host;
     return true;
 }
@@ -86,6 +92,9 @@ static bool build_graph(EngModel *m, EngError *err)
 static bool wants_copy(const EngModel *m, bool asked, int n_nodes, bool *ret_copy, EngError *err)
 {
     uint64_t total, available, need = m->gguf->tensor_bytes;
+    for (size_t i = 0; m->plan && i < m->plan->n_rows; i++)
+        if (m->plan->rows[i].place.kind == ENG_PLACE_GPU)
+            need -= ENG_MIN(need, m->plan->rows[i].bytes);
     bool fits = eng_sys_memory(&total, &available) && need < available / 16 * 15;
     *ret_copy = !m->rehearsal && (asked || n_nodes > 1) && fits;
     if (m->rehearsal || !asked || fits) return true;
@@ -107,7 +116,7 @@ static bool open_pool(EngModel *m, const EngModelSettings *settings, EngError *e
     m->pool = eng_pool_new(seats.n, seats.seats, err);
     bool ok = m->pool && wants_copy(m, settings->copy, seats.n_nodes, &copy, err);
     if (ok && (copy || seats.n_nodes > 1)) {
-        m->placement = eng_placement_new(&m->graph, &seats, copy, err);
+        m->placement = eng_placement_new(&m->graph, &seats, copy, m->on_device, err);
         ok = m->placement != NULL;
     }
     eng_seats_clear(&seats);
@@ -118,7 +127,9 @@ static bool open_backend(EngModel *m, const EngModelSettings *settings, EngError
 {
     EngCpuSettings cpu = {.max_tokens = settings->batch};
     cpu.max_out = eng_cpu_max_out(settings->batch);
-    if (!eng_cpu_level(&cpu.level, err) || !open_pool(m, settings, err)) return false;
+    if (!eng_cpu_level(&cpu.level, err) || !eng_model_place(m, settings, err) ||
+        !open_pool(m, settings, err))
+        return false;
     cpu.pool = m->pool;
     m->backend = eng_cpu_new(&m->graph, &cpu, err);
     if (!m->backend) return false;
@@ -128,6 +139,8 @@ static bool open_backend(EngModel *m, const EngModelSettings *settings, EngError
                           .kvs = eng_alloc0(n * sizeof(EngKv *)),
                           .out = eng_alloc0(n * sizeof(int32_t))};
     m->compute = eng_lock_new();
+    if (!eng_model_attach(m, settings, err)) return false;
+    if (m->device && !m->rehearsal) eng_model_find_far(m);
     return true;
 }
 
@@ -192,7 +205,7 @@ EngModel *eng_model_rehearse_file(const char *path, uint64_t dram, const EngMode
 void eng_model_free(EngModel *model)
 {
     if (!model) return;
-    if (model->backend) model->backend->free(model->backend);
+    eng_model_detach(model);
     eng_pool_free(model->pool);
     eng_placement_free(model->placement);
     free((void *)model->batch.tokens);
@@ -209,53 +222,6 @@ void eng_model_free(EngModel *model)
     eng_rehearsal_free(model->rehearsal);
     free(model);
     eng_mem_trim(); /* a vocabulary is many small pieces */
-}
-
-enum { SLICE = 64 << 20 };
-
-static uint64_t copied_bytes(const EngModel *model)
-{
-    uint64_t filled;
-    return model->placement ? eng_placement_bytes(model->placement, &filled) : 0;
-}
-
-/* The next slice of the file into the system's cache of it. */
-static void touch_slice(EngModel *model, uint64_t *ret_done, uint64_t *ret_total)
-{
-    uint64_t total = 0, before = 0;
-    for (int i = 0; i < model->gguf->n_parts; i++) total += model->gguf->parts[i].size;
-    for (int i = 0; i < model->gguf->n_parts; i++) {
-        const EngMap *part = &model->gguf->parts[i];
-        if (model->loaded < before + part->size) {
-            uint64_t at = model->loaded - before, n = ENG_MIN(SLICE, part->size - at);
-            eng_map_touch(part, at, n);
-            model->loaded += n;
-            break;
-        }
-        before += part->size;
-    }
-    *ret_done = model->loaded;
-    *ret_total = total;
-}
-
-bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, EngError *err)
-{
-    uint64_t done, total;
-    if (model->rehearsal) {
-        eng_rehearsal_fill(model->rehearsal, SLICE);
-        total = eng_rehearsal_bytes(model->rehearsal, &done);
-    } else if (copied_bytes(model) > 0) {
-        eng_lock_take(model->compute);
-        eng_placement_fill(model->placement, SLICE, model->pool, model->gguf);
-        eng_lock_give(model->compute);
-        total = eng_placement_bytes(model->placement, &done);
-    } else {
-        touch_slice(model, &done, &total);
-    }
-    if (!eng_gguf_check(model->gguf, err)) return false;
-    *ret_done = done;
-    *ret_total = total;
-    return true;
 }
 
 EngModelInfo eng_model_info(const EngModel *model)
@@ -281,7 +247,9 @@ EngModelInfo eng_model_info(const EngModel *model)
         info.threads = model->backend->threads;
         info.attention_products = eng_graph_attention_products(&model->graph);
         info.nodes = eng_pool_nodes(model->pool);
-        info.copied_bytes = copied_bytes(model);
+        info.copied_bytes = eng_model_copied_bytes(model);
+        if (!model->lost) memcpy(info.gpu, model->gpu, sizeof info.gpu);
+        memcpy(info.gpu_reason, model->gpu_reason, sizeof info.gpu_reason);
     }
     return info;
 }

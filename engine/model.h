@@ -10,6 +10,14 @@
 #include "plan/place.h"
 #include "text/tokenizer.h"
 
+/* A matrix in the file that a device alone reads. */
+typedef struct {
+    const uint8_t *data;
+    uint64_t bytes;
+} EngFar;
+
+typedef struct EngCuda EngCuda;
+
 struct EngModel {
     EngGguf *gguf;
     EngRehearsal *rehearsal; /* NULL = the weights are the file's own */
@@ -27,7 +35,39 @@ struct EngModel {
     EngBatch batch;          /* under `compute`: [max_tokens] */
     uint64_t loaded;         /* bytes that eng_model_load has touched */
     char name[128];
+
+    /* device.c: a GPU, when there is a plan for one. */
+    EngPlan *plan;
+    bool *on_device; /* [ops] */
+    EngCuda *cuda;   /* between opening it and `device` */
+    EngBackend *cpu; /* which `backend` hands its part to; NULL = it is `backend` itself */
+    EngDevice *device;
+    bool lost;  /* it failed: the CPU computes all */
+    int *kv_at; /* see EngKv */
+    EngVec(EngFar) far;
+    char gpu[96], gpu_reason[256];
 };
+
+/* device.c, while a model is opened: opens a GPU and makes the plan, if there is one for it; gets
+ * memory there and puts the device beside the CPU's backend; lets go of all backends. */
+bool eng_model_place(EngModel *model, const EngModelSettings *settings, EngError *err);
+bool eng_model_attach(EngModel *model, const EngModelSettings *settings, EngError *err);
+void eng_model_detach(EngModel *model);
+
+/* Whether the numbers of the last run can be used; otherwise the device is lost. Under `compute`.
+ */
+bool eng_model_computed(EngModel *model);
+void eng_model_lose(EngModel *model, const EngError *why);
+
+/* loading.c. load_far: about the next n bytes to the device, under `compute`; false: none are left,
+ * or *err. find_far fills `far`. */
+uint64_t eng_model_copied_bytes(const EngModel *model);
+bool eng_model_load_far(EngModel *model, uint64_t n, EngError *err);
+void eng_model_find_far(EngModel *model);
+
+/* planning.c: eng_plan_model, for at most so much VRAM. */
+EngPlan *eng_plan_gguf(const EngGguf *gguf, const EngPlanSettings *settings, uint64_t vram_left,
+                       EngError *err);
 
 /* Whether the model knows text; otherwise ENG_ERR_REFUSED. */
 bool eng_model_has_text(const EngModel *model, EngError *err);

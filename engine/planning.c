@@ -4,6 +4,7 @@
 
 #include "base/num.h"
 #include "cpu/cpu.h"
+#include "cuda/gpu.h"
 #include "model.h"
 #include "plan/cost.h"
 #include "plan/plan.h"
@@ -46,6 +47,17 @@ static void describe_gpu(const EngHost *host, const EngPlanSettings *want, EngPl
     }
 }
 
+enum { USUAL = 128 }; /* processors of a GPU that nobody has seen */
+
+static uint64_t gpu_bytes(const EngGraph *graph, const bool *on_device, int max_tokens,
+                          int processors, uint64_t *ret_matrices)
+{
+    EngGpuBytes bytes =
+        eng_gpu_bytes(graph, on_device, max_tokens, eng_cpu_max_out(max_tokens), processors);
+    *ret_matrices = bytes.matrices;
+    return bytes.small + bytes.buffers;
+}
+
 static bool describe(const EngPlanSettings *want, EngPlanMachine *ret, EngError *err)
 {
     EngHost host;
@@ -57,17 +69,21 @@ static bool describe(const EngPlanSettings *want, EngPlanMachine *ret, EngError 
                             .nodes = want->nodes ? want->nodes : host.nodes,
                             .threads = host.cores,
                             .speeds = want->speeds,
-                            .cpu_bytes = eng_cpu_bytes};
+                            .cpu_bytes = eng_cpu_bytes,
+                            .gpu_bytes = gpu_bytes,
+                            .processors = host.gpu_processors ? host.gpu_processors : USUAL};
     describe_gpu(&host, want, ret);
     estimate_cpu(&host, &ret->speeds);
     return true;
 }
 
-static EngPlan *plan_of(const EngGguf *gguf, const EngPlanSettings *settings, EngError *err)
+EngPlan *eng_plan_gguf(const EngGguf *gguf, const EngPlanSettings *settings, uint64_t vram_left,
+                       EngError *err)
 {
     EngPlanSettings want = settings ? *settings : eng_plan_defaults();
     EngPlanMachine machine;
     if (!gguf || !describe(&want, &machine, err)) return NULL;
+    machine.vram = ENG_MIN(machine.vram, vram_left);
     EngOutline *outline = eng_outline_new(gguf, err);
     EngPlan *plan = outline ? eng_plan_make(outline, &want, &machine, err) : NULL;
     eng_outline_free(outline);
@@ -78,7 +94,7 @@ EngPlan *eng_plan(const EngHeader *headers, size_t n, const EngPlanSettings *set
                   EngError *err)
 {
     EngGguf *gguf = eng_gguf_open_headers(headers, n, err);
-    EngPlan *plan = plan_of(gguf, settings, err);
+    EngPlan *plan = eng_plan_gguf(gguf, settings, UINT64_MAX, err);
     eng_gguf_free(gguf);
     return plan;
 }
@@ -86,12 +102,12 @@ EngPlan *eng_plan(const EngHeader *headers, size_t n, const EngPlanSettings *set
 EngPlan *eng_plan_file(const char *path, const EngPlanSettings *settings, EngError *err)
 {
     EngGguf *gguf = eng_gguf_open(path, err);
-    EngPlan *plan = plan_of(gguf, settings, err);
+    EngPlan *plan = eng_plan_gguf(gguf, settings, UINT64_MAX, err);
     eng_gguf_free(gguf);
     return plan;
 }
 
 EngPlan *eng_plan_model(const EngModel *model, const EngPlanSettings *settings, EngError *err)
 {
-    return plan_of(model->gguf, settings, err);
+    return eng_plan_gguf(model->gguf, settings, UINT64_MAX, err);
 }

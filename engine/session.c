@@ -78,13 +78,13 @@ EngSession *eng_session_new(EngModel *model, const EngSessionSettings *settings,
     EngSession *s = eng_alloc0(sizeof *s);
     s->model = model;
     s->sampling = eng_sampling_defaults();
-    if (!eng_kv_init(&s->kv, &model->graph, set.kv, set.context, err)) {
+    if (!eng_session_kv_new(s, set.kv, set.context, err)) {
         free(s);
         return NULL;
     }
     s->tokens = eng_alloc0((size_t)set.context * sizeof *s->tokens);
     s->logits = eng_alloc0((size_t)model->h.n_vocab * sizeof *s->logits);
-    s->stats = (EngStats){.context = set.context, .kv_bytes = s->kv.bytes};
+    s->stats = (EngStats){.context = set.context, .kv_bytes = eng_session_kv_bytes(s)};
     if (model->tokenizer) {
         make_text_buffers(s);
         find_breakers(s);
@@ -95,7 +95,7 @@ EngSession *eng_session_new(EngModel *model, const EngSessionSettings *settings,
 void eng_session_free(EngSession *session)
 {
     if (!session) return;
-    eng_kv_clear(&session->kv);
+    eng_session_kv_free(session);
     eng_sampler_free(session->sampler);
     free(session->tokens);
     free(session->logits);
@@ -178,14 +178,17 @@ static bool take_logits(EngSession *s, int out_row, EngError *err)
 
 static int waiting(const EngSession *s) { return s->n_tokens - s->n_past; }
 
+enum { MOST_SESSIONS = 64 }; /* of a step */
+
 /* What one session gets of a batch. */
 typedef struct {
     int n;       /* tokens computed */
     int out_row; /* -1 = its prompt is not at its end yet */
 } Share;
 
-/* Tokens being written come first, then prompts share what room is left. */
-static void share_batch(EngSession *const *sessions, size_t n, Share *shares)
+/* Tokens being written come first (many, when a lost device held what came before them), then
+ * prompts share what room is left. */
+static void share_batch(EngSession *const *sessions, size_t n, int kv, Share *shares)
 {
     EngBackend *backend = sessions[0]->model->backend;
     int room = backend->max_tokens, outs = backend->max_out;
@@ -193,12 +196,13 @@ static void share_batch(EngSession *const *sessions, size_t n, Share *shares)
         for (size_t i = 0; i < n; i++) {
             EngSession *s = sessions[i];
             bool mine = s->next_segment >= s->n_segments && waiting(s) > 0 &&
+                        (kv < 0 || (int)s->kv.type == kv) &&
                         s->state == (pass == 0 ? ENG_WRITING : ENG_READING);
             if (pass == 0) shares[i] = (Share){0, -1};
             if (!mine || room == 0 || outs == 0) continue;
             Share *share = &shares[i];
             share->n = ENG_MIN(waiting(s), room);
-            if (pass == 1 && s->chunk > 0) share->n = ENG_MIN(share->n, s->chunk);
+            if (waiting(s) > 1 && s->chunk > 0) share->n = ENG_MIN(share->n, s->chunk);
             room -= share->n;
             bool last = share->n == waiting(s);
             if (last) {
@@ -225,20 +229,34 @@ static bool take_shares(EngSession *const *sessions, size_t n, const Share *shar
     return true;
 }
 
+/* One batch, of the sessions whose caches are of a type; kv -1: of all. */
+static bool compute_batch(EngSession *const *sessions, size_t n, int kv, Share *shares,
+                          EngError *err)
+{
+    EngModel *m = sessions[0]->model;
+    m->batch.n = m->batch.n_out = 0;
+    share_batch(sessions, n, kv, shares);
+    if (m->batch.n == 0) return true;
+    double start = eng_sys_now();
+    if (batch_run_unless_stopped(m, sessions, n) && eng_model_computed(m))
+        return eng_gguf_check(m->gguf, err) &&
+               take_shares(sessions, n, shares, eng_sys_now() - start, err);
+    for (size_t i = 0; i < n; i++) shares[i] = (Share){0, -1};
+    return true;
+}
+
+/* A device's kernels take all caches to be of one type. */
 static bool compute(EngSession *const *sessions, size_t n, Share *shares, EngError *err)
 {
     EngModel *m = sessions[0]->model;
-    bool ok = true;
+    bool ok = true, apart = m->device != NULL;
+    for (size_t i = 0; i < n; i++) shares[i] = (Share){0, -1};
     eng_lock_take(m->compute);
-    m->batch.n = m->batch.n_out = 0;
-    share_batch(sessions, n, shares);
-    if (m->batch.n > 0) {
-        double start = eng_sys_now();
-        if (batch_run_unless_stopped(m, sessions, n))
-            ok = eng_gguf_check(m->gguf, err) &&
-                 take_shares(sessions, n, shares, eng_sys_now() - start, err);
-        else
-            for (size_t i = 0; i < n; i++) shares[i] = (Share){0, -1};
+    for (int kv = apart ? 0 : -1; ok && kv < (apart ? ENG_KV_TYPES : 0); kv++) {
+        Share some[MOST_SESSIONS];
+        ok = compute_batch(sessions, n, kv, some, err);
+        for (size_t i = 0; i < n; i++)
+            if (!apart || (int)sessions[i]->kv.type == kv) shares[i] = some[i];
     }
     eng_lock_give(m->compute);
     return ok;
@@ -328,6 +346,12 @@ static bool say(EngSession *s, const Share *share, EngStep *ret, EngError *err)
     return true;
 }
 
+/* For something to be computed. */
+static bool waits(const EngSession *s)
+{
+    return s->state == ENG_READING || s->state == ENG_WRITING;
+}
+
 void eng_session_pace(EngSession *session, int chunk, const int *stop)
 {
     session->chunk = chunk;
@@ -336,14 +360,16 @@ void eng_session_pace(EngSession *session, int chunk, const int *stop)
 
 bool eng_step(EngSession *const *sessions, size_t n, EngStep *ret_steps, EngError *err)
 {
-    enum { MOST = 64 };
-    Share shares[MOST];
-    EngStep steps[MOST];
-    if (n == 0 || n > MOST)
-        return eng_fail(err, ENG_ERR_USAGE, "A step takes 1 to %d sessions, not %zu.", MOST, n);
+    Share shares[MOST_SESSIONS];
+    EngStep steps[MOST_SESSIONS];
+    if (n == 0 || n > MOST_SESSIONS)
+        return eng_fail(err, ENG_ERR_USAGE, "A step takes 1 to %d sessions, not %zu.",
+                        MOST_SESSIONS, n);
     for (size_t i = 1; i < n; i++)
         if (sessions[i]->model != sessions[0]->model)
             return eng_fail(err, ENG_ERR_USAGE, "Sessions of one step must share a model.");
+    for (size_t i = 0; i < n; i++)
+        if (waits(sessions[i]) && !eng_session_settle(sessions[i], err)) return false;
     eng_guard_begin();
     bool ok = compute(sessions, n, shares, err);
     for (size_t i = 0; ok && i < n; i++) ok = say(sessions[i], &shares[i], &steps[i], err);
@@ -355,6 +381,7 @@ bool eng_step(EngSession *const *sessions, size_t n, EngStep *ret_steps, EngErro
 
 /* ---- timeline -------------------------------------------------------------------------------- */
 
+/* n_past stays where it was when the device is lost in the middle of it. */
 static bool eval_piece(EngSession *s, int n, bool last, float *ret_logits, EngError *err)
 {
     EngModel *m = s->model;
@@ -362,17 +389,29 @@ static bool eval_piece(EngSession *s, int n, bool last, float *ret_logits, EngEr
     m->batch.n = m->batch.n_out = 0;
     batch_add(s, n, last, ret_logits != NULL);
     batch_run(m);
-    bool ok = eng_gguf_check(m->gguf, err);
+    bool there = eng_model_computed(m), ok = eng_gguf_check(m->gguf, err);
     size_t vocab = (size_t)m->h.n_vocab;
-    for (int i = 0; ok && i < m->batch.n_out; i++) {
+    for (int i = 0; ok && there && i < m->batch.n_out; i++) {
         const float *row = m->backend->logits(m->backend) + (size_t)i * vocab;
         ok = check_logits(row, m->h.n_vocab, err);
         if (ok && ret_logits) memcpy(ret_logits + (size_t)i * vocab, row, vocab * sizeof *row);
         if (ok && i == m->batch.n_out - 1 && last) ok = take_logits(s, i, err);
     }
     eng_lock_give(m->compute);
-    if (ok) s->n_past += n;
+    if (ok && there) s->n_past += n;
     return ok;
+}
+
+/* Computes again what a lost device held. */
+static bool catch_up(EngSession *s, EngError *err)
+{
+    int held = s->n_past;
+    if (!eng_session_settle(s, err)) return false;
+    while (s->n_past < held) {
+        int part = ENG_MIN(s->model->backend->max_tokens, held - s->n_past);
+        if (!eval_piece(s, part, false, NULL, err)) return false;
+    }
+    return true;
 }
 
 static bool fits(const EngSession *session, size_t n, EngError *err)
@@ -388,8 +427,10 @@ bool eng_session_pretend(EngSession *session, size_t n, EngError *err)
 {
     if (!fits(session, n, err)) return false;
     eng_session_rewind(session, (size_t)session->n_past);
+    if (!catch_up(session, err)) return false;
     memset(session->tokens + session->n_past, 0, n * sizeof *session->tokens);
-    eng_kv_pretend(&session->kv, session->n_past, (int)n);
+    while (!eng_session_pretend_kv(session, session->n_past, (int)n))
+        if (!catch_up(session, err)) return false;
     session->n_past = session->n_tokens += (int)n;
     return true;
 }
@@ -411,9 +452,11 @@ bool eng_session_eval(EngSession *session, const int32_t *tokens, size_t n, floa
     for (size_t at = 0; at < n;) {
         size_t part = ENG_MIN(most, n - at);
         float *logits = ret_logits ? ret_logits + at * (size_t)m->h.n_vocab : NULL;
-        session->n_tokens = session->n_past + (int)part;
+        int before = session->n_past;
+        if (!catch_up(session, err)) return false;
+        session->n_tokens = before + (int)part;
         if (!eval_piece(session, (int)part, at + part == n, logits, err)) return false;
-        at += part;
+        if (session->n_past > before) at += part;
     }
     return true;
 }
@@ -436,5 +479,7 @@ EngStats eng_session_stats(const EngSession *session)
 {
     EngStats stats = session->stats;
     stats.used = session->n_past;
+    stats.kv_bytes = eng_session_kv_bytes(session);
+    stats.kv_vram_bytes = session->kv.far_is_near ? 0 : session->kv.far_bytes;
     return stats;
 }

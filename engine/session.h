@@ -44,6 +44,19 @@ struct EngSession {
     double asked_at;
 };
 
+/* device.c: the cache, and the device's part of it. settle: what a device must have is there and,
+ * if it was lost, the cache is in DRAM and empty: n_past is 0. pretend: see eng_session_pretend;
+ * false: the device was lost. */
+bool eng_session_kv_new(EngSession *session, EngKvType type, int context, EngError *err);
+void eng_session_kv_free(EngSession *session);
+bool eng_session_settle(EngSession *session, EngError *err);
+bool eng_session_pretend_kv(EngSession *session, int first, int n);
+
+static inline size_t eng_session_kv_bytes(const EngSession *session)
+{
+    return session->kv.bytes + session->kv.far_bytes;
+}
+
 /* Splits text of the answer into segments, behind those that wait to be given out. */
 void eng_session_queue_text(EngSession *session, size_t len);
 

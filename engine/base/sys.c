@@ -52,6 +52,15 @@ bool eng_sys_resident(uint64_t *ret_bytes)
     return ok;
 }
 
+const char *eng_sys_setting(const char *name)
+{
+#ifdef __GLIBC__
+    return secure_getenv(name);
+#else
+    return getuid() == geteuid() && getgid() == getegid() ? getenv(name) : NULL;
+#endif
+}
+
 EngTime eng_sys_local_time(void)
 {
     time_t now = time(NULL);

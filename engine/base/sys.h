@@ -11,6 +11,9 @@ bool eng_sys_memory(uint64_t *ret_total, uint64_t *ret_available); /* DRAM bytes
 bool eng_sys_resident(uint64_t *ret_bytes);                        /* of this process */
 /* Asks for the right to use AMX's tiles, which the system grants a process and all its threads. */
 bool eng_sys_allow_tiles(void);
+/* A variable of the environment that names code to run; NULL where the process has rights that
+ * whoever set it has not (setuid). */
+const char *eng_sys_setting(const char *name);
 
 typedef struct {
     int year, month, day, hour, minute, second; /* month and day from 1 */

@@ -66,6 +66,13 @@ static bool say(const EngCuda *c, EngCuResult rc, const char *doing, char *ret_r
     return false;
 }
 
+static bool has_kernels(const EngCuda *c, char *ret_reason)
+{
+    if (eng_driver_has_kernels(&c->driver)) return true;
+    snprintf(ret_reason, REASON, ENG_CUDA_NO_KERNELS);
+    return false;
+}
+
 static bool load_images(EngCuda *c, char *ret_reason)
 {
     for (const EngCuImage *image = eng_cuda_images; image->name; image++) {
@@ -73,10 +80,7 @@ static bool load_images(EngCuda *c, char *ret_reason)
         if (!say(c, rc, "loading its kernels", ret_reason)) return false;
         c->n_modules++;
     }
-    if (c->n_modules > 0) return true;
-    snprintf(ret_reason, REASON,
-             "this build of the program has no GPU kernels: build it where nvcc is installed");
-    return false;
+    return true;
 }
 
 /* A driver that is a test's brings its kernels along, whatever the program was built with. */
@@ -120,7 +124,7 @@ static bool describe(EngCuda *c, uint64_t free_before, char *ret_reason)
     if (!say(c, rc, "asking for its properties", ret_reason)) return false;
     c->info.capability = 10 * major + minor;
     /* What the context and the kernels' code take, as far as the driver tells. */
-    if (free_before > free) c->info.taken = c->info.peak = free_before - free;
+    if (free_before > free) c->info.own = c->info.taken = c->info.peak = free_before - free;
     return true;
 }
 
@@ -129,7 +133,7 @@ static bool open_device(EngCuda *c, const EngCudaSettings *s, char *ret_reason)
     uint64_t available = 0;
     if (!eng_driver_probe(&c->driver, s->ordinal, &c->device, c->info.name, &c->info.total,
                           &available, ret_reason) ||
-        !eng_driver_complete(&c->driver, ret_reason))
+        !eng_driver_complete(&c->driver, ret_reason) || !has_kernels(c, ret_reason))
         return false;
     c->info.budget = s->budget && s->budget < c->info.total ? s->budget : c->info.total;
     EngCuResult rc = c->driver.context_retain(&c->context, c->device);
@@ -143,7 +147,7 @@ static bool open_device(EngCuda *c, const EngCudaSettings *s, char *ret_reason)
 
 EngCuda *eng_cuda_open(const EngCudaSettings *settings, char ret_reason[160])
 {
-    const char *cuda = settings->cuda_library ? settings->cuda_library : ENG_CUDA_LIBRARY,
+    const char *cuda = settings->cuda_library ? settings->cuda_library : eng_cuda_library(),
                *nvml = settings->nvml_library ? settings->nvml_library : ENG_NVML_LIBRARY;
     EngCuda *c = eng_alloc0(sizeof *c);
     if (!eng_driver_open(&c->driver, cuda, nvml, ret_reason)) {
@@ -173,6 +177,19 @@ void eng_cuda_close(EngCuda *cuda)
 
 EngCudaInfo eng_cuda_info(const EngCuda *cuda) { return cuda->info; }
 
+void eng_cuda_limit(EngCuda *cuda, uint64_t budget)
+{
+    cuda->info.budget = ENG_MIN(budget, cuda->info.total);
+}
+
+uint64_t eng_cuda_available(const EngCuda *cuda)
+{
+    size_t free = 0, total = 0;
+    uint64_t left = cuda->info.budget - ENG_MIN(cuda->info.taken, cuda->info.budget);
+    if (cuda->driver.memory_info(&free, &total) != ENG_CU_SUCCESS) return left;
+    return ENG_MIN(left, free);
+}
+
 /* ---- what fails ------------------------------------------------------------------------------ */
 
 static void check(EngCuda *c, EngCuResult rc, const char *doing)
@@ -185,10 +202,16 @@ static void check(EngCuda *c, EngCuResult rc, const char *doing)
 static bool tell(const EngCuda *c, EngError *err)
 {
     if (!c->failed) return true;
-    return eng_fail(err, ENG_ERR_IO,
-                    "%s stopped working while %s (%.100s). Load the model again; if that does not "
-                    "help, restart the computer.",
-                    c->info.name, c->failed_at, words(c, c->failed));
+    return eng_fail(
+        err, ENG_ERR_IO,
+        "%s stopped working while %s (%.80s): load the model again or, if that does not "
+        "help, restart the computer.",
+        c->info.name, c->failed_at, words(c, c->failed));
+}
+
+void eng_cuda_enter(EngCuda *cuda)
+{
+    if (!cuda->failed) check(cuda, cuda->driver.context_set(cuda->context), "choosing it");
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */

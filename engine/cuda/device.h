@@ -32,7 +32,7 @@ typedef enum {
 } EngCuKernel;
 
 typedef struct {
-    const char *cuda_library, *nvml_library; /* NULL = the driver's */
+    const char *cuda_library, *nvml_library; /* NULL = eng_cuda_library's, the driver's */
     int ordinal;                             /* of the devices that can be used */
     uint64_t budget;                         /* most bytes to take; 0 = what the card has */
 } EngCudaSettings;
@@ -50,8 +50,18 @@ typedef struct {
     int shared;     /* most bytes of shared memory that a block can have (opt-in) */
     uint64_t total, budget;
     uint64_t taken, peak; /* bytes of eng_cuda_alloc now and at most, the context's own included */
+    uint64_t own;         /* what the context and the kernels' code took, as far as is known */
 } EngCudaInfo;
 EngCudaInfo eng_cuda_info(const EngCuda *cuda);
+
+/* From now on at most so much, of which what is taken is a part. */
+void eng_cuda_limit(EngCuda *cuda, uint64_t budget);
+
+/* Bytes that can be had now: of the budget, and of what the card has. */
+uint64_t eng_cuda_available(const EngCuda *cuda);
+
+/* Before calls from another thread than the last ones. */
+void eng_cuda_enter(EngCuda *cuda);
 
 /* Device memory; 256-byte aligned, zeroed. NULL with ENG_ERR_MEMORY naming bytes and device when
  * the budget or the card has no more. Never dereferenced by the host. free: NULL is nothing. */

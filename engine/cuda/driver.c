@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "base/sys.h"
+#include "cuda/image.h"
 
 #define REASON 160
 #define NAME 96
@@ -119,6 +121,17 @@ bool eng_driver_complete(EngDriver *driver, char ret_reason[160])
     const char *missing = fill(driver, driver->cuda, compute_symbols, ENG_LEN(compute_symbols));
     if (missing) explain_missing(missing, ret_reason);
     return !missing;
+}
+
+const char *eng_cuda_library(void)
+{
+    const char *named = eng_sys_setting("HEARTH_CUDA_LIBRARY");
+    return named && *named ? named : ENG_CUDA_LIBRARY;
+}
+
+bool eng_driver_has_kernels(const EngDriver *driver)
+{
+    return eng_cuda_images[0].name || eng_dl_function(driver->cuda, "hearth_sim_image");
 }
 
 bool eng_driver_open(EngDriver *ret_driver, const char *cuda_library, const char *nvml_library,

@@ -111,6 +111,15 @@ typedef struct {
     int (*nvml_memory)(void *device, EngNvmlMemory *memory);
 } EngDriver;
 
+/* The driver's library: the system's or, to run on another (the simulated one of the tests), what
+ * HEARTH_CUDA_LIBRARY names, a file or "none". */
+const char *eng_cuda_library(void);
+
+/* Whether there are kernels to run: those of this build, or the library's own, as a test's has. */
+bool eng_driver_has_kernels(const EngDriver *driver);
+#define ENG_CUDA_NO_KERNELS                                                                        \
+    "this build of the program has no GPU kernels: build it where nvcc is installed"
+
 /* Opens the libraries and starts the driver. On failure nothing is left open and ret_reason is a
  * phrase that says what is missing and what would help. */
 bool eng_driver_open(EngDriver *ret_driver, const char *cuda_library, const char *nvml_library,

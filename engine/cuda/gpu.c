@@ -7,153 +7,13 @@
 #include "base/num.h"
 #include "cuda/gpu_ops.h"
 
-/* ---- memory ---------------------------------------------------------------------------------- */
-
-static void *get(EngGpu *g, size_t bytes, const char *what, EngError *err)
-{
-    return eng_cuda_alloc(g->cuda, ENG_MAX(bytes, 16), what, err);
-}
-
-static bool upload_matrix(EngGpu *g, const EngWeight *w, EngCuWeight *ret, EngError *err)
-{
-    size_t mat = (size_t)w->rows * w->row_bytes;
-    uint8_t *to = get(g, (size_t)w->mats * mat, "a layer's weights", err);
-    if (!to) return false;
-    *ret = (EngCuWeight){.data = to,
-                         .row_bytes = w->row_bytes,
-                         .mat_bytes = mat,
-                         .cols = (int)w->cols,
-                         .rows = (int)w->rows};
-    for (int64_t m = 0; m < w->mats; m++)
-        if (!eng_cuda_write(g->cuda, to + (size_t)m * mat, eng_weight_mat(w, m), mat, err))
-            return false;
-    return true;
-}
-
-static bool upload_vector(EngGpu *g, const float *x, int64_t n, const float **ret, EngError *err)
-{
-    if (!x) return true;
-    float *to = get(g, (size_t)n * sizeof *x, "a layer's norms and biases", err);
-    *ret = to;
-    return to && eng_cuda_write(g->cuda, to, x, (size_t)n * sizeof *x, err);
-}
-
-static bool upload_linear(EngGpu *g, const EngOp *op, EngGpuOp *to, EngError *err)
-{
-    for (int i = 0; i < op->linear.n; i++)
-        if (!upload_matrix(g, &op->linear.w[i], &to->w[i], err) ||
-            !upload_vector(g, op->linear.bias[i], op->linear.w[i].rows, &to->vector[i], err))
-            return false;
-    return true;
-}
-
-static bool upload_op(EngGpu *g, int i, EngError *err)
-{
-    const EngOp *op = &g->graph->ops.data[i];
-    EngGpuOp *to = &g->ops[i];
-    switch (op->kind) {
-    case ENG_OP_NORM: return upload_vector(g, op->norm.weight, op->src.n, &to->vector[0], err);
-    case ENG_OP_LINEAR: return upload_linear(g, op, to, err);
-    case ENG_OP_HEADS: return upload_matrix(g, &op->heads.w, &to->w[0], err);
-    case ENG_OP_ROUTE:
-        return upload_vector(g, op->route.bias, op->src.heads * op->src.n, &to->vector[0], err);
-    case ENG_OP_EXPERTS:
-        return upload_matrix(g, &op->experts.gate, &to->w[0], err) &&
-               upload_matrix(g, &op->experts.up, &to->w[1], err) &&
-               upload_matrix(g, &op->experts.down, &to->w[2], err);
-    case ENG_OP_ATTN:
-        g->layer_of[op->attn.layer] = g->n_layers++;
-        return op->attn.dv <= ENG_CU_ATTN_DV ||
-               eng_fail(err, ENG_ERR_REFUSED,
-                        "The GPU's attention takes values of at most %d numbers, and this model's "
-                        "have %d: leave its attention on the CPU.",
-                        ENG_CU_ATTN_DV, op->attn.dv);
-    default: return true;
-    }
-}
-
-static size_t buffer_rows(const EngGpu *g, size_t buf)
-{
-    return (int)buf >= g->first_out ? (size_t)g->max_out : (size_t)g->max_tokens;
-}
-
-static bool get_buffers(EngGpu *g, EngError *err)
-{
-    for (size_t i = 0; i < g->graph->ops.n; i++)
-        if (g->graph->ops.data[i].kind == ENG_OP_SELECT)
-            g->first_out = g->graph->ops.data[i].dst.buf;
-    for (size_t i = 0; i < g->graph->widths.n; i++) {
-        size_t floats = buffer_rows(g, i) * (size_t)g->graph->widths.data[i];
-        g->buffers[i] = get(g, floats * sizeof(float), "the compute buffers", err);
-        if (!g->buffers[i]) return false;
-    }
-    return true;
-}
-
-/* The largest of what ops need beside the buffers. */
-static EngGpuNeeds needs_of(const EngGpu *g, const bool *on_device)
-{
-    EngGpuNeeds n = {0};
-    size_t t = (size_t)g->max_tokens;
-    for (size_t i = 0; i < g->graph->ops.n; i++) {
-        const EngOp *op = &g->graph->ops.data[i];
-        if (!on_device[i]) continue;
-        if (op->kind == ENG_OP_LINEAR || op->kind == ENG_OP_HEADS || op->kind == ENG_OP_EXPERTS) {
-            n.act = ENG_MAX(n.act, t * (size_t)op->src.heads * (size_t)op->src.n);
-            n.vectors = ENG_MAX(n.vectors, t * (size_t)op->src.heads);
-        }
-        if (op->kind == ENG_OP_ATTN) {
-            int processors = eng_cuda_info(g->cuda).processors;
-            size_t bytes = eng_cuda_attn_partial_most(processors, ENG_CU_MATVEC_TOKENS,
-                                                      op->src.heads, op->attn.n_kv, op->attn.dv);
-            n.partial = ENG_MAX(n.partial, bytes);
-        }
-        if (op->kind != ENG_OP_EXPERTS) continue;
-        size_t slots = t * (size_t)op->experts.n_used, ff = (size_t)op->experts.gate.rows;
-        n.slots = ENG_MAX(n.slots, slots);
-        n.experts = ENG_MAX(n.experts, (size_t)op->experts.gate.mats);
-        n.hidden = ENG_MAX(n.hidden, slots * ff);
-        n.act = ENG_MAX(n.act, slots * ff);
-        n.vectors = ENG_MAX(n.vectors, slots);
-        n.sums = ENG_MAX(n.sums, slots * (size_t)op->dst.n);
-    }
-    return n;
-}
-
-static bool get_scratch(EngGpu *g, const EngGpuNeeds *n, EngError *err)
-{
-    static const char what[] = "the compute buffers";
-    size_t scales = ENG_MAX(n->vectors, n->act / 16 + 2) * sizeof(float);
-    g->x = get(g, n->act * sizeof(float), what, err);
-    g->q = g->x ? get(g, n->act, what, err) : NULL;
-    g->halves = g->q ? get(g, n->act * sizeof(uint16_t), what, err) : NULL;
-    g->scale = g->halves ? get(g, scales, what, err) : NULL;
-    g->half_scale = g->scale ? get(g, n->vectors * sizeof(float), what, err) : NULL;
-    g->partial = g->half_scale ? get(g, n->partial, what, err) : NULL;
-    g->gate = g->partial ? get(g, n->hidden * sizeof(float), what, err) : NULL;
-    g->up = g->gate ? get(g, n->hidden * sizeof(float), what, err) : NULL;
-    g->sums = g->up ? get(g, n->sums * sizeof(float), what, err) : NULL;
-    g->slots.first = g->sums ? get(g, (n->experts + 1) * sizeof(int32_t), what, err) : NULL;
-    g->slots.token = g->slots.first ? get(g, n->slots * sizeof(int32_t), what, err) : NULL;
-    g->slots.slot = g->slots.token ? get(g, n->slots * sizeof(int32_t), what, err) : NULL;
-    return g->slots.slot != NULL;
-}
-
-static bool get_step(EngGpu *g, EngError *err)
-{
-    size_t rows = (size_t)g->max_tokens * sizeof(EngCuRow), out = (size_t)g->max_out * 4;
-    g->step_bytes = 16 + rows + out;
-    g->step = get(g, g->step_bytes, "the positions", err);
-    g->host_step = eng_cuda_alloc_host(g->cuda, g->step_bytes, "the positions", err);
-    return g->step && g->host_step;
-}
-
 /* ---- the device's calls ---------------------------------------------------------------------- */
 
 /* [turn, 12 bytes of nothing][rows][out] in one copy. */
 static void gpu_begin(EngDevice *device, const EngBatch *batch, uint32_t turn)
 {
     EngGpu *g = (EngGpu *)device;
+    eng_cuda_enter(g->cuda);
     if (g->dirty) eng_cuda_sync(g->cuda, NULL); /* a walk that was left off still reads these */
     memcpy(g->host_step, &turn, sizeof turn);
     EngCuRow *rows = (EngCuRow *)(void *)(g->host_step + 16);
@@ -255,6 +115,7 @@ static void *gpu_pinned(EngDevice *device, size_t bytes, const char *what, EngEr
 static void gpu_free(EngDevice *device)
 {
     EngGpu *g = (EngGpu *)device;
+    eng_cuda_enter(g->cuda);
     eng_cuda_sync(g->cuda, NULL);
     for (int i = 0; i < ENG_GPU_GRAPHS; i++)
         if (g->graphs[i].exec) eng_cuda_graph_free(g->cuda, g->graphs[i].exec);
@@ -265,43 +126,102 @@ static void gpu_free(EngDevice *device)
     free(g->buffers);
     free(g->ops);
     free(g->layer_of);
+    free(g->pieces.data);
     free(g);
+}
+
+/* ---- contexts -------------------------------------------------------------------------------- */
+
+static bool gpu_kv_new(EngDevice *device, EngKv *kv, EngError *err)
+{
+    static const char what[] = "the context";
+    EngGpu *g = (EngGpu *)device;
+    uint64_t bytes;
+    if (!eng_mul_u64(kv->layer_bytes, (uint64_t)g->n_layers, &bytes)) bytes = SIZE_MAX;
+    if (bytes == 0) return true;
+    eng_cuda_enter(g->cuda);
+    if (bytes <= g->contexts - ENG_MIN(g->contexts_taken, g->contexts))
+        kv->far = eng_cuda_alloc(g->cuda, (size_t)bytes, what, NULL);
+    kv->far_is_near = !kv->far;
+    if (!kv->far) kv->far = eng_cuda_alloc_host(g->cuda, (size_t)bytes, what, err);
+    if (!kv->far) return false;
+    kv->far_bytes = (size_t)bytes;
+    if (!kv->far_is_near) g->contexts_taken += bytes;
+    return true;
+}
+
+static void gpu_kv_free(EngDevice *device, EngKv *kv)
+{
+    EngGpu *g = (EngGpu *)device;
+    if (!kv->far) return;
+    eng_cuda_enter(g->cuda);
+    if (kv->far_is_near) {
+        eng_cuda_sync(g->cuda, NULL);
+        eng_cuda_free_host(g->cuda, kv->far);
+    } else {
+        eng_cuda_free(g->cuda, kv->far);
+        g->contexts_taken -= kv->far_bytes;
+    }
+    kv->far = NULL;
+    kv->far_bytes = 0;
+}
+
+static bool gpu_kv_write(EngDevice *device, const EngKv *kv, size_t at, const void *from,
+                         size_t bytes, EngError *err)
+{
+    EngGpu *g = (EngGpu *)device;
+    eng_cuda_enter(g->cuda);
+    return eng_cuda_write(g->cuda, (uint8_t *)kv->far + at, from, bytes, err);
 }
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
-bool eng_gpu_kv_new(EngDevice *gpu, EngKv *kv, EngError *err)
+static bool number_layers(EngGpu *g, const bool *on_device, EngError *err)
 {
-    EngGpu *g = (EngGpu *)gpu;
-    kv->far = get(g, kv->layer_bytes * (size_t)g->n_layers, "the context", err);
-    return kv->far != NULL;
-}
-
-void eng_gpu_kv_free(EngDevice *gpu, EngKv *kv)
-{
-    eng_cuda_free(((EngGpu *)gpu)->cuda, kv->far);
-    kv->far = NULL;
+    for (size_t i = 0; i < g->graph->ops.n; i++) {
+        const EngOp *op = &g->graph->ops.data[i];
+        if (op->kind != ENG_OP_ATTN || !on_device[i]) continue;
+        g->layer_of[op->attn.layer] = g->n_layers++;
+        if (op->attn.dv <= ENG_CU_ATTN_DV) continue;
+        return eng_fail(err, ENG_ERR_REFUSED,
+                        "The GPU's attention takes values of at most %d numbers, and this model's "
+                        "have %d: leave its attention on the CPU.",
+                        ENG_CU_ATTN_DV, op->attn.dv);
+    }
+    return true;
 }
 
 EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
-                       EngCuda *cuda, EngError *err)
+                       uint64_t contexts, EngCuda *cuda, EngError *err)
 {
     EngGpu *g = eng_alloc0(sizeof *g);
-    g->base =
-        (EngDevice){gpu_begin,  gpu_op,     gpu_publish, gpu_accept, gpu_keep_begin, gpu_keep_end,
-                    gpu_replay, gpu_failed, gpu_finish,  gpu_pinned, gpu_free};
+    g->base = (EngDevice){.begin = gpu_begin,
+                          .op = gpu_op,
+                          .publish = gpu_publish,
+                          .accept = gpu_accept,
+                          .keep_begin = gpu_keep_begin,
+                          .keep_end = gpu_keep_end,
+                          .replay = gpu_replay,
+                          .failed = gpu_failed,
+                          .finish = gpu_finish,
+                          .pinned = gpu_pinned,
+                          .next = eng_gpu_next,
+                          .load = eng_gpu_load,
+                          .kv_new = gpu_kv_new,
+                          .kv_free = gpu_kv_free,
+                          .kv_write = gpu_kv_write,
+                          .free = gpu_free};
     g->cuda = cuda;
     g->graph = graph;
     g->max_tokens = max_tokens;
     g->max_out = max_out;
-    g->first_out = (int)graph->widths.n;
+    g->contexts = contexts;
     g->buffers = eng_alloc0((graph->widths.n + 1) * sizeof *g->buffers);
     g->ops = eng_alloc0((graph->ops.n + 1) * sizeof *g->ops);
     g->layer_of = eng_alloc0((size_t)(graph->n_layers + 1) * sizeof *g->layer_of);
-    EngGpuNeeds needs = needs_of(g, on_device);
-    bool ok = get_buffers(g, err) && get_scratch(g, &needs, err) && get_step(g, err);
-    for (size_t i = 0; ok && i < graph->ops.n; i++) ok = !on_device[i] || upload_op(g, (int)i, err);
-    if (ok) return &g->base;
+    eng_cuda_enter(cuda);
+    if (number_layers(g, on_device, err) && eng_gpu_allocate(g, on_device, contexts, err))
+        return &g->base;
     gpu_free(&g->base);
     return NULL;
 }

@@ -3,21 +3,27 @@
  *
  * Few tokens (up to ENG_CU_MATVEC_TOKENS) meet weights as quantized vectors, one product per row;
  * more as halves on tensor cores. Buffers are those of the graph, so that any op may be the
- * device's or the CPU's. */
+ * device's or the CPU's.
+ *
+ * What it takes is known beforehand, by the very code that takes it: eng_gpu_bytes. */
 #ifndef ENG_CUDA_GPU_H
 #define ENG_CUDA_GPU_H
 
 #include "cuda/device.h"
 #include "plan/backend.h"
 
-/* Gets memory for the buffers of all ops and the weights of those with on_device[op], and copies
- * the weights. Takes over `cuda`; `graph` must outlive it. ENG_ERR_MEMORY names bytes and device.
- */
-EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
-                       EngCuda *cuda, EngError *err);
+/* Bytes that the ops with on_device[op] take: their matrices; norms, biases and what lies between;
+ * buffers. Only shapes are looked at. */
+typedef struct {
+    uint64_t matrices, small, buffers;
+} EngGpuBytes;
+EngGpuBytes eng_gpu_bytes(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
+                          int processors);
 
-/* Memory for the cells of those layers whose attention is the device's: kv->far. */
-bool eng_gpu_kv_new(EngDevice *gpu, EngKv *kv, EngError *err);
-void eng_gpu_kv_free(EngDevice *gpu, EngKv *kv);
+/* Gets memory for all that, and sees that there is room for `contexts` bytes more (kv_new). The
+ * weights are still to be loaded. Takes over `cuda`; `graph` must outlive it. ENG_ERR_MEMORY names
+ * bytes and device. */
+EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
+                       uint64_t contexts, EngCuda *cuda, EngError *err);
 
 #endif

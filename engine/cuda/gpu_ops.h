@@ -1,4 +1,5 @@
-/* What gpu.c, which owns it, and gpu_ops.c, which computes with it, share. */
+/* What gpu.c, which owns it, gpu_memory.c, which lays it out, and gpu_ops.c, which computes with
+ * it, share. */
 #ifndef ENG_CUDA_GPU_OPS_H
 #define ENG_CUDA_GPU_OPS_H
 
@@ -21,17 +22,23 @@ typedef struct {
 
 enum { ENG_GPU_GRAPHS = 72 + 1 }; /* keys of exec.c: tokens, wanted rows */
 
-typedef struct { /* numbers, vectors, bytes of what ops need at most */
-    size_t act, vectors, partial, slots, experts, hidden, sums;
+typedef struct { /* numbers, vectors, bytes of what ops need at most; few: up to 8 tokens' */
+    size_t act, few, vectors, partial, slots, experts, hidden, sums;
 } EngGpuNeeds;
+
+/* Weights that are to be copied. */
+typedef struct {
+    const uint8_t *from;
+    uint8_t *to;
+    size_t bytes;
+} EngGpuPiece;
 
 typedef struct {
     EngDevice base;
     EngCuda *cuda;
     const EngGraph *graph;
     int max_tokens, max_out;
-    int first_out; /* buffers from here on have max_out rows */
-    float **buffers;
+    float **buffers; /* NULL where no op is here that would use it */
     EngGpuOp *ops;
     int *layer_of; /* per layer: its place among those whose attention is here */
     int n_layers;
@@ -50,7 +57,16 @@ typedef struct {
     bool dirty; /* begun and not finished */
     EngGpuGraph graphs[ENG_GPU_GRAPHS];
     EngVec(void *) pinned;
+
+    EngVec(EngGpuPiece) pieces;
+    size_t piece, piece_at;            /* what is copied next */
+    uint64_t contexts, contexts_taken; /* bytes set aside, and given out */
 } EngGpu;
+
+/* gpu_memory.c */
+bool eng_gpu_allocate(EngGpu *gpu, const bool *on_device, uint64_t contexts, EngError *err);
+uint64_t eng_gpu_next(EngDevice *device, uint64_t most, const uint8_t **ret_from);
+bool eng_gpu_load(EngDevice *device, uint64_t bytes, EngError *err);
 
 EngCuView eng_gpu_view(const EngGpu *gpu, EngView view);
 void eng_gpu_op(EngGpu *gpu, int op, int rows);

@@ -64,6 +64,7 @@ typedef struct {
     char gpu_name[96];                   /* "" = none */
     char gpu_reason[160];                /* why no GPU is used, when gpu_name is "" */
     uint64_t vram_total, vram_available; /* bytes */
+    int gpu_processors;                  /* 0 = not told */
 } EngHost;
 
 /* Describes the machine. Fails (ENG_ERR_USAGE) when HEARTH_CPU_MASK names no known set. */
@@ -171,6 +172,7 @@ bool eng_header_write(const EngMetaValue *values, size_t n_values, const EngTens
 /* ---- models ---------------------------------------------------------------------------------- */
 
 typedef struct EngModel EngModel;
+typedef struct EngPlan EngPlan;
 
 typedef struct {
     int threads;     /* worker threads; 0 = one per physical core */
@@ -181,12 +183,22 @@ typedef struct {
      * threads read. */
     bool copy;
     int nodes; /* for tests: as if memory were so many nodes; 0 = as the machine is */
+
+    /* A GPU computes what a plan for these gives it (EngPlanSettings has them, too). With none of
+     * `vram` and `rules` it is used when that is quicker and it has room; with either, opening
+     * fails when what is asked for cannot be. Without a GPU, EngModelInfo says why. */
+    bool no_gpu;
+    uint64_t vram;
+    const char *rules;
+    int context; /* what sessions are expected to have: longer ones, and several at once, keep */
+    EngKvType kv; /* what VRAM is not planned for in DRAM that the GPU reads, which is slower */
 } EngModelSettings;
 
 EngModelSettings eng_model_defaults(void);
 
 /* Maps the file (the first part of a split one), checks every count, offset, shape and type, and
- * binds the weights. Nothing of the weights is read yet. `settings` NULL = defaults. */
+ * binds the weights. Nothing of the weights is read yet, but all memory is taken: what does not fit
+ * is refused here. `settings` NULL = defaults. */
 EngModel *eng_model_open(const char *path, const EngModelSettings *settings, EngError *err);
 
 /* The same over a whole GGUF file in memory, which must outlive the model. */
@@ -202,7 +214,8 @@ EngModel *eng_model_rehearse_file(const char *path, uint64_t dram, const EngMode
                                   EngError *err);
 
 /* Brings the weights into memory, at most about 64 MiB per call; call until *ret_done == *ret_total
- * (bytes). Optional: an unloaded model works, its first tokens wait for the disk instead. */
+ * (bytes). Optional: an unloaded model works, its first tokens wait for the disk instead, and a
+ * GPU's part is copied before the first. What lies in VRAM does not stay in DRAM. */
 bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, EngError *err);
 
 void eng_model_free(EngModel *model);
@@ -220,9 +233,15 @@ typedef struct {
     int nodes;             /* NUMA nodes that the rows of its matrices are dealt out to */
     uint64_t copied_bytes; /* of weight_bytes: what is or will be copied into their memory */
     bool has_template;
+    char gpu[96];         /* the GPU that computes; "" = none does */
+    char gpu_reason[256]; /* why not, when gpu is ""; or how it failed: the CPU goes on then */
 } EngModelInfo;
 
 EngModelInfo eng_model_info(const EngModel *model);
+
+/* The plan that the model was opened by; NULL when all is on the CPU. Its rows tell what lies in
+ * VRAM. Borrowed. */
+const EngPlan *eng_model_plan(const EngModel *model);
 
 /* ---- placement ------------------------------------------------------------------------------- */
 
@@ -278,7 +297,7 @@ typedef struct {
     uint64_t bytes; /* never 0 */
 } EngPlanRow;
 
-typedef struct {
+struct EngPlan {
     char gpu[96];        /* its name, "" = none is used */
     bool assumed;        /* there is no such GPU here: the plan is for one as fast as `gpu` */
     char reason[160];    /* why no GPU is used, when gpu is "" */
@@ -289,7 +308,7 @@ typedef struct {
     EngKvType kv;
     size_t n_rows;
     EngPlanRow *rows;             /* by kind, then GPU, DRAM, disk */
-    int experts, experts_in_vram; /* of each layer's that no rule has placed */
+    int expert_layers, expert_layers_in_vram; /* of those whose experts no rule has placed */
     double token_vram_bytes, token_dram_bytes, token_disk_bytes; /* read for a generated token */
     double token_products;                                       /* multiply-adds of it */
     int crossings;       /* of a token between CPU and GPU */
@@ -301,11 +320,11 @@ typedef struct {
     EngPlanSpeeds speeds;                   /* that it counts with */
     size_t n_ops;
     EngPlace *ops;
-} EngPlan;
+};
 
 /* Fills VRAM, then DRAM, by how much is read of what per byte that it takes: KV cache, buffers,
- * attention and shared experts, which a GPU must have room for; dense layers; the head; then whole
- * experts, as many of each layer, as a cache. What DRAM cannot hold stays on the disk. Works from
+ * attention and shared experts, which a GPU must have room for; dense layers; the head; then the
+ * experts of whole layers. What DRAM cannot hold stays on the disk. Works from
  * headers alone. ENG_ERR_MEMORY, when even the least does not fit, says how much that is;
  * ENG_ERR_USAGE names the rule that cannot be followed. `settings` NULL = defaults. */
 EngPlan *eng_plan(const EngHeader *headers, size_t n, const EngPlanSettings *settings,
@@ -314,8 +333,7 @@ EngPlan *eng_plan_file(const char *path, const EngPlanSettings *settings, EngErr
 EngPlan *eng_plan_model(const EngModel *model, const EngPlanSettings *settings, EngError *err);
 void eng_plan_free(EngPlan *plan);
 
-/* Where op number `op` of the graph computes. An op over experts of which some are in VRAM
- * computes the others on the CPU, and says so. */
+/* Where op number `op` of the graph computes. */
 EngPlace eng_plan_device(const EngPlan *plan, size_t op);
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -424,7 +442,11 @@ typedef struct {
 } EngStep;
 
 /* One bounded piece of work for each of n sessions of one model: a prefill chunk (which may also
- * yield the first token's text at the next call), or one token. ret_steps has n entries. */
+ * yield the first token's text at the next call), or one token. ret_steps has n entries.
+ *
+ * When the GPU fails (a driver's fault, sleep, memory), the step says the same without progress, and
+ * the next ones compute on the CPU all that the sessions have said so far, then go on: nothing is
+ * lost but time. EngModelInfo tells. Opened again, the model may use the GPU again. */
 bool eng_step(EngSession *const *sessions, size_t n, EngStep *ret_steps, EngError *err);
 
 /* Appends tokens to the timeline with no sampling. ret_logits is [n][n_vocab], or NULL. */
@@ -449,7 +471,8 @@ typedef struct {
     int tokens;                 /* generated since the last prompt */
     double prefill_s, decode_s; /* engine time since the last prompt */
     double first_token_s;       /* prompt call to first token */
-    uint64_t kv_bytes;
+    uint64_t kv_bytes;          /* of all layers; kv_vram_bytes: of those in VRAM */
+    uint64_t kv_vram_bytes;
 } EngStats;
 
 EngStats eng_session_stats(const EngSession *session);

@@ -504,3 +504,12 @@ EngTensor *eng_gguf_tensor(const EngGguf *gguf, const char *name)
     }
     return NULL;
 }
+
+const EngMap *eng_gguf_part(const EngGguf *gguf, const uint8_t *data)
+{
+    for (int i = 0; i < gguf->n_parts; i++) {
+        const EngMap *part = &gguf->parts[i];
+        if (data >= part->data && data < part->data + part->size) return part;
+    }
+    return NULL;
+}

@@ -100,4 +100,7 @@ EngGgufString eng_gguf_next_string(const uint8_t **pos);
 
 EngTensor *eng_gguf_tensor(const EngGguf *gguf, const char *name); /* NULL when missing */
 
+/* The part that an address lies in; NULL = it is not of the file. */
+const EngMap *eng_gguf_part(const EngGguf *gguf, const uint8_t *data);
+
 #endif

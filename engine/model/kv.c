@@ -26,36 +26,44 @@ bool eng_kv_check(const EngGraph *graph, EngKvType type, EngError *err)
     return true;
 }
 
-bool eng_kv_init(EngKv *kv, const EngGraph *graph, EngKvType type, int context, EngError *err)
+bool eng_kv_init(EngKv *kv, const EngGraph *graph, EngKvType type, int context, const int *at,
+                 EngError *err)
 {
     if (!eng_kv_check(graph, type, err)) return false;
-    *kv = (EngKv){
-        .type = type, .context = context, .k_width = graph->k_width, .v_width = graph->v_width};
-    kv->layer_bytes =
-        (size_t)context * (eng_kv_part(type, kv->k_width) + eng_kv_part(type, kv->v_width));
-    uint64_t bytes;
-    if (!eng_mul_u64(kv->layer_bytes, (uint64_t)graph->n_layers, &bytes)) bytes = SIZE_MAX;
+    *kv = (EngKv){.type = type,
+                  .context = context,
+                  .k_width = graph->k_width,
+                  .v_width = graph->v_width,
+                  .at = at};
+    kv->layer_bytes = eng_kv_value_at(kv, context);
+    uint64_t layers = 0, bytes;
+    for (int i = 0; i < graph->n_layers; i++) layers += !at || at[i] >= 0;
+    if (!eng_mul_u64(kv->layer_bytes, layers, &bytes)) bytes = SIZE_MAX;
     kv->bytes = (size_t)bytes;
+    if (kv->bytes == 0) return true;
     char what[64];
     snprintf(what, sizeof what, "the KV cache of %d tokens", context);
     kv->data = eng_try_alloc(kv->bytes, what, err);
     return kv->data != NULL;
 }
 
-static void pretend_cell(const EngKv *kv, uint8_t *cell, int width, uint64_t *state)
+void eng_kv_random(const EngKv *kv, uint8_t *rows, int width, int n, uint64_t *state)
 {
-    for (int i = 0; i < width; i++) {
+    size_t row = eng_kv_part(kv->type, width), all = (size_t)n * (size_t)width;
+    for (size_t i = 0; i < all; i++) {
         *state ^= *state << 13, *state ^= *state >> 7, *state ^= *state << 17; /* xorshift64 */
         float x = (float)(*state >> 40) * 0x1p-23f - 1;
         uint16_t half = eng_f32_to_f16(x), scale = eng_f32_to_f16(1.0f / 127);
+        uint8_t *cell = rows + i / (size_t)width * row;
+        size_t in = i % (size_t)width;
         if (kv->type == ENG_KV_F32) {
-            memcpy(cell + (size_t)i * sizeof x, &x, sizeof x);
+            memcpy(cell + in * sizeof x, &x, sizeof x);
         } else if (kv->type == ENG_KV_F16) {
-            memcpy(cell + (size_t)i * sizeof half, &half, sizeof half);
+            memcpy(cell + in * sizeof half, &half, sizeof half);
         } else {
-            EngBlockQ8_0 *block = (EngBlockQ8_0 *)(void *)cell + i / 32;
+            EngBlockQ8_0 *block = (EngBlockQ8_0 *)(void *)cell + in / 32;
             block->d = scale;
-            block->qs[i % 32] = (int8_t)(127 * x);
+            block->qs[in % 32] = (int8_t)(127 * x);
         }
     }
 }
@@ -63,12 +71,13 @@ static void pretend_cell(const EngKv *kv, uint8_t *cell, int width, uint64_t *st
 void eng_kv_pretend(EngKv *kv, int first, int n)
 {
     uint64_t state = 0x9e3779b97f4a7c15u;
-    int layers = kv->layer_bytes ? (int)(kv->bytes / kv->layer_bytes) : 0;
-    for (int layer = 0; layer < layers; layer++)
-        for (int pos = first; pos < first + n; pos++) {
-            pretend_cell(kv, eng_kv_key(kv, layer, pos), kv->k_width, &state);
-            pretend_cell(kv, eng_kv_value(kv, layer, pos), kv->v_width, &state);
-        }
+    size_t layers = kv->layer_bytes ? kv->bytes / kv->layer_bytes : 0;
+    for (size_t i = 0; i < layers; i++) {
+        uint8_t *layer = kv->data + i * kv->layer_bytes;
+        eng_kv_random(kv, layer + eng_kv_key_at(kv, first), kv->k_width, n, &state);
+        if (kv->v_width)
+            eng_kv_random(kv, layer + eng_kv_value_at(kv, first), kv->v_width, n, &state);
+    }
 }
 
 void eng_kv_clear(EngKv *kv)

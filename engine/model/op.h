@@ -117,4 +117,16 @@ typedef struct {
     };
 } EngOp;
 
+/* What an op reads and writes of the buffers. */
+typedef struct {
+    EngView reads[8], writes[8];
+    int n_reads, n_writes;
+    int adds; /* buffer that is only added to; -1 = none */
+} EngUses;
+
+EngUses eng_op_uses(const EngOp *op);
+
+/* The matrices that it multiplies with; returns how many. */
+int eng_op_weights(const EngOp *op, const EngWeight *ret[ENG_LINEAR_MAX]);
+
 #endif

@@ -24,6 +24,10 @@ struct EngBackend {
     const float *(*logits)(const EngBackend *backend);
     /* [rows][width] of one of the graph's buffers, between runs of ranges. */
     float *(*buffer)(EngBackend *backend, int buf);
+    /* After a run whose last range is done: false, when its numbers are not to be used, as what
+     * else computes beside the CPU has failed; it is then done without. NULL = nothing else does.
+     */
+    bool (*check)(EngBackend *backend, EngError *err);
     void (*free)(EngBackend *backend);
     int max_tokens, max_out; /* per batch */
     int threads;
@@ -31,7 +35,8 @@ struct EngBackend {
 };
 
 /* A device that computes some of a graph's ops beside the CPU (exec.h). What is enqueued runs in
- * order behind what was enqueued before; nothing but `finish` waits. Failures show there. */
+ * order behind what was enqueued before; nothing up to `finish` waits. Failures show there. One
+ * caller at a time, of any thread. */
 typedef struct {
     EngView view;
     float *host; /* pinned: [rows][view.heads * view.n] */
@@ -54,6 +59,19 @@ struct EngDevice {
     bool (*failed)(EngDevice *device);          /* already known to have */
     bool (*finish)(EngDevice *device, EngError *err);
     void *(*pinned)(EngDevice *device, size_t bytes, const char *what, EngError *err);
+
+    /* Weights come piece by piece: where the next lies and how much of it to copy, at most `most`
+     * (0: all are there); its copy. */
+    uint64_t (*next)(EngDevice *device, uint64_t most, const uint8_t **ret_from);
+    bool (*load)(EngDevice *device, uint64_t bytes, EngError *err);
+    uint64_t weight_bytes, loaded; /* all, and those that are there */
+
+    /* kv->far: memory for the layers whose attention is the device's; its own as long as what is
+     * set aside for contexts lasts, then DRAM that it reaches. Bytes into it, from `at` on. */
+    bool (*kv_new)(EngDevice *device, EngKv *kv, EngError *err);
+    void (*kv_free)(EngDevice *device, EngKv *kv);
+    bool (*kv_write)(EngDevice *device, const EngKv *kv, size_t at, const void *from, size_t bytes,
+                     EngError *err);
     void (*free)(EngDevice *device);
 };
 

@@ -7,7 +7,7 @@
 #include "base/num.h"
 #include "base/sys.h"
 
-enum { FEW = 8, MAX_VIEWS = 8, NONE = -1 };
+enum { FEW = 8, NONE = -1 };
 
 typedef struct {
     EngStepOf kind;
@@ -40,44 +40,8 @@ typedef struct {
     bool *places; /* owned copy of on_device */
     EngError error;
     bool failed;
+    bool lost; /* the device is not used any more: all ops are the CPU's */
 } Exec;
-
-/* ---- what ops read and write ----------------------------------------------------------------- */
-
-typedef struct {
-    EngView reads[MAX_VIEWS], writes[MAX_VIEWS];
-    int n_reads, n_writes;
-    int adds; /* buffer that is only added to; NONE */
-} Uses;
-
-static void reads(Uses *u, EngView v) { u->reads[u->n_reads++] = v; }
-static void writes(Uses *u, EngView v) { u->writes[u->n_writes++] = v; }
-
-static Uses uses_of(const EngOp *op)
-{
-    Uses u = {.adds = NONE};
-    if (op->kind != ENG_OP_EMBED && op->kind != ENG_OP_ROPE_TABLE) reads(&u, op->src);
-    switch (op->kind) {
-    case ENG_OP_LINEAR:
-        for (int i = 0; i < op->linear.n; i++) writes(&u, op->linear.dst[i]);
-        if (op->linear.add) u.adds = op->linear.dst[0].buf;
-        return u;
-    case ENG_OP_ROPE: reads(&u, op->rope.table); break;
-    case ENG_OP_KV:
-        if (op->kv.value.buf >= 0) reads(&u, op->kv.value);
-        return u;
-    case ENG_OP_GLU: reads(&u, op->glu.up); break;
-    case ENG_OP_ROUTE: writes(&u, op->route.weights); break;
-    case ENG_OP_EXPERTS:
-        reads(&u, op->experts.ids);
-        reads(&u, op->experts.weights);
-        u.adds = op->dst.buf;
-        break;
-    default: break;
-    }
-    writes(&u, op->dst);
-    return u;
-}
 
 /* ---- writing the schedule -------------------------------------------------------------------- */
 
@@ -135,7 +99,7 @@ static bool add_view(EngView *views, int *n, EngView v)
 }
 
 /* What the CPU part reads and does not have yet. */
-static bool bring_in(Writer *w, const Uses *u)
+static bool bring_in(Writer *w, const EngUses *u)
 {
     Part *p = &w->e->parts.data[w->part];
     for (int i = 0; i < u->n_reads + u->n_writes; i++) {
@@ -149,7 +113,7 @@ static bool bring_in(Writer *w, const Uses *u)
     return true;
 }
 
-static void begin_part(Writer *w, int op, const Uses *u)
+static void begin_part(Writer *w, int op, const EngUses *u)
 {
     Part p = {.from = op, .to = op, .sum = NONE, .select = w->after_select};
     if (u->adds != NONE && w->valid[u->adds][1] && !w->valid[u->adds][0]) p.sum = u->adds;
@@ -172,7 +136,7 @@ static void end_part(Writer *w)
 }
 
 /* Whether the op may join the part: a part that sums is of its one op. */
-static bool joins(const Writer *w, const Uses *u)
+static bool joins(const Writer *w, const EngUses *u)
 {
     const Part *p = &w->e->parts.data[w->part];
     if (p->sum != NONE) return false;
@@ -182,7 +146,7 @@ static bool joins(const Writer *w, const Uses *u)
     return true;
 }
 
-static bool on_cpu(Writer *w, int op, const Uses *u)
+static bool on_cpu(Writer *w, int op, const EngUses *u)
 {
     if (w->part != NONE && !joins(w, u)) end_part(w);
     if (w->part == NONE) {
@@ -202,7 +166,7 @@ static bool on_cpu(Writer *w, int op, const Uses *u)
     return true;
 }
 
-static bool reads_buffer(const Exec *e, const Uses *u, int buf)
+static bool reads_buffer(const Exec *e, const EngUses *u, int buf)
 {
     for (int i = 0; i < u->n_reads; i++)
         if (u->reads[i].buf == buf) return true;
@@ -215,7 +179,7 @@ static bool reads_buffer(const Exec *e, const Uses *u, int buf)
 static bool is_wanted(const Exec *e, int op, int buf)
 {
     for (int i = op; i < (int)e->graph->ops.n; i++) {
-        Uses u = uses_of(&e->graph->ops.data[i]);
+        EngUses u = eng_op_uses(&e->graph->ops.data[i]);
         if (reads_buffer(e, &u, buf) && e->on_device[i]) return true;
         for (int j = 0; j < u.n_writes; j++)
             if (u.writes[j].buf == buf && is_whole(e, u.writes[j]) && u.adds != buf) return false;
@@ -240,7 +204,7 @@ static bool take_over_all(Writer *w, int op)
 {
     const Part *p = &w->e->parts.data[w->e->parts.n - 1];
     for (int i = p->from; i < p->to; i++) {
-        Uses u = uses_of(&w->e->graph->ops.data[i]);
+        EngUses u = eng_op_uses(&w->e->graph->ops.data[i]);
         for (int j = 0; j < u.n_writes; j++)
             if (is_wanted(w->e, op, u.writes[j].buf) && !take_over(w, u.writes[j].buf))
                 return false;
@@ -248,7 +212,7 @@ static bool take_over_all(Writer *w, int op)
     return true;
 }
 
-static bool on_device(Writer *w, int op, const Uses *u)
+static bool on_device(Writer *w, int op, const EngUses *u)
 {
     if (w->part != NONE) {
         end_part(w);
@@ -278,7 +242,7 @@ static bool write_ops(Writer *w)
     Exec *e = w->e;
     for (int i = 0; i < (int)e->graph->ops.n; i++) {
         const EngOp *op = &e->graph->ops.data[i];
-        Uses u = uses_of(op);
+        EngUses u = eng_op_uses(op);
         bool ok = e->on_device[i] ? on_device(w, i, &u) : on_cpu(w, i, &u);
         if (!ok) return false;
         if (op->kind == ENG_OP_SELECT) w->after_select = true;
@@ -443,6 +407,10 @@ static void exec_run(EngBackend *backend, int first, int n, const EngBatch *batc
 {
     Exec *e = (Exec *)backend;
     int ops = (int)e->graph->ops.n, end = first + n;
+    if (e->lost) {
+        e->cpu->run(e->cpu, first, n, batch);
+        return;
+    }
     if (first == 0) {
         if (e->failed) memset(e->flags, 0, 2 * (e->parts.n + 1) * sizeof *e->flags);
         e->failed = false;
@@ -481,10 +449,12 @@ static void exec_free(EngBackend *backend)
     free(e);
 }
 
-bool eng_exec_check(EngBackend *exec, EngError *err)
+static bool exec_check(EngBackend *backend, EngError *err)
 {
-    const Exec *e = (const Exec *)exec;
-    return !e->failed || eng_fail(err, e->error.code, "%s", e->error.message);
+    Exec *e = (Exec *)backend;
+    if (!e->failed || e->lost) return true;
+    e->lost = true;
+    return eng_fail(err, e->error.code, "%s", e->error.message);
 }
 
 void eng_exec_count(const EngBackend *exec, int ret_steps[ENG_STEPS])
@@ -525,6 +495,7 @@ EngBackend *eng_exec_new(const EngGraph *graph, const bool *on_device, EngBacken
     e->base = (EngBackend){.run = exec_run,
                            .logits = exec_logits,
                            .buffer = exec_buffer,
+                           .check = exec_check,
                            .free = exec_free,
                            .max_tokens = cpu->max_tokens,
                            .max_out = cpu->max_out,

@@ -16,7 +16,10 @@
  * One token, or a few: all that the device does is kept as one graph and enqueued with one call per
  * step; the host then goes through its parts. Kernels that wait for a flag hold the device, which a
  * part of some milliseconds does not notice. A prompt's parts take longer: there the walk enqueues
- * ACCEPT k when part k is done. */
+ * ACCEPT k when part k is done.
+ *
+ * When the device fails, the run's numbers are lost (`check` says so) and from then on the CPU runs
+ * all ops; caches must then be its own. */
 #ifndef ENG_PLAN_EXEC_H
 #define ENG_PLAN_EXEC_H
 
@@ -27,9 +30,6 @@
  * `buffer`. */
 EngBackend *eng_exec_new(const EngGraph *graph, const bool *on_device, EngBackend *cpu,
                          EngDevice *device, EngError *err);
-
-/* Why the last run's numbers are not to be used; true: they are good. */
-bool eng_exec_check(EngBackend *exec, EngError *err);
 
 /* Steps of the schedule by kind, for tests of its structure. */
 typedef enum { ENG_STEP_OP, ENG_STEP_PUBLISH, ENG_STEP_CPU, ENG_STEP_ACCEPT, ENG_STEPS } EngStepOf;

@@ -58,23 +58,10 @@ static int part_at(const EngOutline *o, const void *address)
 
 static const void *first_data(const EngWeight *w) { return w->mat_data ? w->mat_data[0] : w->data; }
 
-static int op_weights(const EngOp *op, const EngWeight *ret[ENG_LINEAR_MAX])
-{
-    int n = 0;
-    if (op->kind == ENG_OP_HEADS) ret[n++] = &op->heads.w;
-    for (int i = 0; op->kind == ENG_OP_LINEAR && i < op->linear.n; i++) ret[n++] = &op->linear.w[i];
-    if (op->kind == ENG_OP_EXPERTS) {
-        ret[n++] = &op->experts.gate;
-        ret[n++] = &op->experts.up;
-        ret[n++] = &op->experts.down;
-    }
-    return n;
-}
-
 int eng_outline_op(const EngOutline *outline, size_t op, int ret_parts[ENG_LINEAR_MAX])
 {
     const EngWeight *w[ENG_LINEAR_MAX];
-    int n = op_weights(&outline->graph.ops.data[op], w);
+    int n = eng_op_weights(&outline->graph.ops.data[op], w);
     for (int i = 0; i < n; i++) ret_parts[i] = part_at(outline, first_data(w[i]));
     return n;
 }
@@ -115,7 +102,7 @@ static void walk(EngOutline *o)
         const EngOp *op = &o->graph.ops.data[i];
         const EngWeight *w[ENG_LINEAR_MAX];
         if (op->kind == ENG_OP_KV) layer = op->kv.layer;
-        int n = op_weights(op, w);
+        int n = eng_op_weights(op, w);
         for (int j = 0; j < n; j++) walk_weight(o, w[j], layer);
         if (op->kind == ENG_OP_EMBED)
             o->op_parts[i] = part_at(o, op->embed.table.data);

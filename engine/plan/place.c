@@ -15,6 +15,7 @@ typedef struct {
     EngVec(EngWeight *) users;
     size_t at[ENG_MAX_NODES]; /* in the node's block */
     uint64_t bytes;
+    bool stays; /* where it is: only a device reads it */
 } Item;
 
 struct EngPlacement {
@@ -46,24 +47,20 @@ static Item *item_of(EngPlacement *p, const EngWeight *w)
     return item;
 }
 
-static void take(EngPlacement *p, EngWeight *w)
+static void take(EngPlacement *p, EngWeight *w, bool far)
 {
     if (!w->data && !w->mat_data) return;
     Item *item = item_of(p, w);
+    item->stays = far && (item->stays || item->users.n == 0);
     eng_vec_push(&item->users, w);
 }
 
-static void take_all(EngPlacement *p, EngGraph *graph)
+static void take_all(EngPlacement *p, EngGraph *graph, const bool *on_device)
 {
     for (size_t i = 0; i < graph->ops.n; i++) {
-        EngOp *op = &graph->ops.data[i];
-        if (op->kind == ENG_OP_HEADS) take(p, &op->heads.w);
-        for (int j = 0; op->kind == ENG_OP_LINEAR && j < op->linear.n; j++)
-            take(p, &op->linear.w[j]);
-        if (op->kind != ENG_OP_EXPERTS) continue;
-        take(p, &op->experts.gate);
-        take(p, &op->experts.up);
-        take(p, &op->experts.down);
+        const EngWeight *w[ENG_LINEAR_MAX];
+        int n = eng_op_weights(&graph->ops.data[i], w);
+        for (int j = 0; j < n; j++) take(p, (EngWeight *)w[j], on_device && on_device[i]);
     }
 }
 
@@ -75,7 +72,7 @@ static void split(EngPlacement *p, const EngSeats *seats)
         item->split.n_nodes = seats->n_nodes;
         eng_seats_rows(seats, w->rows, item->split.first);
         item->bytes = (uint64_t)w->mats * (uint64_t)w->rows * w->row_bytes;
-        for (int k = 0; k < seats->n_nodes; k++) {
+        for (int k = 0; k < seats->n_nodes && !item->stays; k++) {
             int64_t rows = item->split.first[k + 1] - item->split.first[k];
             item->at[k] = p->sizes[k];
             p->sizes[k] += (size_t)eng_align_up((uint64_t)(w->mats * rows) * w->row_bytes, ALIGN);
@@ -91,15 +88,17 @@ static bool allocate(EngPlacement *p, const EngSeats *seats, EngError *err)
         if (!p->blocks[k]) return false;
         if (seats->numbers[k] >= 0) eng_mem_prefer(p->blocks[k], p->sizes[k], seats->numbers[k]);
     }
-    for (size_t i = 0; i < p->items.n; i++) p->total += p->items.data[i]->bytes;
+    for (size_t i = 0; i < p->items.n; i++)
+        if (!p->items.data[i]->stays) p->total += p->items.data[i]->bytes;
     return true;
 }
 
-EngPlacement *eng_placement_new(EngGraph *graph, const EngSeats *seats, bool copy, EngError *err)
+EngPlacement *eng_placement_new(EngGraph *graph, const EngSeats *seats, bool copy,
+                                const bool *on_device, EngError *err)
 {
     EngPlacement *p = eng_alloc0(sizeof *p);
     p->n_nodes = seats->n_nodes;
-    take_all(p, graph);
+    take_all(p, graph, on_device);
     split(p, seats);
     if (!copy || allocate(p, seats, err)) return p;
     eng_placement_free(p);
@@ -167,13 +166,11 @@ static void let_go(const Item *item, int64_t row, int64_t end, const EngGguf *gg
         int64_t mat = row / w->rows, in = row % w->rows, n = ENG_MIN(end - row, w->rows - in);
         const uint8_t *data = eng_weight_mat(w, mat) + (size_t)in * w->row_bytes;
         uint64_t bytes = (uint64_t)n * w->row_bytes;
-        bool mapped = false;
-        for (int i = 0; i < gguf->n_parts && !mapped; i++) {
-            const EngMap *part = &gguf->parts[i];
-            mapped = data >= part->data && data < part->data + part->size;
-            if (mapped) eng_map_drop(part, (uint64_t)(data - part->data), bytes);
-        }
-        if (!mapped) eng_mem_forget((void *)data, bytes);
+        const EngMap *part = eng_gguf_part(gguf, data);
+        if (part)
+            eng_map_drop(part, (uint64_t)(data - part->data), bytes);
+        else
+            eng_mem_forget((void *)data, bytes);
         row += n;
     }
 }
@@ -184,6 +181,10 @@ void eng_placement_fill(EngPlacement *placement, uint64_t n, EngPool *pool, cons
     p->pool = pool;
     for (uint64_t done = 0; done < n && p->filled < p->total;) {
         Item *item = p->items.data[p->item];
+        if (item->stays) {
+            p->item++;
+            continue;
+        }
         const EngWeight *w = &item->from;
         int64_t all = w->mats * w->rows, more = (int64_t)((n - done) / w->row_bytes) + 1;
         p->until = ENG_MIN(all, p->row + more);

@@ -76,7 +76,7 @@ static void refuse_vram(const EngPlanner *p, const EngLayout *l, EngError *err)
 {
     char need[32], have[32], kv[32], buffers[32], weights[32];
     uint64_t cache = (uint64_t)l->kv_layers * p->kv_layer;
-    /* the reserve grows with the card */
+    /* The reserve grows with the card */
     uint64_t least = (l->least_vram + ((uint64_t)385 << 20)) / 63 * 64;
     eng_fail(err, ENG_ERR_MEMORY,
              "At least %s of VRAM are needed (context %s, buffers %s, weights %s) and there are "
@@ -267,8 +267,8 @@ static EngPlan *write_plan(const EngPlanner *p, const EngPlanSettings *want, Sea
                       .context = p->context,
                       .batch = s->best.batch,
                       .kv = want->kv,
-                      .experts = p->o->h.n_experts,
-                      .experts_in_vram = s->best.experts,
+                      .expert_layers = s->best.all_expert_layers,
+                      .expert_layers_in_vram = s->best.expert_layers,
                       .crossings = s->best.spread.crossings,
                       .speeds = p->m->speeds,
                       .n_ops = p->o->graph.ops.n,

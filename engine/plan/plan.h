@@ -2,10 +2,11 @@
  * wanted and of a machine, so that machines which nobody here has can be planned for.
  *
  * What a rule places stays there. Otherwise, with a GPU, attention and shared experts go to it or
- * the plan is refused; then dense layers, first to last, and the head, as long as they fit; then as
- * many whole experts of each layer as make a token quickest. On several sizes of a chunk, and
- * without the GPU, this is tried, and that plan is taken by which a prompt and an answer come
- * soonest: more memory only adds to what can be tried. */
+ * the plan is refused; then dense layers, first to last, and the head, as long as they fit; then
+ * the experts of as many layers as make a token quickest. Each comes with what its ops need in
+ * buffers, as those who allocate them reckon it: no device takes more than its plan says. On
+ * several sizes of a chunk, and without the GPU, this is tried, and that plan is taken by which a
+ * prompt and an answer come soonest: more memory only adds to what can be tried. */
 #ifndef ENG_PLAN_PLAN_H
 #define ENG_PLAN_PLAN_H
 
@@ -20,6 +21,10 @@ typedef struct {
     int nodes, threads;
     EngPlanSpeeds speeds; /* none 0 but those of a GPU that is not there */
     size_t (*cpu_bytes)(const EngGraph *graph, int max_tokens, int threads); /* its buffers */
+    /* What a GPU needs beside the matrices of its ops, and how much these are. */
+    uint64_t (*gpu_bytes)(const EngGraph *graph, const bool *on_device, int max_tokens,
+                          int processors, uint64_t *ret_matrices);
+    int processors; /* of the GPU */
 } EngPlanMachine;
 
 EngPlan *eng_plan_make(const EngOutline *outline, const EngPlanSettings *want,

@@ -5,7 +5,7 @@
 
 #include "base/num.h"
 
-enum { ANSWER = 512, STAGING = 128 << 20, FEW_TOKENS = 8, ATTENTION_PARTS = 16 };
+enum { ANSWER = 512 };
 
 double eng_layout_exchange(const EngLayout *layout)
 {
@@ -17,6 +17,7 @@ void eng_layout_clear(EngLayout *layout)
     free(layout->spread.vram);
     free(layout->spread.disk);
     free(layout->ops);
+    free(layout->on_gpu);
     *layout = (EngLayout){0};
 }
 
@@ -28,31 +29,25 @@ static bool in_vram(const EngPlanner *p, const EngLayout *l, int part)
     return bytes > 0 && l->spread.vram[part] == bytes;
 }
 
-/* Experts that lie apart are one op: it is the GPU's when all are there. */
-static bool op_in_vram(const EngPlanner *p, const EngLayout *l, size_t op)
-{
-    int part = p->o->op_parts[op];
-    if (!in_vram(p, l, part)) return false;
-    return p->o->parts.data[part].expert < 0 || l->experts == p->o->h.n_experts ||
-           p->ruled[part].line > 0;
-}
-
 /* What has no weights is done where the next weights are, for it prepares their input; but experts
- * are chosen where the router is. */
+ * are chosen where the router is, and a layer's keys are kept where they are read. */
 static void place_ops(const EngPlanner *p, EngLayout *l)
 {
     const EngGraph *g = &p->o->graph;
-    EngPlace next = {ENG_PLACE_CPU, -1};
+    EngPlace next = {ENG_PLACE_CPU, -1}, attention = next;
     for (size_t i = g->ops.n; i-- > 0;) {
         int part = p->o->op_parts[i];
         if (part >= 0) {
             next = (EngPlace){ENG_PLACE_CPU, -1};
-            if (op_in_vram(p, l, i))
+            if (in_vram(p, l, part))
                 next = (EngPlace){ENG_PLACE_GPU, 0};
             else if (p->ruled[part].line && p->ruled[part].place.kind == ENG_PLACE_CPU)
                 next = p->ruled[part].place;
         }
-        l->ops[i] = next;
+        EngOpKind kind = g->ops.data[i].kind;
+        if (kind == ENG_OP_ATTN) attention = next;
+        l->ops[i] = kind == ENG_OP_KV ? attention : next;
+        if (kind == ENG_OP_ROPE_TABLE) l->ops[i] = (EngPlace){ENG_PLACE_CPU, -1};
     }
     l->kv_layers = l->spread.crossings = 0;
     bool was = false;
@@ -60,39 +55,42 @@ static void place_ops(const EngPlanner *p, EngLayout *l)
         if (g->ops.data[i].kind == ENG_OP_ROUTE && i > 0) l->ops[i] = l->ops[i - 1];
         bool is = l->ops[i].kind == ENG_PLACE_GPU;
         l->spread.crossings += is != was;
-        was = is;
+        was = l->on_gpu[i] = is;
         l->kv_layers += is && g->ops.data[i].kind == ENG_OP_ATTN;
     }
     l->spread.crossings += was; /* logits come back */
     l->spread.gpu_attention = l->kv_layers > 0;
 }
 
-/* ---- buffers --------------------------------------------------------------------------------- */
+/* ---- what it takes --------------------------------------------------------------------------- */
 
-/* Of a batch: the graph's own; activations as the kernels read them, two bytes per number and
- * scales; hidden rows and results of chosen experts; parts of attention while few tokens are
- * decoded; and, to send experts, two pieces on their way. */
-static uint64_t gpu_buffers(const EngOutline *o, int batch)
+/* Matrices that are multiplied together go together, also where a rule names one of them alone:
+ * what is there without being planned for counts as buffers. */
+static void count_buffers(const EngPlanner *p, EngLayout *l)
 {
-    uint64_t n = (uint64_t)batch, act = 0, experts = 0, attention = 0, sum = 0;
-    for (size_t i = 0; i < o->graph.widths.n; i++) {
-        bool is_logits = (int)i == o->graph.logits;
-        sum += (is_logits ? ENG_MIN(n, 32) : n) * (uint64_t)o->graph.widths.data[i] * sizeof(float);
+    uint64_t matrices = 0, planned = 0;
+    l->gpu_buffers =
+        p->m->gpu_bytes(&p->o->graph, l->on_gpu, l->batch, p->m->processors, &matrices);
+    for (size_t i = 0; i < p->o->parts.n; i++) {
+        EngPlanKind kind = p->o->parts.data[i].kind;
+        if (kind != ENG_PLAN_TABLE && kind != ENG_PLAN_UNUSED) planned += l->spread.vram[i];
     }
-    for (size_t i = 0; i < o->graph.ops.n; i++) {
-        const EngOp *op = &o->graph.ops.data[i];
-        if (op->kind == ENG_OP_LINEAR || op->kind == ENG_OP_HEADS)
-            act = ENG_MAX(act, n * (uint64_t)op->src.heads * (uint64_t)op->src.n * 3);
-        if (op->kind == ENG_OP_ATTN)
-            attention = ENG_MAX(attention, (uint64_t)op->src.heads * (uint64_t)(op->attn.dv + 2) *
-                                               FEW_TOKENS * ATTENTION_PARTS * sizeof(float));
-        if (op->kind != ENG_OP_EXPERTS) continue;
-        const EngOpExperts *e = &op->experts;
-        uint64_t slot = (uint64_t)e->gate.rows * (2 * sizeof(float) + 3) +
-                        (uint64_t)e->down.rows * sizeof(float);
-        experts = ENG_MAX(experts, n * (uint64_t)e->n_used * slot + 2 * (uint64_t)STAGING);
-    }
-    return sum + act + attention + experts;
+    if (matrices > planned) l->gpu_buffers += matrices - planned;
+}
+
+static uint64_t kv_bytes(const EngPlanner *p, const EngLayout *l)
+{
+    return (uint64_t)l->kv_layers * p->kv_layer;
+}
+
+/* After parts have come or gone. */
+static void settle(const EngPlanner *p, EngLayout *l)
+{
+    place_ops(p, l);
+    l->gpu_buffers = l->vram_used = 0;
+    if (l->gpu) count_buffers(p, l);
+    for (size_t i = 0; i < p->o->parts.n; i++) l->vram_used += l->spread.vram[i];
+    l->vram_used += kv_bytes(p, l) + l->gpu_buffers;
 }
 
 /* ---- filling --------------------------------------------------------------------------------- */
@@ -100,7 +98,6 @@ static uint64_t gpu_buffers(const EngOutline *o, int batch)
 static void take(EngLayout *l, const EngPlanner *p, size_t part)
 {
     l->spread.vram[part] = p->o->parts.data[part].bytes;
-    l->vram_used += p->o->parts.data[part].bytes;
 }
 
 /* What is decided before anything is weighed up; the least of both memories. */
@@ -118,12 +115,9 @@ static void place_fixed(const EngPlanner *p, EngLayout *l)
         else if (rule->line)
             cpu += part->bytes;
     }
-    place_ops(p, l);
-    uint64_t kv = (uint64_t)l->kv_layers * p->kv_layer;
-    if (l->gpu) l->gpu_buffers = gpu_buffers(p->o, l->batch);
-    l->vram_used += kv + l->gpu_buffers;
+    settle(p, l);
     l->least_vram = l->vram_used;
-    l->least_dram = cpu + (uint64_t)p->o->graph.n_layers * p->kv_layer - kv;
+    l->least_dram = cpu + (uint64_t)p->o->graph.n_layers * p->kv_layer - kv_bytes(p, l);
 }
 
 /* Parts of a kind and layer (-1: any) that no rule has placed. */
@@ -156,26 +150,36 @@ static bool fill_group(const EngPlanner *p, EngLayout *l, EngPlanKind kind, int 
 {
     Group g = group_of(p, kind, layer);
     if (g.bytes == 0 || !eng_cost_gains(&p->m->speeds, g.read, g.products)) return true;
-    if (g.bytes > p->vram - l->vram_used) return false;
     for (size_t i = 0; i < p->o->parts.n; i++)
         if (in_group(p, i, kind, layer)) take(l, p, i);
-    return true;
+    settle(p, l);
+    if (l->vram_used <= p->vram) return true;
+    for (size_t i = 0; i < p->o->parts.n; i++)
+        if (in_group(p, i, kind, layer)) l->spread.vram[i] = 0;
+    settle(p, l);
+    return false;
 }
 
+/* Layers with experts that no rule has placed. */
+static int expert_layers(const EngPlanner *p)
+{
+    int n = 0;
+    for (int i = 0; i < p->o->h.n_layers; i++) n += group_of(p, ENG_PLAN_EXPERTS, i).bytes > 0;
+    return n;
+}
+
+/* Those of the first n such layers. */
 static void set_experts(const EngPlanner *p, EngLayout *l, int n)
 {
-    uint64_t all = (uint64_t)ENG_MAX(p->o->h.n_experts, 1);
-    l->experts = n;
+    int end = 0;
+    for (int left = n; left > 0; end++) left -= group_of(p, ENG_PLAN_EXPERTS, end).bytes > 0;
+    l->expert_layers = n;
     for (size_t i = 0; i < p->o->parts.n; i++) {
         const EngPlanPart *part = &p->o->parts.data[i];
-        if (!in_group(p, i, ENG_PLAN_EXPERTS, -1)) continue;
-        l->vram_used -= l->spread.vram[i];
-        if (part->expert >= 0)
-            l->spread.vram[i] = part->expert < n ? part->bytes : 0;
-        else
-            l->spread.vram[i] = part->bytes / all * (uint64_t)n;
-        l->vram_used += l->spread.vram[i];
+        if (in_group(p, i, ENG_PLAN_EXPERTS, -1))
+            l->spread.vram[i] = part->layer < end ? part->bytes : 0;
     }
+    settle(p, l);
 }
 
 /* What is in neither VRAM nor DRAM, least missed first. */
@@ -198,33 +202,29 @@ static void spill(const EngPlanner *p, EngLayout *l)
         }
 }
 
-static void weigh(const EngPlanner *p, EngLayout *l, int experts)
+static void weigh(const EngPlanner *p, EngLayout *l)
 {
-    set_experts(p, l, experts);
     spill(p, l);
-    place_ops(p, l);
     l->token = eng_cost_token(p->o, &l->spread, &p->m->speeds, NULL);
 }
 
-/* As many as make a token quickest: hits and misses are computed at the same time. */
+/* Those of as many layers as make a token quickest. */
 static void fill_experts(const EngPlanner *p, EngLayout *l, bool may)
 {
-    Group all = group_of(p, ENG_PLAN_EXPERTS, -1);
-    int experts = p->o->h.n_experts, most = 0, best = 0;
-    if (may && all.bytes > 0 && experts > 0) {
-        uint64_t each = (all.bytes + (uint64_t)experts - 1) / (uint64_t)experts;
-        most = (int)ENG_MIN((p->vram - l->vram_used) / each, (uint64_t)experts);
-    }
-    int step = ENG_MAX(most / 512, 1);
+    l->all_expert_layers = expert_layers(p);
+    int most = may ? l->all_expert_layers : 0, best = 0;
     double quickest = 0;
-    for (int n = most; n >= 0; n = n > 0 && n < step ? 0 : n - step) {
-        weigh(p, l, n);
+    for (int n = 0; n <= most; n++) {
+        set_experts(p, l, n);
+        if (n > 0 && l->vram_used > p->vram) break;
+        weigh(p, l);
         double time = eng_time_sum(&l->token);
-        if (n < most && time >= quickest) continue;
+        if (n > 0 && time > quickest) continue;
         quickest = time;
         best = n;
     }
-    weigh(p, l, best);
+    set_experts(p, l, best);
+    weigh(p, l);
 }
 
 bool eng_layout_make(const EngPlanner *planner, bool gpu, int batch, EngLayout *ret_layout)
@@ -235,6 +235,7 @@ bool eng_layout_make(const EngPlanner *planner, bool gpu, int batch, EngLayout *
     l->spread.vram = eng_alloc0((p->o->parts.n + 1) * sizeof *l->spread.vram);
     l->spread.disk = eng_alloc0((p->o->parts.n + 1) * sizeof *l->spread.disk);
     l->ops = eng_alloc0((p->o->graph.ops.n + 1) * sizeof *l->ops);
+    l->on_gpu = eng_alloc0((p->o->graph.ops.n + 1) * sizeof *l->on_gpu);
     l->cpu_buffers = p->m->cpu_bytes(&p->o->graph, batch, p->m->threads);
     place_fixed(p, l);
     if (l->least_vram > p->vram || l->least_dram > p->dram) return false;

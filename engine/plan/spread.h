@@ -16,9 +16,11 @@ typedef struct {
 
 typedef struct {
     bool gpu;
-    int batch, experts;
+    int batch;
+    int all_expert_layers, expert_layers; /* that no rule has placed; whose experts are in VRAM */
     EngSpread spread;
     EngPlace *ops;
+    bool *on_gpu;  /* [ops] the same for who counts buffers */
     int kv_layers; /* whose context is in VRAM */
     uint64_t gpu_buffers, cpu_buffers, vram_used;
     uint64_t least_vram, least_dram;

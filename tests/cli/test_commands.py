@@ -381,7 +381,7 @@ class Plan(Case):
     def test_r1_on_24_gib(self):
         got = self.json("plan", *self.R1)
         rows = self.amounts(got)
-        self.assertEqual(got["experts"], 256)
+        self.assertEqual(got["expert_layers"], 58)
         gpu = sum(n for (kind, device), n in rows.items() if device == "gpu0")
         cpu = sum(n for (kind, device), n in rows.items() if device in ("cpu", "numa"))
         self.assertLessEqual(gpu + got["vram_reserve"], 24 << 30)
@@ -398,7 +398,7 @@ class Plan(Case):
         8 of 256 experts in 58 layers, 20.4 billion, at about 4.9 bits 12.5 GB. Mixes differ by
         what they keep in 6 bits: 4 %."""
         got = self.json("plan", *self.R1)
-        cached = got["experts_in_vram"] / 256
+        cached = got["expert_layers_in_vram"] / 58
         routed = got["token_dram_gb"] / (1 - cached)
         self.assertAlmostEqual(routed, 12.5, delta=0.5)
         self.assertAlmostEqual(got["token_vram_gb"] - routed * cached, 9.8, delta=0.4)
@@ -414,15 +414,16 @@ class Plan(Case):
         self.assertAlmostEqual(got["predicted_decode_tok_s"] * (
             cpu_s + gpu_s + 10e-6 * got["crossings"]), 1, delta=0.02)
         self.assertEqual(got["decode_term"], "DRAM reading")
-        # to the experts and back in 58 layers, into the first and out of the last
-        self.assertEqual(got["crossings"], 2 * 58 + 2)
+        # to the experts and back in the layers whose experts are not in VRAM, into the first layer
+        # and out of the last
+        self.assertEqual(got["crossings"], 2 * (58 - got["expert_layers_in_vram"]) + 2)
 
     def test_keys(self):
         got = self.json("plan", TINY, "--gpu", "off")
         self.assertEqual(list(got), [
             "name", "gpu", "gpu_assumed", "reason", "vram_bytes", "vram_reserve", "dram_bytes",
-            "dram_reserve", "context", "batch", "rows", "experts", "experts_in_vram",
-            "token_vram_gb", "token_dram_gb", "token_disk_gb", "token_gop", "crossings", "prompt",
+            "dram_reserve", "context", "batch", "rows", "expert_layers",
+            "expert_layers_in_vram", "token_vram_gb", "token_dram_gb", "token_disk_gb", "token_gop", "crossings", "prompt",
             "predicted_prefill_tok_s", "prefill_term", "predicted_decode_tok_s", "decode_term",
             "load_s", "speeds"])
         self.assertEqual(got["gpu"], "")

@@ -42,7 +42,7 @@ struct Graph {
 
 static std::mutex lock; /* of what follows */
 static std::map<uintptr_t, size_t> blocks;
-static size_t taken;
+static size_t taken, peak;
 static std::map<std::string, long> calls;
 static std::atomic<int> lost;
 
@@ -81,6 +81,15 @@ SIM long hearth_sim_count(const char *name)
 {
     std::lock_guard<std::mutex> hold(lock);
     return calls[name];
+}
+
+/* The most bytes taken at once since it was asked last. */
+SIM long hearth_sim_peak(const char *)
+{
+    std::lock_guard<std::mutex> hold(lock);
+    long most = (long)peak;
+    peak = taken;
+    return most;
 }
 
 SIM void hearth_sim_image(void) {} /* its being there says that kernels come with the driver */
@@ -345,6 +354,7 @@ SIM int cuMemAlloc_v2(uintptr_t *ret, size_t bytes)
     void *p = block_new(bytes);
     if (!p) return NO_MEMORY;
     taken += bytes;
+    if (peak < taken) peak = taken;
     *ret = (uintptr_t)p;
     return OK;
 }

@@ -35,11 +35,12 @@ static bool open_model(const char *file)
     EngModelSettings settings = eng_model_defaults();
     settings.threads = 2;
     settings.batch = 32;
+    settings.no_gpu = true;
     snprintf(path, sizeof path, "%s/%s", VECTORS, file);
     model = eng_model_open(path, &settings, &err);
     CHECK_MSG(model, "%s: %s", file, err.message);
     if (!model) return false;
-    CHECK(eng_kv_init(&kv, &model->graph, ENG_KV_F32, CONTEXT, &err));
+    CHECK(eng_kv_init(&kv, &model->graph, ENG_KV_F32, CONTEXT, NULL, &err));
     size_t n = (size_t)(1 + DECODE) * (size_t)model->h.n_vocab * sizeof(float);
     want = malloc(n), got = malloc(n);
     return true;
@@ -142,10 +143,14 @@ static EngBackend *open_exec(const bool *on_device)
     CHECK_MSG(cuda, "%s", reason);
     if (!cuda) return NULL;
     EngDevice *gpu = eng_gpu_new(&model->graph, on_device, model->backend->max_tokens,
-                                 model->backend->max_out, cuda, &err);
+                                 model->backend->max_out, 1 << 20, cuda, &err);
     CHECK_MSG(gpu, "%s", err.message);
     if (!gpu) return NULL;
-    CHECK_MSG(eng_gpu_kv_new(gpu, &kv, &err), "%s", err.message);
+    CHECK_MSG(gpu->kv_new(gpu, &kv, &err), "%s", err.message);
+    const uint8_t *from;
+    for (uint64_t n; (n = gpu->next(gpu, 100000, &from)) > 0;)
+        CHECK_MSG(gpu->load(gpu, n, &err), "%s", err.message);
+    CHECK_INT(gpu->loaded, gpu->weight_bytes);
     EngBackend *exec = eng_exec_new(&model->graph, on_device, model->backend, gpu, &err);
     CHECK_MSG(exec, "%s: %d of %d ops", err.message, cut_at, (int)model->graph.ops.n);
     return exec;
@@ -161,7 +166,7 @@ static void compare(const char *file, Placement placement, double bound)
     memset(kv.data, 0, kv.bytes);
     long launches = count("cuGraphLaunch");
     run_all(exec, 0, got);
-    CHECK_MSG(eng_exec_check(exec, &err), "%s", err.message);
+    CHECK_MSG(exec->check(exec, &err), "%s", err.message);
     if (library) CHECK_INT(count("cuGraphLaunch") - launches, DECODE);
     int n = model->h.n_vocab;
     for (int i = 0; i < 1 + DECODE; i++) {
@@ -169,6 +174,7 @@ static void compare(const char *file, Placement placement, double bound)
         CHECK_MSG(d <= bound, "%s, placement %d, step %d: %.5f from the CPU's logits", file,
                   (int)placement, i, d);
     }
+    kv.far = NULL; /* gone with it */
     exec->free(exec);
 }
 

@@ -24,7 +24,7 @@ ENGINE = {
              "load/iq_grids.c", "model/op.h", "plan/backend.h"],
 }
 SEE_ALL = {"engine/engine.c", "engine/ask.c", "engine/session.c", "engine/gauge.c",
-           "engine/planning.c",
+           "engine/planning.c", "engine/device.c", "engine/loading.c",
            "engine/model.h", "engine/session.h"}  # the headers: what they share
 
 # Kernels run on the CPU by a header of the tests, which no build of the engine sees.

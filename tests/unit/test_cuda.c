@@ -90,7 +90,11 @@ static void a_failing_driver_is_a_reason(void)
 static void this_machine_has_a_gpu_or_a_reason(void)
 {
     Gpu g = {0};
-    g.found = eng_cuda_probe(g.name, &g.total, &g.available, g.reason);
+    EngCudaProbe p = {0};
+    g.found = eng_cuda_probe(&p, g.reason);
+    if (g.found) memcpy(g.name, p.name, sizeof g.name);
+    g.total = p.total;
+    g.available = p.available;
     CHECK((g.name[0] != '\0') == g.found);
     CHECK((g.reason[0] == '\0') == g.found);
     CHECK(!g.found || (g.total > 0 && g.available <= g.total));

@@ -359,14 +359,14 @@ static void vram_is_filled_by_value(void)
         bool all_dense = sum(plan, ENG_PLAN_DENSE, ENG_PLACE_CPU) == 0;
         bool has_head = sum(plan, ENG_PLAN_HEAD, ENG_PLACE_GPU) > 0;
         CHECK(!has_head || all_dense);
-        CHECK(plan->experts_in_vram == 0 || has_head);
-        CHECK_INT(plan->experts_in_vram > 0, sum(plan, ENG_PLAN_EXPERTS, ENG_PLACE_GPU) > 0);
-        CHECK_INT(sum(plan, ENG_PLAN_EXPERTS, ENG_PLACE_GPU) %
-                      (uint64_t)ENG_MAX(1, plan->experts_in_vram),
-                  0);
+        int layers = plan->expert_layers_in_vram;
+        CHECK(layers == 0 || has_head);
+        CHECK_INT(plan->expert_layers, shape.layers - shape.dense);
+        CHECK_INT(layers > 0, sum(plan, ENG_PLAN_EXPERTS, ENG_PLACE_GPU) > 0);
+        CHECK_INT(sum(plan, ENG_PLAN_EXPERTS, ENG_PLACE_GPU) % (uint64_t)ENG_MAX(1, layers), 0);
         some_dense |= !all_dense && sum(plan, ENG_PLAN_DENSE, ENG_PLACE_GPU) > 0;
-        head |= has_head && plan->experts_in_vram == 0;
-        experts |= plan->experts_in_vram > plan->experts * 3 / 4;
+        head |= has_head && layers == 0;
+        experts |= layers > plan->expert_layers / 2;
         eng_plan_free(plan);
     }
     CHECK(some_dense && head && experts);

@@ -152,8 +152,8 @@ static bool print_json(const HearthSubject *s, const EngPlan *plan, GError **err
     hearth_io_json_int(out, "context", (uint64_t)plan->context);
     hearth_io_json_int(out, "batch", (uint64_t)plan->batch);
     add_rows(out, plan);
-    hearth_io_json_int(out, "experts", (uint64_t)plan->experts);
-    hearth_io_json_int(out, "experts_in_vram", (uint64_t)plan->experts_in_vram);
+    hearth_io_json_int(out, "expert_layers", (uint64_t)plan->expert_layers);
+    hearth_io_json_int(out, "expert_layers_in_vram", (uint64_t)plan->expert_layers_in_vram);
     hearth_io_json_real(out, "token_vram_gb", plan->token_vram_bytes * 1e-9);
     hearth_io_json_real(out, "token_dram_gb", plan->token_dram_bytes * 1e-9);
     hearth_io_json_real(out, "token_disk_gb", plan->token_disk_bytes * 1e-9);
@@ -244,9 +244,9 @@ static bool print_plain(const HearthSubject *s, const EngPlan *plan, GError **er
     append_devices(out, plan);
     g_string_append_c(out, '\n');
     append_table(out, plan);
-    if (*plan->gpu && plan->experts)
-        g_string_append_printf(out, "\nOf %d experts of each layer, %d are in VRAM.\n",
-                               plan->experts, plan->experts_in_vram);
+    if (*plan->gpu && plan->expert_layers)
+        g_string_append_printf(out, "\nOf %d layers with experts, %d have theirs in VRAM.\n",
+                               plan->expert_layers, plan->expert_layers_in_vram);
     g_string_append_printf(out, "\nA token reads ");
     if (*plan->gpu)
         g_string_append_printf(out, "%.2f GB of VRAM and ", plan->token_vram_bytes * 1e-9);

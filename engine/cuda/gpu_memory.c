@@ -1,0 +1,242 @@
+/* What of a graph lies in a GPU's memory: how much that is, which piece is whose, and how weights
+ * come there. The same walk, over a block that is not there yet, is what plans count with. */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "cuda/gpu_ops.h"
+
+enum { ALIGN = 256 };
+
+/* Cuts a block into pieces; with base NULL to learn the size. */
+typedef struct {
+    uint8_t *base;
+    size_t at, matrices; /* bytes; of those, matrices */
+} Cutter;
+
+static void *cut(Cutter *c, size_t bytes)
+{
+    void *p = c->base ? c->base + c->at : NULL;
+    c->at += (size_t)eng_align_up(ENG_MAX(bytes, 16), ALIGN);
+    return p;
+}
+
+/* Two ops read what the host alone has. */
+static bool is_here(const EngGraph *graph, const bool *on_device, size_t op)
+{
+    EngOpKind kind = graph->ops.data[op].kind;
+    return on_device[op] && kind != ENG_OP_EMBED && kind != ENG_OP_ROPE_TABLE;
+}
+
+/* ---- weights --------------------------------------------------------------------------------- */
+
+static void await(EngGpu *g, const void *from, void *to, size_t bytes)
+{
+    EngGpuPiece piece = {from, to, bytes};
+    eng_vec_push(&g->pieces, piece);
+    g->base.weight_bytes += bytes;
+}
+
+static void place_matrix(EngGpu *g, Cutter *c, const EngWeight *w, EngCuWeight *ret)
+{
+    size_t mat = (size_t)w->rows * w->row_bytes, all = (size_t)w->mats * mat;
+    uint8_t *to = cut(c, all);
+    c->matrices += all;
+    if (!to) return;
+    *ret = (EngCuWeight){.data = to,
+                         .row_bytes = w->row_bytes,
+                         .mat_bytes = mat,
+                         .cols = (int)w->cols,
+                         .rows = (int)w->rows};
+    if (!w->mat_data && w->mat_bytes == mat) {
+        await(g, eng_weight_mat(w, 0), to, all);
+        return;
+    }
+    for (int64_t m = 0; m < w->mats; m++) await(g, eng_weight_mat(w, m), to + (size_t)m * mat, mat);
+}
+
+static void place_vector(EngGpu *g, Cutter *c, const float *x, int64_t n, const float **ret)
+{
+    if (!x) return;
+    *ret = cut(c, (size_t)n * sizeof *x);
+    if (*ret) await(g, x, (void *)*ret, (size_t)n * sizeof *x);
+}
+
+static void place_op(EngGpu *g, Cutter *c, size_t i)
+{
+    const EngOp *op = &g->graph->ops.data[i];
+    EngGpuOp *to = &g->ops[i];
+    const EngWeight *w[ENG_LINEAR_MAX];
+    int n = eng_op_weights(op, w);
+    for (int j = 0; j < n; j++) place_matrix(g, c, w[j], &to->w[j]);
+    if (op->kind == ENG_OP_NORM) place_vector(g, c, op->norm.weight, op->src.n, &to->vector[0]);
+    if (op->kind == ENG_OP_ROUTE)
+        place_vector(g, c, op->route.bias, op->src.heads * op->src.n, &to->vector[0]);
+    for (int j = 0; op->kind == ENG_OP_LINEAR && j < n; j++)
+        place_vector(g, c, op->linear.bias[j], w[j]->rows, &to->vector[j]);
+}
+
+static void place_weights(EngGpu *g, Cutter *c, const bool *on_device)
+{
+    for (size_t i = 0; i < g->graph->ops.n; i++)
+        if (is_here(g->graph, on_device, i)) place_op(g, c, i);
+}
+
+uint64_t eng_gpu_next(EngDevice *device, uint64_t most, const uint8_t **ret_from)
+{
+    const EngGpu *g = (const EngGpu *)device;
+    if (g->piece >= g->pieces.n) return 0;
+    const EngGpuPiece *p = &g->pieces.data[g->piece];
+    *ret_from = p->from + g->piece_at;
+    return ENG_MIN(most, p->bytes - g->piece_at);
+}
+
+bool eng_gpu_load(EngDevice *device, uint64_t bytes, EngError *err)
+{
+    EngGpu *g = (EngGpu *)device;
+    const EngGpuPiece *p = &g->pieces.data[g->piece];
+    eng_cuda_enter(g->cuda);
+    if (!eng_cuda_write(g->cuda, p->to + g->piece_at, p->from + g->piece_at, (size_t)bytes, err))
+        return false;
+    g->base.loaded += bytes;
+    g->piece_at += (size_t)bytes;
+    if (g->piece_at < p->bytes) return true;
+    g->piece++;
+    g->piece_at = 0;
+    return true;
+}
+
+/* ---- buffers --------------------------------------------------------------------------------- */
+
+/* The largest of what ops need beside the graph's buffers. Few tokens meet weights as vectors in
+ * two forms, many as halves. */
+static EngGpuNeeds needs_of(const EngGpu *g, const bool *on_device, int processors)
+{
+    EngGpuNeeds n = {0};
+    size_t t = (size_t)g->max_tokens, few = ENG_MIN(t, ENG_CU_MATVEC_TOKENS);
+    for (size_t i = 0; i < g->graph->ops.n; i++) {
+        const EngOp *op = &g->graph->ops.data[i];
+        if (!is_here(g->graph, on_device, i)) continue;
+        size_t heads = (size_t)op->src.heads, width = heads * (size_t)op->src.n;
+        if (op->kind == ENG_OP_LINEAR || op->kind == ENG_OP_HEADS || op->kind == ENG_OP_EXPERTS) {
+            n.act = ENG_MAX(n.act, t * width);
+            n.few = ENG_MAX(n.few, few * width);
+            n.vectors = ENG_MAX(n.vectors, t * heads);
+        }
+        if (op->kind == ENG_OP_ATTN) {
+            size_t bytes = eng_cuda_attn_partial_most(processors, ENG_CU_MATVEC_TOKENS,
+                                                      op->src.heads, op->attn.n_kv, op->attn.dv);
+            n.partial = ENG_MAX(n.partial, bytes);
+        }
+        if (op->kind != ENG_OP_EXPERTS) continue;
+        size_t used = (size_t)op->experts.n_used, ff = (size_t)op->experts.gate.rows;
+        n.slots = ENG_MAX(n.slots, t * used);
+        n.experts = ENG_MAX(n.experts, (size_t)op->experts.gate.mats);
+        n.hidden = ENG_MAX(n.hidden, t * used * ff);
+        n.act = ENG_MAX(n.act, t * used * ff);
+        n.few = ENG_MAX(n.few, few * used * ff);
+        n.vectors = ENG_MAX(n.vectors, t * used);
+        n.sums = ENG_MAX(n.sums, t * used * (size_t)op->dst.n);
+    }
+    return n;
+}
+
+static void mark(bool *used, const EngView *views, int n)
+{
+    for (int i = 0; i < n; i++) used[views[i].buf] = true;
+}
+
+/* Those that an op here reads or writes; from SELECT's on they have rows for wanted tokens alone.
+ */
+static void place_graph(EngGpu *g, Cutter *c, const bool *on_device)
+{
+    bool *used = eng_alloc0(g->graph->widths.n + 1);
+    int first_out = (int)g->graph->widths.n;
+    for (size_t i = 0; i < g->graph->ops.n; i++) {
+        const EngOp *op = &g->graph->ops.data[i];
+        if (op->kind == ENG_OP_SELECT) first_out = op->dst.buf;
+        if (!is_here(g->graph, on_device, i)) continue;
+        EngUses u = eng_op_uses(op);
+        mark(used, u.reads, u.n_reads);
+        mark(used, u.writes, u.n_writes);
+    }
+    for (size_t i = 0; i < g->graph->widths.n; i++) {
+        size_t rows = (size_t)((int)i >= first_out ? g->max_out : g->max_tokens);
+        if (used[i])
+            g->buffers[i] = cut(c, rows * (size_t)g->graph->widths.data[i] * sizeof(float));
+    }
+    free(used);
+}
+
+static void place_buffers(EngGpu *g, Cutter *c, const bool *on_device, int processors)
+{
+    EngGpuNeeds n = needs_of(g, on_device, processors);
+    place_graph(g, c, on_device);
+    g->x = cut(c, n.few * sizeof(float));
+    g->q = cut(c, n.few);
+    g->scale = cut(c, (n.few / 16 + 2) * sizeof(float));
+    g->halves = cut(c, n.act * sizeof(uint16_t));
+    g->half_scale = cut(c, n.vectors * sizeof(float));
+    g->partial = cut(c, n.partial);
+    g->gate = cut(c, n.hidden * sizeof(float));
+    g->up = cut(c, n.hidden * sizeof(float));
+    g->sums = cut(c, n.sums * sizeof(float));
+    g->slots.first = cut(c, (n.experts + 1) * sizeof(int32_t));
+    g->slots.token = cut(c, n.slots * sizeof(int32_t));
+    g->slots.slot = cut(c, n.slots * sizeof(int32_t));
+    g->step_bytes = 16 + (size_t)g->max_tokens * sizeof(EngCuRow) + (size_t)g->max_out * 4;
+    g->step = cut(c, g->step_bytes);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+static EngGpuBytes count(EngGpu *g, const bool *on_device, int processors)
+{
+    Cutter weights = {0}, buffers = {0};
+    place_weights(g, &weights, on_device);
+    place_buffers(g, &buffers, on_device, processors);
+    return (EngGpuBytes){weights.matrices, weights.at - weights.matrices, buffers.at};
+}
+
+EngGpuBytes eng_gpu_bytes(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
+                          int processors)
+{
+    EngGpu g = {.graph = graph, .max_tokens = max_tokens, .max_out = max_out};
+    g.buffers = eng_alloc0((graph->widths.n + 1) * sizeof *g.buffers);
+    g.ops = eng_alloc0((graph->ops.n + 1) * sizeof *g.ops);
+    EngGpuBytes bytes = count(&g, on_device, processors);
+    free(g.buffers);
+    free(g.ops);
+    return bytes;
+}
+
+static bool has_room(const EngGpu *g, const EngGpuBytes *b, uint64_t contexts, EngError *err)
+{
+    uint64_t all = b->matrices + b->small + b->buffers + contexts,
+             have = eng_cuda_available(g->cuda);
+    if (all <= have) return true;
+    char need[32], left[32];
+    eng_bytes_text(all, need);
+    eng_bytes_text(have, left);
+    return eng_fail(err, ENG_ERR_MEMORY,
+                    "The model needs %s of VRAM, and %s has %s left: close what else uses it, or "
+                    "allow less with --vram.",
+                    need, eng_cuda_info(g->cuda).name, left);
+}
+
+bool eng_gpu_allocate(EngGpu *g, const bool *on_device, uint64_t contexts, EngError *err)
+{
+    int processors = eng_cuda_info(g->cuda).processors;
+    EngGpuBytes bytes = count(g, on_device, processors);
+    Cutter weights = {0}, buffers = {0};
+    if (!has_room(g, &bytes, contexts, err)) return false;
+    size_t all = (size_t)(bytes.matrices + bytes.small);
+    weights.base = eng_cuda_alloc(g->cuda, ENG_MAX(all, 1), "the model's weights", err);
+    if (!weights.base) return false;
+    buffers.base = eng_cuda_alloc(g->cuda, (size_t)bytes.buffers, "the compute buffers", err);
+    if (!buffers.base) return false;
+    place_weights(g, &weights, on_device);
+    place_buffers(g, &buffers, on_device, processors);
+    g->host_step = eng_cuda_alloc_host(g->cuda, g->step_bytes, "the positions", err);
+    return g->host_step != NULL;
+}

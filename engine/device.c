@@ -1,0 +1,255 @@
+/* What of a model is on a GPU: the plan that it was opened by, its device, the caches there; and
+ * what becomes of all that when the GPU fails. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "cpu/cpu.h"
+#include "cuda/gpu.h"
+#include "plan/exec.h"
+#include "session.h"
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+/* Without a GPU all goes on with the CPU, unless something else was asked for. */
+static bool do_without(EngModel *m, const EngModelSettings *s, const EngError *why, EngError *err)
+{
+    eng_plan_free(m->plan);
+    free(m->on_device);
+    m->plan = NULL;
+    m->on_device = NULL;
+    if (s->vram || s->rules) return eng_fail(err, why->code, "%s", why->message);
+    size_t n = strlen(why->message);
+    if (n && why->message[n - 1] == '.') n--;
+    snprintf(m->gpu_reason, sizeof m->gpu_reason, "%.*s", (int)n, why->message);
+    return true;
+}
+
+static EngPlanSettings wishes(const EngModelSettings *s)
+{
+    EngPlanSettings want = eng_plan_defaults();
+    want.vram = s->vram;
+    want.context = s->context;
+    want.kv = s->kv;
+    want.batch = s->batch;
+    want.nodes = s->nodes;
+    want.no_gpu = s->no_gpu;
+    want.rules = s->rules;
+    return want;
+}
+
+static void take_ops(EngModel *m)
+{
+    m->on_device = eng_alloc0((m->graph.ops.n + 1) * sizeof *m->on_device);
+    for (size_t i = 0; i < m->graph.ops.n; i++)
+        m->on_device[i] = eng_plan_device(m->plan, i).kind == ENG_PLACE_GPU;
+}
+
+/* Rules must make sense even where there is no GPU for them. */
+static bool without_device(EngModel *m, const EngModelSettings *s, EngError *err)
+{
+    EngPlanSettings want = wishes(s);
+    want.vram = 0;
+    want.no_gpu = true;
+    EngPlan *plan = s->rules ? eng_plan_gguf(m->gguf, &want, 0, err) : NULL;
+    eng_plan_free(plan);
+    return plan || !s->rules;
+}
+
+bool eng_model_place(EngModel *m, const EngModelSettings *settings, EngError *err)
+{
+    EngError why = {0};
+    char reason[160] = "it is switched off";
+    EngCudaSettings set = {0};
+    m->cuda = settings->no_gpu ? NULL : eng_cuda_open(&set, reason);
+    if (!m->cuda) {
+        snprintf(m->gpu_reason, sizeof m->gpu_reason, "%s", reason);
+        return without_device(m, settings, err);
+    }
+    EngPlanSettings want = wishes(settings);
+    uint64_t own = eng_cuda_info(m->cuda).own, left = own + eng_cuda_available(m->cuda);
+    m->plan = eng_plan_gguf(m->gguf, &want, left, &why);
+    if (m->plan && *m->plan->gpu) {
+        eng_cuda_limit(m->cuda, m->plan->vram);
+        take_ops(m);
+        return true;
+    }
+    if (m->plan) snprintf(m->gpu_reason, sizeof m->gpu_reason, "%s", m->plan->reason);
+    eng_cuda_close(m->cuda);
+    m->cuda = NULL;
+    if (!m->plan) return do_without(m, settings, &why, err);
+    eng_plan_free(m->plan);
+    m->plan = NULL;
+    return true;
+}
+
+/* [layers] where a layer's cache lies in a session's DRAM; -1: it is the device's. */
+static void number_layers(EngModel *m)
+{
+    int n = 0;
+    m->kv_at = eng_alloc0((size_t)(m->graph.n_layers + 1) * sizeof *m->kv_at);
+    for (size_t i = 0; i < m->graph.ops.n; i++) {
+        const EngOp *op = &m->graph.ops.data[i];
+        if (op->kind == ENG_OP_ATTN) m->kv_at[op->attn.layer] = m->on_device[i] ? -1 : n++;
+    }
+}
+
+static uint64_t planned(const EngPlan *plan, EngPlanKind kind)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < plan->n_rows; i++)
+        if (plan->rows[i].kind == kind && plan->rows[i].place.kind == ENG_PLACE_GPU)
+            bytes += plan->rows[i].bytes;
+    return bytes;
+}
+
+bool eng_model_attach(EngModel *m, const EngModelSettings *settings, EngError *err)
+{
+    EngError why = {0};
+    EngBackend *cpu = m->backend, *exec = NULL;
+    if (!m->cuda) return true;
+    EngDevice *device = eng_gpu_new(&m->graph, m->on_device, cpu->max_tokens, cpu->max_out,
+                                    planned(m->plan, ENG_PLAN_KV), m->cuda, &why);
+    m->cuda = NULL; /* the device's now, and the device is exec's */
+    if (device) exec = eng_exec_new(&m->graph, m->on_device, cpu, device, &why);
+    if (!exec) return do_without(m, settings, &why, err);
+    m->cpu = cpu;
+    m->backend = exec;
+    m->device = device;
+    number_layers(m);
+    snprintf(m->gpu, sizeof m->gpu, "%s", m->plan->gpu);
+    return true;
+}
+
+void eng_model_detach(EngModel *m)
+{
+    if (m->backend) m->backend->free(m->backend);
+    if (m->cpu) m->cpu->free(m->cpu);
+    eng_cuda_close(m->cuda);
+    eng_plan_free(m->plan);
+    free(m->on_device);
+    free(m->kv_at);
+    free(m->far.data);
+}
+
+const EngPlan *eng_model_plan(const EngModel *model) { return model->plan; }
+
+/* ---- failing --------------------------------------------------------------------------------- */
+
+void eng_model_lose(EngModel *m, const EngError *why)
+{
+    m->lost = true;
+    size_t n = strlen(why->message);
+    if (n && why->message[n - 1] == '.') n--;
+    snprintf(m->gpu_reason, sizeof m->gpu_reason, "%.*s", (int)ENG_MIN(n, sizeof why->message - 1),
+             why->message);
+}
+
+bool eng_model_computed(EngModel *m)
+{
+    EngError why = {0};
+    if (!m->backend->check || m->backend->check(m->backend, &why)) return true;
+    eng_model_lose(m, &why);
+    return false;
+}
+
+/* What it did not get yet; the caller holds the compute lock. */
+static void load_rest(EngModel *m)
+{
+    EngError why = {0};
+    while (m->device && !m->lost && eng_model_load_far(m, UINT64_MAX, &why)) continue;
+    if (why.code && !m->lost) eng_model_lose(m, &why);
+}
+
+/* ---- caches ---------------------------------------------------------------------------------- */
+
+bool eng_session_kv_new(EngSession *s, EngKvType type, int context, EngError *err)
+{
+    EngModel *m = s->model;
+    eng_lock_take(m->compute);
+    bool far = m->device && !m->lost;
+    bool ok = eng_kv_init(&s->kv, &m->graph, type, context, far ? m->kv_at : NULL, err);
+    if (ok && far && !m->device->kv_new(m->device, &s->kv, err)) {
+        eng_kv_clear(&s->kv);
+        ok = false;
+    }
+    eng_lock_give(m->compute);
+    return ok;
+}
+
+static void kv_free(EngModel *m, EngKv *kv)
+{
+    if (kv->far) m->device->kv_free(m->device, kv);
+    eng_kv_clear(kv);
+}
+
+void eng_session_kv_free(EngSession *s)
+{
+    eng_lock_take(s->model->compute);
+    kv_free(s->model, &s->kv);
+    eng_lock_give(s->model->compute);
+}
+
+bool eng_session_settle(EngSession *s, EngError *err)
+{
+    EngModel *m = s->model;
+    if (!m->device) return true;
+    eng_lock_take(m->compute);
+    load_rest(m);
+    EngKv kv;
+    bool ok = true, moves = m->lost && s->kv.at;
+    if (moves) ok = eng_kv_init(&kv, &m->graph, s->kv.type, s->kv.context, NULL, err);
+    if (moves && ok) {
+        kv_free(m, &s->kv);
+        s->kv = kv;
+        s->n_past = 0;
+    }
+    eng_lock_give(m->compute);
+    return ok;
+}
+
+/* n rows of a layer there, piece by piece. */
+static bool pretend_rows(EngSession *s, size_t at, int width, int n, uint64_t *state, EngError *err)
+{
+    enum { PIECE = 1024 };
+    EngDevice *device = s->model->device;
+    size_t row = eng_kv_part(s->kv.type, width);
+    uint8_t *rows = eng_alloc0(PIECE * row);
+    bool ok = true;
+    for (int done = 0; ok && done < n; done += PIECE) {
+        int now = ENG_MIN(PIECE, n - done);
+        eng_kv_random(&s->kv, rows, width, now, state);
+        ok =
+            device->kv_write(device, &s->kv, at + (size_t)done * row, rows, (size_t)now * row, err);
+    }
+    free(rows);
+    return ok;
+}
+
+static bool pretend_far(EngSession *s, int first, int n, EngError *err)
+{
+    const EngKv *kv = &s->kv;
+    uint64_t state = 0x9e3779b97f4a7c15u;
+    bool ok = true;
+    for (size_t at = 0; ok && at < kv->far_bytes; at += kv->layer_bytes)
+        ok = pretend_rows(s, at + eng_kv_key_at(kv, first), kv->k_width, n, &state, err) &&
+             (kv->v_width == 0 ||
+              pretend_rows(s, at + eng_kv_value_at(kv, first), kv->v_width, n, &state, err));
+    return ok;
+}
+
+bool eng_session_pretend_kv(EngSession *s, int first, int n)
+{
+    EngModel *m = s->model;
+    EngError why = {0};
+    eng_lock_take(m->compute);
+    eng_kv_pretend(&s->kv, first, n);
+    bool ok = pretend_far(s, first, n, &why);
+    if (!ok) {
+        if (m->backend->check) m->backend->check(m->backend, NULL);
+        eng_model_lose(m, &why);
+    }
+    eng_lock_give(m->compute);
+    return ok;
+}

@@ -1,0 +1,512 @@
+/* Models and sessions with a GPU, through engine.h alone, on the simulated driver: what a plan
+ * promises is kept, what is computed is what the CPU computes, and a GPU that fails costs nothing
+ * but time. */
+#include <dlfcn.h>
+#include <math.h>
+
+#include "engine.h"
+#include "test.h"
+
+enum { CONTEXT = 64, PROMPT = 13, TOKENS = 16, BATCH = 16 };
+#define MIB ((uint64_t)1 << 20)
+
+/* Logits differ by roundings: see test_exec.c. Where a router might choose other experts for one,
+ * the tokens, which are fixed, keep away from that. */
+static const struct {
+    const char *file;
+    double bound;
+} models[] = {
+    {"llama.gguf", 0.004},    {"mixtral_old.gguf", 0.004}, {"v3_fused.gguf", 0.004},
+    {"v3_split.gguf", 0.004}, {"qwen3_q4_k.gguf", 0.05},
+};
+
+static const char no_head[] = "^output device=cpu\n. device=gpu0";
+
+static const char *const placements[] = {
+    ". device=gpu0",
+    "attn device=gpu0\nffn_.*exps device=cpu\nffn_(up|gate|down)\\. device=cpu\noutput\\. "
+    "device=cpu",
+    "blk.0 device=gpu0\nblk.1 device=cpu",
+    "blk.0 device=cpu\nattn_(norm|q|k|v|output|kv) device=gpu0",
+};
+
+/* ---- the driver ------------------------------------------------------------------------------ */
+
+static long sim(const char *function, const char *name)
+{
+    void *dl = dlopen(CUDA_SIM, RTLD_NOW | RTLD_NOLOAD);
+    void *f = dl ? dlsym(dl, function) : NULL;
+    long (*call)(const char *);
+    if (!f) return -1;
+    memcpy(&call, &f, sizeof f);
+    long n = call(name);
+    dlclose(dl);
+    return n;
+}
+
+static long calls(const char *name) { return sim("hearth_sim_count", name); }
+
+/* The n-th call from now on and all later ones. */
+static void fail_from(const char *name, long n, int error)
+{
+    char text[96];
+    snprintf(text, sizeof text, "%s:%ld:%d", name, calls(name) + n, error);
+    setenv("SIM_FAIL", text, 1);
+}
+
+/* ---- models ---------------------------------------------------------------------------------- */
+
+static EngModel *try_model(const char *file, const EngModelSettings *more, EngError *err)
+{
+    char path[4096];
+    EngModelSettings settings = *more;
+    settings.threads = 2;
+    settings.batch = BATCH;
+    settings.context = CONTEXT;
+    snprintf(path, sizeof path, "%s/%s", VECTORS, file);
+    return eng_model_open(path, &settings, err);
+}
+
+static EngModel *open_model(const char *file, EngModelSettings settings)
+{
+    EngError err = {0};
+    EngModel *m = try_model(file, &settings, &err);
+    CHECK_MSG(m, "%s: %s", file, err.message);
+    return m;
+}
+
+static EngModel *on_gpu(const char *file, const char *rules)
+{
+    EngModel *m = open_model(file, (EngModelSettings){.rules = rules});
+    if (m) CHECK_STR(eng_model_info(m).gpu, "Simulated GPU");
+    return m;
+}
+
+static EngModel *on_cpu(const char *file)
+{
+    return open_model(file, (EngModelSettings){.no_gpu = true});
+}
+
+static EngSession *open_session(EngModel *m, int context, EngKvType kv)
+{
+    EngError err = {0};
+    EngSessionSettings set = {context, kv};
+    EngSession *s = eng_session_new(m, &set, &err);
+    CHECK_MSG(s, "%s", err.message);
+    return s;
+}
+
+static const int32_t *some_tokens(const EngModel *m)
+{
+    static int32_t tokens[TOKENS];
+    for (int i = 0; i < TOKENS; i++) tokens[i] = (37 * i + 11) % eng_model_info(m).n_vocab;
+    return tokens;
+}
+
+static double distance(const float *a, const float *b, size_t n)
+{
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < n; i++) {
+        difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        size += (double)b[i] * b[i];
+    }
+    return sqrt(difference / size);
+}
+
+/* A prompt in chunks, then token by token; logits of each. free(). */
+static float *logits_of(EngModel *m, EngSession *s)
+{
+    EngError err = {0};
+    size_t vocab = (size_t)eng_model_info(m).n_vocab;
+    float *all = malloc(TOKENS * vocab * sizeof *all);
+    const int32_t *tokens = some_tokens(m);
+    CHECK_MSG(eng_session_eval(s, tokens, PROMPT, all, &err), "%s", err.message);
+    for (size_t i = PROMPT; i < TOKENS; i++)
+        CHECK_MSG(eng_session_eval(s, tokens + i, 1, all + i * vocab, &err), "%s", err.message);
+    return all;
+}
+
+static float *logits_on(EngModel *m, EngKvType kv)
+{
+    EngSession *s = open_session(m, CONTEXT, kv);
+    float *all = s ? logits_of(m, s) : NULL;
+    eng_session_free(s);
+    return all;
+}
+
+static void compare(const EngModel *m, const float *got, const float *want, double bound,
+                    const char *what)
+{
+    size_t vocab = (size_t)eng_model_info(m).n_vocab;
+    for (size_t i = 0; got && want && i < TOKENS; i++) {
+        double d = distance(got + i * vocab, want + i * vocab, vocab);
+        CHECK_MSG(d <= bound, "%s, token %zu: %.5f from the CPU's logits", what, i, d);
+    }
+}
+
+/* ---- what is computed ------------------------------------------------------------------------ */
+
+static void logits_are_the_cpus(void)
+{
+    for (size_t i = 0; i < TEST_COUNT(models); i++) {
+        EngModel *cpu = on_cpu(models[i].file);
+        float *want = cpu ? logits_on(cpu, ENG_KV_F32) : NULL;
+        for (size_t p = 0; p < TEST_COUNT(placements); p++) {
+            EngError err = {0};
+            EngModelSettings set = {.rules = placements[p]};
+            EngModel *m = try_model(models[i].file, &set, &err);
+            if (!m && err.code == ENG_ERR_USAGE) continue; /* a rule that names nothing in it */
+            CHECK_MSG(m, "%s", err.message);
+            float *got = m ? logits_on(m, ENG_KV_F32) : NULL;
+            if (m) compare(m, got, want, models[i].bound, models[i].file);
+            free(got);
+            eng_model_free(m);
+        }
+        free(want);
+        eng_model_free(cpu);
+    }
+}
+
+static void every_kind_of_cache(void)
+{
+    static const double bounds[ENG_KV_TYPES] = {0.004, 0.004, 0.05};
+    for (int kv = 0; kv < ENG_KV_TYPES; kv++) {
+        const char *file = kv == ENG_KV_Q8_0 ? "qwen3_q6_k.gguf" : "qwen3.gguf";
+        EngModel *cpu = on_cpu(file), *gpu = on_gpu(file, placements[0]);
+        float *want = logits_on(cpu, (EngKvType)kv), *got = logits_on(gpu, (EngKvType)kv);
+        compare(gpu, got, want, bounds[kv], file);
+        free(want), free(got);
+        eng_model_free(cpu), eng_model_free(gpu);
+    }
+}
+
+typedef struct {
+    char text[2048];
+    size_t len;
+    int tokens;
+    bool done;
+} Answer;
+
+static const EngMessage hello[] = {{.role = "user", .content = "Hello there, how are you?"}};
+static const EngMessage other[] = {{.role = "user", .content = "Tell me of the sea"}};
+
+static void ask(EngSession *s, const EngMessage *message, int tokens)
+{
+    EngError err = {0};
+    EngSampling sampling = eng_sampling_defaults();
+    sampling.temperature = 0;
+    sampling.max_tokens = tokens;
+    CHECK(eng_session_sampler(s, &sampling, &err));
+    CHECK_MSG(eng_session_prompt(s, message, 1, NULL, &err), "%s", err.message);
+}
+
+static void take(Answer *a, const EngStep *step)
+{
+    if (step->kind == ENG_DONE) a->done = true;
+    if (step->kind != ENG_TEXT || a->len + step->len >= sizeof a->text) return;
+    memcpy(a->text + a->len, step->text, step->len);
+    a->len += step->len;
+}
+
+static Answer answer(EngSession *s, const EngMessage *message, int tokens)
+{
+    Answer a = {0};
+    EngError err = {0};
+    EngStep step;
+    ask(s, message, tokens);
+    for (int i = 0; i < 1000 && !a.done; i++) {
+        if (!eng_step(&s, 1, &step, &err)) {
+            CHECK_MSG(false, "%s", err.message);
+            break;
+        }
+        take(&a, &step);
+    }
+    CHECK(a.done);
+    a.tokens = eng_session_stats(s).tokens;
+    return a;
+}
+
+static Answer answer_of(EngModel *m, const EngMessage *message, EngKvType kv)
+{
+    EngSession *s = open_session(m, 512, kv);
+    Answer a = answer(s, message, 7);
+    eng_session_free(s);
+    return a;
+}
+
+/* Also with more tokens of context than the plan has: these are in DRAM then. */
+static void a_token_is_one_launch(void)
+{
+    EngModel *cpu = on_cpu("llama.gguf"), *gpu = on_gpu("llama.gguf", no_head);
+    Answer want = answer_of(cpu, hello, ENG_KV_F16);
+    EngSession *s = open_session(gpu, 512, ENG_KV_F16);
+    CHECK_INT(eng_session_stats(s).kv_vram_bytes, 0);
+    CHECK_INT(eng_session_stats(s).kv_bytes,
+              eng_model_info(gpu).kv_bytes_per_token[ENG_KV_F16] * 512);
+    long launches = calls("cuGraphLaunch");
+    Answer got = answer(s, hello, 7);
+    /* the first token's logits are the prompt's; the last piece of the prompt may be small, too */
+    launches = calls("cuGraphLaunch") - launches - (got.tokens - 1);
+    CHECK_MSG(launches == 0 || launches == 1, "%ld launches more than tokens", launches);
+    CHECK_STR(got.text, want.text);
+    CHECK(got.len > 0);
+    got = answer(s, hello, 7); /* from the cache */
+    CHECK_STR(got.text, want.text);
+    eng_session_free(s);
+    eng_model_free(cpu), eng_model_free(gpu);
+}
+
+static void two_sessions_in_one_step(void)
+{
+    EngModel *cpu = on_cpu("llama.gguf"), *gpu = on_gpu("llama.gguf", placements[0]);
+    Answer want[2] = {answer_of(cpu, hello, ENG_KV_F16), answer_of(cpu, other, ENG_KV_F32)};
+    EngSession *both[2] = {open_session(gpu, 512, ENG_KV_F16), open_session(gpu, 512, ENG_KV_F32)};
+    Answer got[2] = {0};
+    EngError err = {0};
+    ask(both[0], hello, 7);
+    ask(both[1], other, 7);
+    for (int i = 0; i < 1000 && !(got[0].done && got[1].done); i++) {
+        EngStep steps[2];
+        if (!eng_step(both, 2, steps, &err)) break;
+        take(&got[0], &steps[0]);
+        take(&got[1], &steps[1]);
+    }
+    CHECK_STR(got[0].text, want[0].text);
+    CHECK_STR(got[1].text, want[1].text);
+    eng_session_free(both[0]), eng_session_free(both[1]);
+    eng_model_free(cpu), eng_model_free(gpu);
+}
+
+static void rewinding_and_pretending(void)
+{
+    EngModel *m = on_gpu("v3_fused.gguf", placements[0]);
+    EngSession *s = open_session(m, CONTEXT, ENG_KV_F16);
+    EngError err = {0};
+    float *first = logits_of(m, s);
+    eng_session_rewind(s, 0);
+    float *second = logits_of(m, s);
+    compare(m, second, first, 0, "after rewinding");
+    eng_session_rewind(s, 4);
+    CHECK_MSG(eng_session_pretend(s, 20, &err), "%s", err.message);
+    CHECK_INT(eng_session_stats(s).used, 24);
+    CHECK_MSG(eng_session_eval(s, some_tokens(m), 3, NULL, &err), "%s", err.message);
+    CHECK(eng_session_logits(s) != NULL);
+    free(first), free(second);
+    eng_session_free(s);
+    eng_model_free(m);
+}
+
+/* ---- what it takes --------------------------------------------------------------------------- */
+
+static uint64_t planned(const EngModel *m, int kind)
+{
+    const EngPlan *plan = eng_model_plan(m);
+    uint64_t bytes = 0;
+    for (size_t i = 0; plan && i < plan->n_rows; i++)
+        if (plan->rows[i].place.kind == ENG_PLACE_GPU &&
+            (kind < 0 || (int)plan->rows[i].kind == kind))
+            bytes += plan->rows[i].bytes;
+    return bytes;
+}
+
+/* The card counts. A plan is no more than a little above what is taken. */
+static void no_more_is_taken_than_planned(void)
+{
+    for (size_t i = 0; i < TEST_COUNT(models); i++)
+        for (size_t p = 0; p < 2; p++) {
+            const char *rules = p ? no_head : placements[0];
+            sim("hearth_sim_peak", NULL); /* from here on */
+            EngModel *m = on_gpu(models[i].file, rules);
+            if (!m) continue;
+            EngSession *s = open_session(m, CONTEXT, ENG_KV_F16);
+            CHECK_INT(eng_session_stats(s).kv_vram_bytes, planned(m, ENG_PLAN_KV));
+            CHECK(planned(m, ENG_PLAN_KV) > 0);
+            EngError err = {0};
+            CHECK(eng_session_eval(s, some_tokens(m), 9, NULL, &err));
+            uint64_t peak = (uint64_t)sim("hearth_sim_peak", NULL), plan = planned(m, -1);
+            CHECK_MSG(peak <= plan && peak > plan / 2, "%s: %llu bytes of %llu planned",
+                      models[i].file, (unsigned long long)peak, (unsigned long long)plan);
+            eng_session_free(s);
+            eng_model_free(m);
+        }
+}
+
+static void too_little_is_refused(void)
+{
+    EngError err = {0};
+    EngModelSettings set = {.rules = placements[0], .vram = 200 * MIB};
+    CHECK(!try_model("llama.gguf", &set, &err));
+    CHECK_INT(err.code, ENG_ERR_MEMORY);
+    double least = 0;
+    CHECK_MSG(sscanf(err.message, "At least %lf GiB of VRAM", &least) == 1, "%s", err.message);
+    CHECK(strstr(err.message, "shorten the context") != NULL);
+    set.vram = (uint64_t)(least * 1024 * (double)MIB);
+    EngModel *m = try_model("llama.gguf", &set, &err);
+    CHECK_MSG(m, "%s", err.message);
+    if (m) CHECK_INT(eng_model_plan(m)->vram, set.vram);
+    eng_model_free(m);
+    setenv("SIM_MEMORY", "100000000", 1); /* a smaller card than what it may take */
+    CHECK(!try_model("llama.gguf", &set, &err));
+    CHECK_MSG(strstr(err.message, "there are 0.09 GiB"), "%s", err.message);
+    unsetenv("SIM_MEMORY");
+    set = (EngModelSettings){.rules = "blk.9 device=gpu0"};
+    CHECK(!try_model("llama.gguf", &set, &err));
+    CHECK_INT(err.code, ENG_ERR_USAGE);
+}
+
+/* The plan's own choice, with a model that small. */
+static void without_wishes_the_cpu_may_be_quicker(void)
+{
+    EngModel *m = open_model("llama.gguf", (EngModelSettings){0});
+    CHECK_STR(eng_model_info(m).gpu, "");
+    CHECK_STR(eng_model_info(m).gpu_reason, "the CPU alone is quicker with a model this small");
+    CHECK(eng_model_plan(m) == NULL);
+    eng_model_free(m);
+    m = on_cpu("llama.gguf");
+    CHECK_STR(eng_model_info(m).gpu_reason, "it is switched off");
+    eng_model_free(m);
+}
+
+static void a_driver_that_fails_is_a_reason(void)
+{
+    EngError err = {0};
+    EngModelSettings set = {.rules = placements[0]};
+    fail_from("cuMemAlloc_v2", 1, 2);
+    CHECK(!try_model("llama.gguf", &set, &err)); /* it was asked for */
+    CHECK_INT(err.code, ENG_ERR_MEMORY);
+    unsetenv("SIM_FAIL");
+    fail_from("cuDevicePrimaryCtxRetain", 1, 2);
+    EngModel *m = open_model("llama.gguf", (EngModelSettings){0});
+    CHECK_STR(eng_model_info(m).gpu, "");
+    CHECK(strstr(eng_model_info(m).gpu_reason, "starting it failed") != NULL);
+    unsetenv("SIM_FAIL");
+    eng_model_free(m);
+}
+
+/* ---- loading --------------------------------------------------------------------------------- */
+
+static void loading_counts_both_memories(void)
+{
+    EngError err = {0};
+    EngModel *m = on_gpu("qwen3_q4_k.gguf", placements[0]), *cpu = on_cpu("qwen3_q4_k.gguf");
+    uint64_t done = 0, total = 1, before = 0, file = 0;
+    while (done < total) {
+        CHECK_MSG(eng_model_load(m, &done, &total, &err), "%s", err.message);
+        CHECK(done > before && done <= total);
+        before = done;
+    }
+    CHECK(eng_model_load(cpu, &done, &file, &err));
+    CHECK_MSG(total > file && total <= 2 * file, "%llu bytes of a file of %llu",
+              (unsigned long long)total, (unsigned long long)file);
+    float *want = logits_on(cpu, ENG_KV_F32), *got = logits_on(m, ENG_KV_F32);
+    compare(m, got, want, 0.05, "loaded");
+    free(want), free(got);
+    eng_model_free(m), eng_model_free(cpu);
+}
+
+static void copied_weights_leave_out_the_devices(void)
+{
+    EngError err = {0};
+    EngModelSettings set = {.rules = placements[1], .copy = true, .nodes = 2};
+    EngModel *m = open_model("v3_fused.gguf", set), *cpu = on_cpu("v3_fused.gguf");
+    set.rules = NULL;
+    set.no_gpu = true;
+    EngModel *all = open_model("v3_fused.gguf", set);
+    CHECK(eng_model_info(m).copied_bytes > 0);
+    CHECK(eng_model_info(m).copied_bytes < eng_model_info(all).copied_bytes);
+    uint64_t done = 0, total = 1;
+    while (done < total && eng_model_load(m, &done, &total, &err)) continue;
+    float *want = logits_on(cpu, ENG_KV_F32), *got = logits_on(m, ENG_KV_F32);
+    compare(m, got, want, 0.004, "copied");
+    fail_from("cuGraphLaunch", 2, 700); /* and what was not copied is still to be had */
+    free(got);
+    got = logits_on(m, ENG_KV_F32);
+    compare(m, got, want, 0.004, "copied, lost");
+    unsetenv("SIM_FAIL");
+    free(want), free(got);
+    eng_model_free(m), eng_model_free(cpu), eng_model_free(all);
+}
+
+/* ---- failing --------------------------------------------------------------------------------- */
+
+static void the_conversation_goes_on(void)
+{
+    static const struct {
+        const char *call;
+        int at, error;
+    } cases[] = {{"cuGraphLaunch", 1, 700},         {"cuGraphLaunch", 5, 719},
+                 {"cuLaunchKernel", 40, 700},       {"cuMemcpyHtoDAsync_v2", 1, 999},
+                 {"cuMemcpyHtoDAsync_v2", 24, 700}, {"cuStreamSynchronize", 25, 700}};
+    EngModel *cpu = on_cpu("llama.gguf");
+    Answer want = answer_of(cpu, hello, ENG_KV_F16), next = answer_of(cpu, other, ENG_KV_F16);
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        EngModel *gpu = on_gpu("llama.gguf", i % 2 ? no_head : placements[0]);
+        EngSession *s = open_session(gpu, 512, ENG_KV_F16);
+        fail_from(cases[i].call, cases[i].at, cases[i].error);
+        Answer got = answer(s, hello, 7);
+        CHECK_STR(got.text, want.text);
+        EngModelInfo info = eng_model_info(gpu);
+        CHECK_MSG(!*info.gpu && strstr(info.gpu_reason, "Simulated GPU stopped working"),
+                  "%s, %zu: %s", info.gpu, i, info.gpu_reason);
+        CHECK_INT(eng_session_stats(s).kv_vram_bytes, 0);
+        got = answer(s, other, 7);
+        CHECK_STR(got.text, next.text);
+        got = answer_of(gpu, hello, ENG_KV_F16); /* a new session */
+        CHECK_STR(got.text, want.text);
+        unsetenv("SIM_FAIL");
+        eng_session_free(s);
+        eng_model_free(gpu);
+    }
+    EngModel *again = on_gpu("llama.gguf", placements[0]);
+    Answer got = answer_of(again, hello, ENG_KV_F16);
+    CHECK_STR(got.text, want.text);
+    CHECK_STR(eng_model_info(again).gpu, "Simulated GPU");
+    eng_model_free(again);
+    eng_model_free(cpu);
+}
+
+/* Sessions that rest have their caches there as well: what they hold is computed again. */
+static void a_session_at_rest_is_computed_again(void)
+{
+    EngError err = {0};
+    EngModel *cpu = on_cpu("llama.gguf"), *gpu = on_gpu("llama.gguf", placements[0]);
+    float *want = logits_on(cpu, ENG_KV_F32);
+    size_t vocab = (size_t)eng_model_info(cpu).n_vocab;
+    EngSession *rests = open_session(gpu, CONTEXT, ENG_KV_F32);
+    const int32_t *tokens = some_tokens(gpu);
+    CHECK(eng_session_eval(rests, tokens, PROMPT, NULL, &err));
+    fail_from("cuLaunchKernel", 30, 700);
+    float *got = logits_on(gpu, ENG_KV_F32);
+    compare(gpu, got, want, 0.004, "lost");
+    CHECK_INT(eng_session_stats(rests).used, PROMPT);
+    CHECK_MSG(eng_session_eval(rests, tokens + PROMPT, 1, got, &err), "%s", err.message);
+    double d = distance(got, want + PROMPT * vocab, vocab);
+    CHECK_MSG(d < 1e-4, "%.6f", d);
+    CHECK_MSG(eng_session_pretend(rests, 5, &err), "%s", err.message);
+    unsetenv("SIM_FAIL");
+    free(want), free(got);
+    eng_session_free(rests);
+    eng_model_free(cpu), eng_model_free(gpu);
+}
+
+int main(int argc, char **argv)
+{
+    static const Test tests[] = {
+        {"logits_are_the_cpus", logits_are_the_cpus},
+        {"every_kind_of_cache", every_kind_of_cache},
+        {"a_token_is_one_launch", a_token_is_one_launch},
+        {"two_sessions_in_one_step", two_sessions_in_one_step},
+        {"rewinding_and_pretending", rewinding_and_pretending},
+        {"no_more_is_taken_than_planned", no_more_is_taken_than_planned},
+        {"too_little_is_refused", too_little_is_refused},
+        {"without_wishes_the_cpu_may_be_quicker", without_wishes_the_cpu_may_be_quicker},
+        {"a_driver_that_fails_is_a_reason", a_driver_that_fails_is_a_reason},
+        {"loading_counts_both_memories", loading_counts_both_memories},
+        {"copied_weights_leave_out_the_devices", copied_weights_leave_out_the_devices},
+        {"the_conversation_goes_on", the_conversation_goes_on},
+        {"a_session_at_rest_is_computed_again", a_session_at_rest_is_computed_again},
+    };
+    setenv("HEARTH_CUDA_LIBRARY", CUDA_SIM, 1);
+    dlopen(CUDA_SIM, RTLD_NOW); /* stays, for its counters */
+    return test_main(argc, argv, tests, TEST_COUNT(tests));
+}
