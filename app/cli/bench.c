@@ -57,13 +57,17 @@ static bool run(const void *data, char **operands, GError **error)
     measure.quiet = values->common.json;
     HearthLoad load = {.path = values->model,
                        .threads = measure.threads,
+                       .context = hearth_measure_context(&measure),
+                       .kv = hearth_measure_kv(&measure),
+                       .gpu = measure.gpu,
                        .copy = g_str_equal(values->weights, "copied"),
                        .quiet = measure.quiet};
     g_autoptr(EngModel) model = hearth_loader_open(&load, error);
     if (!model) return false;
     g_autoptr(GArray) rows = NULL;
-    return hearth_measure_run(model, &measure, &rows, error) &&
-           print(rows, values->common.json, error);
+    if (!hearth_measure_run(model, &measure, &rows, error)) return false;
+    hearth_loader_tell_lost(model);
+    return print(rows, values->common.json, error);
 }
 
 const HearthCommand hearth_bench_command = {

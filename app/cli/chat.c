@@ -11,6 +11,7 @@ typedef struct {
     int max_new_tokens, context, threads, top_k;
     double temperature, top_p, min_p, repeat_penalty;
     guint64 seed;
+    HearthGpuOptions gpu;
 } Values;
 
 static const HearthOption options[] = {
@@ -40,10 +41,7 @@ static const HearthOption options[] = {
      "above 1: avoid what was said lately"},
     {"seed", 0, HEARTH_OPTION_SEED, "S", offsetof(Values, seed), 0, 0,
      "the same seed gives the same answer"},
-    {"vram", 0, HEARTH_OPTION_ABSENT, NULL, 0, 0, 0,
-     "This build computes on the CPU only: leave out --vram."},
-    {"rules", 0, HEARTH_OPTION_ABSENT, NULL, 0, 0, 0,
-     "This build has no placement rules, as it computes on the CPU only: leave out --rules."},
+    HEARTH_GPU_OPTIONS(Values, gpu),
     {NULL},
 };
 
@@ -138,7 +136,11 @@ static bool run(const void *data, char **operands, GError **error)
     g_autofree char *prompt = NULL;
     if (!read_prompt(values, &prompt, error)) return false;
     hearth_console_catch_interrupts();
-    HearthLoad load = {values->model, values->threads, 0, values->common.json};
+    HearthLoad load = {.path = values->model,
+                       .threads = values->threads,
+                       .quiet = values->common.json,
+                       .context = values->context,
+                       .gpu = values->gpu};
     EngSampling sampling = sampling_of(values);
     g_autoptr(HearthTalk) talk =
         hearth_talk_new(&load, values->context, &sampling, values->system, error);

@@ -1,6 +1,7 @@
 #include "cli/loader.h"
 
 #include "cli/base/console.h"
+#include "cli/base/io.h"
 #include "models/ember.h"
 
 static EngModel *open_model(const char *path, const EngModelSettings *settings, GError **error)
@@ -47,15 +48,50 @@ bool hearth_loader_bring_in(EngModel *model, const char *doing, GError **error)
     return true;
 }
 
+bool hearth_loader_gpu(const HearthGpuOptions *gpu, EngModelSettings *settings, char **ret_rules,
+                       GError **error)
+{
+    *ret_rules = NULL;
+    settings->vram = gpu->vram;
+    settings->no_gpu = gpu->use && g_str_equal(gpu->use, "off");
+    if (gpu->rules && !hearth_io_read_text(gpu->rules, "rules", ret_rules, error)) return false;
+    settings->rules = *ret_rules;
+    return true;
+}
+
+static void tell(const EngModel *model)
+{
+    EngModelInfo info = eng_model_info(model);
+    g_autofree char *said = g_strdup_printf("the CPU computes alone: %s.", info.gpu_reason);
+    hearth_console_complain(said);
+}
+
+void hearth_loader_tell_gpu(const HearthGpuOptions *gpu, const EngModel *model)
+{
+    if (gpu->vram && !eng_model_plan(model)) tell(model);
+}
+
+bool hearth_loader_tell_lost(const EngModel *model)
+{
+    bool lost = eng_model_plan(model) && !*eng_model_info(model).gpu;
+    if (lost) tell(model);
+    return lost;
+}
+
 EngModel *hearth_loader_open(const HearthLoad *load, GError **error)
 {
     EngModelSettings settings = eng_model_defaults();
+    g_autofree char *rules = NULL;
+    if (!hearth_loader_gpu(&load->gpu, &settings, &rules, error)) return NULL;
+    settings.context = load->context;
+    settings.kv = load->kv;
     if (load->threads) settings.threads = load->threads;
     if (load->batch) settings.batch = load->batch;
     settings.copy = load->copy;
     g_autoptr(EngModel) model = open_model(load->path, &settings, error);
     if (!model || !hearth_loader_bring_in(model, load->quiet ? NULL : "Loading model", error))
         return NULL;
+    hearth_loader_tell_gpu(&load->gpu, model);
     return g_steal_pointer(&model);
 }
 

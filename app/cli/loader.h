@@ -2,7 +2,7 @@
 #ifndef HEARTH_CLI_LOADER_H
 #define HEARTH_CLI_LOADER_H
 
-#include "error_from.h"
+#include "cli/base/options.h"
 
 typedef struct {
     const char *path; /* NULL = Ember */
@@ -10,7 +10,17 @@ typedef struct {
     int batch;        /* 0 = the engine's choice */
     bool quiet;       /* no progress line */
     bool copy;        /* see EngModelSettings */
+    int context;      /* of the sessions to come; 0 = the engine's choice */
+    EngKvType kv;
+    HearthGpuOptions gpu;
 } HearthLoad;
+
+/* `settings` with what was said of the GPU; g_free() *ret_rules behind opening. */
+bool hearth_loader_gpu(const HearthGpuOptions *gpu, EngModelSettings *settings, char **ret_rules,
+                       GError **error);
+/* Says on the standard error that a GPU was asked for and is not used, or that it has failed. */
+void hearth_loader_tell_gpu(const HearthGpuOptions *gpu, const EngModel *model);
+bool hearth_loader_tell_lost(const EngModel *model);
 
 /* Opens it and brings the weights into memory. eng_model_free(). */
 EngModel *hearth_loader_open(const HearthLoad *load, GError **error);

@@ -7,6 +7,7 @@ typedef struct {
     HearthCommon common;
     const char *model, *tokens, *out;
     int threads;
+    HearthGpuOptions gpu;
 } Values;
 
 static const HearthOption options[] = {
@@ -17,6 +18,7 @@ static const HearthOption options[] = {
      "where to write; an existing file is replaced when all is computed"},
     {"threads", 0, HEARTH_OPTION_INT, "N", offsetof(Values, threads), 1, 512,
      "worker threads (otherwise one per physical core)"},
+    HEARTH_GPU_OPTIONS(Values, gpu),
     {NULL},
 };
 
@@ -78,7 +80,12 @@ static bool run(const void *data, char **operands, GError **error)
         return false;
     g_autoptr(GArray) tokens = g_array_new(FALSE, FALSE, sizeof(int32_t));
     if (!read_tokens(values->tokens, tokens, error)) return false;
-    HearthLoad load = {values->model, values->threads, 0, values->common.json};
+    HearthLoad load = {.path = values->model,
+                       .threads = values->threads,
+                       .quiet = values->common.json,
+                       .context = (int)tokens->len,
+                       .kv = ENG_KV_F32,
+                       .gpu = values->gpu};
     g_autoptr(EngModel) model = hearth_loader_open(&load, error);
     if (!model || !hearth_tokens_check(tokens, model, error)) return false;
 

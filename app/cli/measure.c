@@ -71,8 +71,7 @@ static bool measure_all(Run *run, GError **error)
 
 HearthMeasure hearth_measure_defaults(int generate, int repeat)
 {
-    return (HearthMeasure){
-        .prompt = 512, .generate = generate, .repeat = repeat, .kv = "f16", .gpu = "auto"};
+    return (HearthMeasure){.prompt = 512, .generate = generate, .repeat = repeat, .kv = "f16"};
 }
 
 EngKvType hearth_measure_kv(const HearthMeasure *what)
@@ -90,11 +89,16 @@ bool hearth_measure_check(const HearthMeasure *what, GError **error)
                         "There is nothing to measure: -p and -n are both 0.");
 }
 
+int hearth_measure_context(const HearthMeasure *what)
+{
+    return what->depth + MAX(what->prompt, what->generate);
+}
+
 bool hearth_measure_run(EngModel *model, const HearthMeasure *what, GArray **ret_rows,
                         GError **error)
 {
     if (!hearth_measure_check(what, error)) return false;
-    int n = what->depth + MAX(what->prompt, what->generate);
+    int n = hearth_measure_context(what);
     EngSessionSettings settings = eng_session_defaults();
     settings.context = n;
     settings.kv = hearth_measure_kv(what);

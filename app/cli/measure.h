@@ -13,7 +13,7 @@ typedef struct {
     int repeat;           /* times that each is measured */
     int threads;          /* 0: one per core. For who opens the model */
     const char *kv;       /* see eng_kv_type */
-    const char *gpu;      /* "auto", "off" */
+    HearthGpuOptions gpu;
 
     bool warm_up; /* once more, before that */
     bool quiet;   /* no progress line */
@@ -35,12 +35,12 @@ typedef struct {
      "worker threads (otherwise one per physical core)"},                                          \
     {"kv", 0, HEARTH_OPTION_CHOICE, "f16|q8_0", offsetof(Values, member.kv), 0, 0,                 \
      "16 bits per number of the context, or 8 (f16)"},                                             \
-    {"gpu", 0, HEARTH_OPTION_CHOICE, "auto|off", offsetof(Values, member.gpu), 0, 0,               \
-     "whether a GPU may be used where there is one (auto)"}
+    HEARTH_GPU_OPTIONS(Values, member.gpu)
 /* clang-format on */
 
 HearthMeasure hearth_measure_defaults(int generate, int repeat);
 EngKvType hearth_measure_kv(const HearthMeasure *what);
+int hearth_measure_context(const HearthMeasure *what); /* tokens */
 
 typedef struct {
     char *name;              /* "pp512", "tg64", "tg64@d1024" */

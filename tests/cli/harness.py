@@ -25,6 +25,7 @@ atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 os.environ["HEARTH_DATA_DIR"] = os.path.join(FOLDER, "data")
 os.environ["LC_ALL"] = "C.UTF-8"
 os.environ["TERM"] = "xterm"
+os.environ["HEARTH_CUDA_LIBRARY"] = "none"  # test_gpu.py names another one
 for name in ("NO_COLOR", "HEARTH_CPU_MASK", "http_proxy", "https_proxy", "all_proxy"):
     os.environ.pop(name, None)
 

@@ -31,7 +31,6 @@ class Help(Case):
         self.assertRegex(self.text("--version"), rb"\Ahearth-cli \d+\.\d+\.\d+\n\Z")
 
     def test_what_is_not_there_is_not_listed(self):
-        self.assertNotRegex(self.text("chat", "--help"), b"--vram|--rules")
         self.assertNotRegex(self.text("--help"), b"serve|pull")
 
     def test_lines_fit_a_terminal(self):
@@ -102,11 +101,6 @@ class BadUsage(Case):
 
     def test_choices(self):
         self.refuse(2, '--gpu takes auto or off, not "on"', "bench", "--gpu", "on")
-
-    def test_what_this_build_cannot_do_is_said(self):
-        for args in (["--vram", "24GiB"], ["--vram=24GiB"]):
-            self.refuse(2, "CPU only|leave out --vram", "chat", "--prompt", "x", *args)
-        self.refuse(2, "leave out --rules", "chat", "--prompt", "x", "--rules", "f")
 
     def test_needs(self):
         self.refuse(2, "--model", "tokenize")

@@ -113,7 +113,6 @@ static bool set(const HearthOption *o, const char *text, void *values, GError **
     case HEARTH_OPTION_REAL: return set_real(o, text, field, error);
     case HEARTH_OPTION_SEED: return set_seed(o, text, field, error);
     case HEARTH_OPTION_SIZE: return set_size(o, text, field, error);
-    case HEARTH_OPTION_ABSENT: break;
     }
     return hearth_error(error, HEARTH_ERROR_USAGE, "%s", o->help);
 }
@@ -136,7 +135,7 @@ static bool parse_one(const char *command, const HearthOption *options, char **a
         return hearth_error(error, HEARTH_ERROR_USAGE,
                             "%s has no option %s: see 'hearth-cli %s --help'.", command, arg,
                             command);
-    bool wants = o->kind != HEARTH_OPTION_FLAG && o->kind != HEARTH_OPTION_ABSENT;
+    bool wants = o->kind != HEARTH_OPTION_FLAG;
     if (o->kind == HEARTH_OPTION_FLAG && value)
         return hearth_error(error, HEARTH_ERROR_USAGE, "--%s takes no value: leave out \"%s\".",
                             o->name, value);
@@ -170,7 +169,6 @@ bool hearth_options_parse(const char *command, const HearthOption *options, char
 void hearth_options_describe(const HearthOption *options, GString *out)
 {
     for (const HearthOption *o = options; o->name; o++) {
-        if (o->kind == HEARTH_OPTION_ABSENT) continue;
         g_autoptr(GString) left = g_string_new(NULL);
         if (o->letter) g_string_append_printf(left, "-%c, ", o->letter);
         g_string_append_printf(left, "--%s", o->name);

@@ -15,8 +15,7 @@ typedef enum {
     HEARTH_OPTION_INT,    /* int, min … max */
     HEARTH_OPTION_REAL,   /* double, min … max */
     HEARTH_OPTION_SEED,   /* guint64 below ENG_SEED_RANDOM */
-    HEARTH_OPTION_SIZE,   /* guint64, bytes, not 0: a number with KiB, MiB, GiB or TiB behind it */
-    HEARTH_OPTION_ABSENT  /* known by name, not in this build: `help` says what to do instead */
+    HEARTH_OPTION_SIZE    /* guint64, bytes, not 0: a number with KiB, MiB, GiB or TiB behind it */
 } HearthOptionKind;
 
 typedef struct {
@@ -34,6 +33,24 @@ typedef struct {
 } HearthCommon;
 
 extern const HearthOption hearth_options_common[];
+
+/* What commands that open a model are told of the GPU. */
+typedef struct {
+    const char *use;   /* "auto", "off"; NULL = "auto" */
+    const char *rules; /* a file */
+    guint64 vram;
+} HearthGpuOptions;
+
+/* Rows of a table of options, for values with a HearthGpuOptions called `member`. */
+/* clang-format off */
+#define HEARTH_GPU_OPTIONS(Values, member)                                                         \
+    {"gpu", 0, HEARTH_OPTION_CHOICE, "auto|off", offsetof(Values, member.use), 0, 0,               \
+     "whether a GPU may be used where there is one (auto)"},                                       \
+    {"vram", 0, HEARTH_OPTION_SIZE, "SIZE", offsetof(Values, member.vram), 0, 0,                   \
+     "most of a GPU's memory to take: 24GiB (what is free)"},                                      \
+    {"rules", 0, HEARTH_OPTION_TEXT, "FILE", offsetof(Values, member.rules), 0, 0,                 \
+     "lines that say what lies where: REGEX device=gpu0|cpu|numaN|disk"}
+/* clang-format on */
 
 /* Fills `values`; what is no option goes to `operands` (borrowed strings). `args` ends with NULL.
  */

@@ -260,9 +260,6 @@ static bool print_plain(const HearthSubject *s, const EngPlan *plan, GError **er
                            "Load      %.0f s\n",
                            plan->decode_tok_s, plan->decode_term, plan->prefill_tok_s, plan->prompt,
                            plan->batch, plan->prefill_term, plan->load_s);
-    if (*plan->gpu)
-        g_string_append(out, "\nThis is what a GPU would add. This version computes on the CPU "
-                             "alone: see rehearse for its speed.\n");
     g_autofree char *clean = hearth_console_clean(out->str);
     return hearth_io_write(clean, strlen(clean), error);
 }
@@ -286,14 +283,14 @@ const HearthCommand hearth_plan_command = {
     .synopsis = "[-q NAME] [--vram SIZE] [--dram SIZE] [--context N] [OPTION…] MODEL|URL|SHAPE",
     .details =
         "Fills the GPU's memory by value: the context, buffers, attention and shared experts,\n"
-        "which it must have room for; dense layers; the head; then whole experts. The rest is\n"
-        "in DRAM, and what that cannot hold stays on the disk. Reads the header of MODEL, of the\n"
+        "which it must have room for; dense layers; the head; then the experts of whole layers.\n"
+        "The rest is in DRAM, and what that cannot hold stays on the disk. Reads the header of "
+        "MODEL, of the\n"
         "file behind URL, or of a known SHAPE: deepseek-r1, kimi-k2, qwen3-235b-a22b,\n"
         "qwen3-30b-a3b, deepseek-v2-lite, mixtral-8x7b. Nothing is loaded.\n\n"
         "Prints a table of bytes, and the speed that follows from what the CPU was just\n"
         "measured to reach and from what is known of the GPU by its name. With --vram and no\n"
-        "GPU in the machine, the plan is for a usual card of that size, and says so. This\n"
-        "version computes on the CPU alone: what it would do there, rehearse measures.\n\n"
+        "GPU in the machine, the plan is for a usual card of that size, and says so.\n\n"
         "A line of --rules is REGEX device=gpu0|cpu|numaN|disk: what is found in a tensor's name\n"
         "says that it lies there. The first line that fits a tensor holds; # begins a comment.",
     .options = options,

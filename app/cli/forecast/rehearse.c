@@ -57,6 +57,10 @@ static EngModel *open_subject(const HearthSubject *s, const Values *values, GErr
     guint64 dram = 0;
     if (!allowance(values->dram, &dram, error)) return NULL;
     settings.threads = values->measure.threads;
+    settings.context = hearth_measure_context(&values->measure);
+    settings.kv = hearth_measure_kv(&values->measure);
+    g_autofree char *rules = NULL;
+    if (!hearth_loader_gpu(&values->measure.gpu, &settings, &rules, error)) return NULL;
     g_autoptr(EngModel) model =
         s->path ? eng_model_rehearse_file(s->path, dram, &settings, &failure)
                 : eng_model_rehearse((const EngHeader *)(void *)s->headers->data, s->headers->len,
@@ -66,6 +70,7 @@ static EngModel *open_subject(const HearthSubject *s, const Values *values, GErr
         return NULL;
     }
     const char *doing = values->common.json ? NULL : "Making random weights";
+    hearth_loader_tell_gpu(&values->measure.gpu, model);
     return hearth_loader_bring_in(model, doing, error) ? g_steal_pointer(&model) : NULL;
 }
 
@@ -117,6 +122,7 @@ static bool print_json(const HearthSubject *s, const EngModelInfo *info, const H
                         (double)info->weight_bytes / (double)info->stand_in_bytes);
     hearth_io_json_real(out, "token_gb", p->bytes * 1e-9);
     hearth_io_json_real(out, "token_gop", 2 * p->products * 1e-9);
+    hearth_io_json_text(out, "gpu", info->gpu, -1);
     hearth_io_json_int(out, "threads", (uint64_t)p->limits.threads);
     hearth_io_json_real(out, "read_gb_s", p->limits.read_gb_s);
     hearth_io_json_real(out, "int8_gop_s", p->limits.int8_gop_s);
@@ -159,6 +165,11 @@ static bool print_plain(const HearthSubject *s, const EngModelInfo *info, const 
                            "Machine     %d threads, %.1f GB/s, %.0f Gop/s with bytes\n",
                            p->bytes * 1e-9, p->products * 1e-9, p->limits.threads,
                            p->limits.read_gb_s, p->limits.int8_gop_s);
+    if (*info->gpu)
+        g_string_append_printf(out,
+                               "GPU         %s computes its part of the plan; what is predicted "
+                               "and the limit\n            are the CPU's alone\n",
+                               info->gpu);
     if (p->expert_tokens > 0)
         g_string_append_printf(out,
                                "Experts     multiply about %.1f tokens of the prompt at once\n",
@@ -189,6 +200,7 @@ static bool run(const void *data, char **operands, GError **error)
     if (!model || !predict_and_run(&subject, model, &measure, &prediction, &rows, error))
         return false;
     EngModelInfo info = eng_model_info(model);
+    hearth_loader_tell_lost(model);
     return values->common.json ? print_json(&subject, &info, &prediction, rows, error)
                                : print_plain(&subject, &info, &prediction, rows, error);
 }
@@ -196,7 +208,7 @@ static bool run(const void *data, char **operands, GError **error)
 const HearthCommand hearth_rehearse_command = {
     .name = "rehearse",
     .summary = "measure how fast a model would be here, without having it",
-    .synopsis = "[-q NAME] [--dram SIZE] [-p N] [-n N] [-r N] [OPTION…] MODEL|URL|SHAPE",
+    .synopsis = "[-q NAME] [--dram SIZE] [--vram SIZE] [-p N] [-n N] [OPTION…] MODEL|URL|SHAPE",
     .details =
         "Runs a model of random weights that has the shapes of MODEL, of the file behind URL\n"
         "(of which only the header is fetched), or of a known SHAPE: deepseek-r1, kimi-k2,\n"

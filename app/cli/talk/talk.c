@@ -14,6 +14,7 @@ struct HearthTalk {
     EngSampling sampling;
     char *system;
     GArray *messages; /* of Message: user and assistant in turn */
+    bool told;        /* that the GPU has failed */
 };
 
 static void clear_message(void *data)
@@ -35,7 +36,7 @@ HearthTalk *hearth_talk_new(const HearthLoad *load, int context, const EngSampli
     if (!talk->model) return NULL;
 
     EngSessionSettings settings = eng_session_defaults();
-    if (context) settings.context = context;
+    settings.context = context;
     EngError failure = {0};
     talk->session = eng_session_new(talk->model, &settings, &failure);
     if (!talk->session || !eng_session_sampler(talk->session, sampling, &failure)) {
@@ -85,6 +86,7 @@ static char *reasoning(const char *thinking)
 static bool answer_last(HearthTalk *talk, HearthShow show, HearthAnswer *answer, GError **error)
 {
     bool done = start(talk, error) && hearth_answer_run(answer, talk->session, show, error);
+    if (!talk->told) talk->told = hearth_loader_tell_lost(talk->model);
     if (done && (answer->text->len || answer->thinking->len)) {
         Message message = {"assistant", g_strdup(answer->text->str),
                            reasoning(answer->thinking->str)};
