@@ -208,7 +208,7 @@ static bool run(const void *data, char **operands, GError **error)
 const HearthCommand hearth_rehearse_command = {
     .name = "rehearse",
     .summary = "measure how fast a model would be here, without having it",
-    .synopsis = "[-q NAME] [--dram SIZE] [--vram SIZE] [-p N] [-n N] [OPTION…] MODEL|URL|SHAPE",
+    .synopsis = "[-q NAME] [--dram SIZE] [--vram SIZE] [OPTION…] MODEL|URL|SHAPE",
     .details =
         "Runs a model of random weights that has the shapes of MODEL, of the file behind URL\n"
         "(of which only the header is fetched), or of a known SHAPE: deepseek-r1, kimi-k2,\n"
