@@ -71,6 +71,7 @@ static bool describe(const EngPlanSettings *want, EngPlanMachine *ret, EngError 
                             .speeds = want->speeds,
                             .cpu_bytes = eng_cpu_bytes,
                             .gpu_bytes = gpu_bytes,
+                            .sends = false, /* no backend does */
                             .processors = host.gpu_processors ? host.gpu_processors : USUAL};
     describe_gpu(&host, want, ret);
     estimate_cpu(&host, &ret->speeds);

@@ -33,6 +33,51 @@ static char *name_of(const EngPeek *peek, const char *path)
     return g_filename_display_basename(path);
 }
 
+/* What the plan calls otherwise: attention's kind has norms and routers, too, and the head's a
+ * token table that is both. */
+static const struct {
+    EngPlanKind plan;
+    HearthKind kinds[2];
+} same[] = {
+    {ENG_PLAN_ATTENTION, {HEARTH_KIND_ATTENTION, HEARTH_KIND_OTHER}},
+    {ENG_PLAN_SHARED, {HEARTH_KIND_SHARED_EXPERTS, HEARTH_KIND_SHARED_EXPERTS}},
+    {ENG_PLAN_DENSE, {HEARTH_KIND_DENSE, HEARTH_KIND_DENSE}},
+    {ENG_PLAN_HEAD, {HEARTH_KIND_HEAD, HEARTH_KIND_EMBEDDING}},
+    {ENG_PLAN_EXPERTS, {HEARTH_KIND_EXPERTS, HEARTH_KIND_EXPERTS}},
+};
+
+static uint64_t in_vram(const EngPlan *plan, EngPlanKind kind)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < plan->n_rows; i++)
+        if (plan->rows[i].kind == kind && plan->rows[i].place.kind == ENG_PLACE_GPU)
+            bytes += plan->rows[i].bytes;
+    return bytes;
+}
+
+void hearth_model_info_place(HearthModelInfo *info, const EngModel *model)
+{
+    const EngPlan *plan = *eng_model_info(model).gpu ? eng_model_plan(model) : NULL;
+    for (int kind = 0; kind < HEARTH_N_KINDS; kind++) {
+        uint64_t *bytes = info->bytes[kind];
+        if (kind == HEARTH_KIND_KV) continue;
+        if (kind != HEARTH_KIND_BUFFERS) bytes[HEARTH_DEVICE_DRAM] += bytes[HEARTH_DEVICE_VRAM];
+        bytes[HEARTH_DEVICE_VRAM] = 0;
+    }
+    if (!plan) return;
+    info->bytes[HEARTH_KIND_BUFFERS][HEARTH_DEVICE_VRAM] = in_vram(plan, ENG_PLAN_BUFFERS);
+    for (size_t i = 0; i < G_N_ELEMENTS(same); i++) {
+        uint64_t left = in_vram(plan, same[i].plan);
+        for (int k = 0; k < 2; k++) {
+            uint64_t *bytes = info->bytes[same[i].kinds[k]];
+            uint64_t moved = MIN(left, bytes[HEARTH_DEVICE_DRAM]);
+            bytes[HEARTH_DEVICE_DRAM] -= moved;
+            bytes[HEARTH_DEVICE_VRAM] += moved;
+            left -= moved;
+        }
+    }
+}
+
 HearthModelInfo *hearth_model_info_of(const EngModel *model, const EngPeek *peek, const char *path)
 {
     EngModelInfo info = eng_model_info(model);
@@ -63,5 +108,6 @@ HearthModelInfo *hearth_model_info_of(const EngModel *model, const EngPeek *peek
         made.bytes[HEARTH_KIND_ATTENTION][HEARTH_DEVICE_DRAM] +=
             info.weight_bytes - peek->tensor_bytes;
     made.bytes[HEARTH_KIND_BUFFERS][HEARTH_DEVICE_DRAM] = info.compute_bytes;
+    hearth_model_info_place(&made, model);
     return hearth_model_info_new(&made);
 }

@@ -22,11 +22,15 @@ void hearth_sessions_clear(HearthSessions *sessions)
     sessions->model = NULL;
 }
 
-uint64_t hearth_sessions_bytes(const HearthSessions *sessions)
+uint64_t hearth_sessions_bytes(const HearthSessions *sessions, uint64_t *ret_vram)
 {
-    uint64_t bytes = 0;
-    for (int i = 0; i < sessions->n; i++)
-        bytes += eng_session_stats(sessions->all[i].session).kv_bytes;
+    uint64_t bytes = 0, vram = 0;
+    for (int i = 0; i < sessions->n; i++) {
+        EngStats stats = eng_session_stats(sessions->all[i].session);
+        bytes += stats.kv_bytes;
+        vram += stats.kv_vram_bytes;
+    }
+    if (ret_vram) *ret_vram = vram;
     return bytes;
 }
 
@@ -44,13 +48,19 @@ static int find(const HearthSessions *sessions, gint64 conversation)
     return -1;
 }
 
+static uint64_t dram_bytes(const HearthSessions *sessions)
+{
+    uint64_t vram, all = hearth_sessions_bytes(sessions, &vram);
+    return all - vram;
+}
+
 /* For one more session: the least recently used go until the others keep within their share. */
 static void make_room(HearthSessions *sessions)
 {
     EngUsage usage = {0};
     bool known = eng_host_usage(&usage, NULL);
     while (sessions->n == HEARTH_SESSIONS_MOST ||
-           (sessions->n > 0 && known && hearth_sessions_bytes(sessions) > usage.dram_available / 8))
+           (sessions->n > 0 && known && dram_bytes(sessions) > usage.dram_available / 8))
         drop(sessions, sessions->n - 1);
 }
 

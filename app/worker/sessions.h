@@ -34,6 +34,7 @@ void hearth_sessions_clear(HearthSessions *sessions);
 EngSession *hearth_sessions_get(HearthSessions *sessions, gint64 conversation,
                                 const EngSessionSettings *settings, EngError *err);
 
-uint64_t hearth_sessions_bytes(const HearthSessions *sessions);
+/* *ret_vram: how many of them are in VRAM; or NULL. */
+uint64_t hearth_sessions_bytes(const HearthSessions *sessions, uint64_t *ret_vram);
 
 #endif

@@ -1,6 +1,7 @@
 #include "worker/thread.h"
 
 #include <glib/gi18n.h>
+#include <string.h>
 
 #include "error_from.h"
 #include "models/ember.h"
@@ -20,6 +21,8 @@ typedef struct {
     bool load; /* else: no model */
     char *path;
     int threads;
+    int context; /* that answers will have; 0 = the engine's choice */
+    EngKvType kv;
 } Wish;
 
 struct HearthThread {
@@ -41,8 +44,8 @@ struct HearthThread {
     /* The thread's own. */
     guint serial; /* of the wish that was fulfilled */
     HearthSessions sessions;
-    HearthModelInfo *info; /* without KV caches */
-    uint64_t kv_bytes;     /* as told */
+    HearthModelInfo *info;               /* without KV caches */
+    uint64_t kv_bytes[HEARTH_N_DEVICES]; /* as told */
 };
 
 void hearth_report_clear(HearthReport *report)
@@ -118,12 +121,14 @@ static void report_busy(HearthThread *t, bool busy)
 static void report_measured(void *data, double rate, int used, int size)
 {
     HearthThread *t = data;
-    uint64_t kv_bytes = hearth_sessions_bytes(&t->sessions);
+    uint64_t vram, dram = hearth_sessions_bytes(&t->sessions, &vram) - vram;
     HearthModelInfo *info = NULL;
-    if (kv_bytes != t->kv_bytes) {
-        t->kv_bytes = kv_bytes;
+    if (dram != t->kv_bytes[HEARTH_DEVICE_DRAM] || vram != t->kv_bytes[HEARTH_DEVICE_VRAM]) {
+        t->kv_bytes[HEARTH_DEVICE_DRAM] = dram;
+        t->kv_bytes[HEARTH_DEVICE_VRAM] = vram;
         info = hearth_model_info_new(t->info);
-        info->bytes[HEARTH_KIND_KV][HEARTH_DEVICE_DRAM] = kv_bytes;
+        hearth_model_info_place(info, t->model); /* a GPU that failed has nothing any more */
+        memcpy(info->bytes[HEARTH_KIND_KV], t->kv_bytes, sizeof t->kv_bytes);
     }
     hearth_lock(&t->lock);
     t->report.rate = rate;
@@ -161,7 +166,7 @@ static void free_model(HearthThread *t)
     while (t->users > 0) hearth_wait(&t->changed, &t->lock);
     hearth_unlock(&t->lock);
     hearth_sessions_clear(&t->sessions);
-    t->kv_bytes = 0;
+    memset(t->kv_bytes, 0, sizeof t->kv_bytes);
     g_clear_pointer(&t->info, hearth_model_info_unref);
     eng_model_free(model);
 }
@@ -172,6 +177,8 @@ static EngModel *open_model(const Wish *wish, HearthModelInfo **ret_info, EngErr
     const void *ember = hearth_ember_data(&size);
     EngModelSettings settings = eng_model_defaults();
     settings.threads = wish->threads;
+    settings.context = wish->context;
+    settings.kv = wish->kv;
     EngModel *model = wish->path ? eng_model_open(wish->path, &settings, failure)
                                  : eng_model_open_memory(ember, size, &settings, failure);
     if (!model) return NULL;
@@ -360,7 +367,10 @@ static guint wish_for(HearthThread *t, bool load, const char *path, int threads)
 {
     hearth_lock(&t->lock);
     g_free(t->wish.path);
-    t->wish = (Wish){t->wish.serial + 1, load, g_strdup(path), threads};
+    t->wish.serial++;
+    t->wish.load = load;
+    t->wish.path = g_strdup(path);
+    t->wish.threads = threads;
     guint serial = t->wish.serial;
     t->expects = false;
     g_atomic_int_set(&t->flag, 1);
@@ -373,6 +383,15 @@ void hearth_thread_expect(HearthThread *thread)
 {
     hearth_lock(&thread->lock);
     thread->expects = true;
+    hearth_unlock(&thread->lock);
+}
+
+void hearth_thread_set_context(HearthThread *thread, int context, const char *kv)
+{
+    hearth_lock(&thread->lock);
+    thread->wish.context = context;
+    thread->wish.kv = ENG_KV_F16;
+    eng_kv_type(kv, &thread->wish.kv);
     hearth_unlock(&thread->lock);
 }
 

@@ -39,6 +39,9 @@ void hearth_thread_close(HearthThread *thread);
 /* A wish for a model will follow: answers that are asked for meanwhile wait for it. */
 void hearth_thread_expect(HearthThread *thread);
 
+/* See worker.h. */
+void hearth_thread_set_context(HearthThread *thread, int context, const char *kv);
+
 /* `path` NULL = built in. Both return the wish's serial number. */
 guint hearth_thread_load(HearthThread *thread, const char *path, int threads);
 guint hearth_thread_unload(HearthThread *thread);

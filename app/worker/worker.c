@@ -186,6 +186,11 @@ void hearth_worker_expect(HearthWorker *worker, const char *path)
     show_wish(worker, HEARTH_MODEL_LOADING, copy);
 }
 
+void hearth_worker_set_context(HearthWorker *worker, int context, const char *kv)
+{
+    if (worker->thread) hearth_thread_set_context(worker->thread, context, kv);
+}
+
 void hearth_worker_load(HearthWorker *worker, const char *path, int threads)
 {
     if (!worker->thread) return;

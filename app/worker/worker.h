@@ -43,6 +43,10 @@ void hearth_worker_close(HearthWorker *worker);
  * the state is LOADING and answers wait. */
 void hearth_worker_expect(HearthWorker *worker, const char *path);
 
+/* What answers will mostly have: tokens (0 = the engine's choice), a name of eng_kv_type. A GPU's
+ * memory is planned for it when a model is loaded. */
+void hearth_worker_set_context(HearthWorker *worker, int context, const char *kv);
+
 /* `path` NULL or "": the built-in model. threads 0 = one per physical core. */
 void hearth_worker_load(HearthWorker *worker, const char *path, int threads);
 void hearth_worker_unload(HearthWorker *worker); /* also cancels a load */

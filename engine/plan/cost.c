@@ -138,7 +138,7 @@ static EngTime chunk(const EngOutline *o, const EngSpread *spread, const EngPlan
         add_gpu(&sum, speeds, read * s.vram, products * s.vram);
         if (s.cpu == 0) continue;
         if (experts)
-            add_experts(&sum, speeds, spread->gpu_attention, read * s.cpu, products * s.cpu,
+            add_experts(&sum, speeds, spread->may_send, read * s.cpu, products * s.cpu,
                         read * s.disk);
         else
             add_cpu(&sum, speeds, read * s.cpu, products * s.cpu, read * s.disk);

@@ -35,6 +35,7 @@ const char *eng_time_term(const EngTime *time); /* the largest: "DRAM reading" *
 typedef struct {
     uint64_t *vram, *disk; /* [parts] */
     bool gpu_attention;    /* whether attention over the context runs on a GPU */
+    bool may_send;         /* whether experts may be sent to it */
     int crossings;         /* in one walk over the ops */
 } EngSpread;
 

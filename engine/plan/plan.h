@@ -25,6 +25,7 @@ typedef struct {
     uint64_t (*gpu_bytes)(const EngGraph *graph, const bool *on_device, int max_tokens,
                           int processors, uint64_t *ret_matrices);
     int processors; /* of the GPU */
+    bool sends;     /* long prompts' experts go to the GPU to be multiplied there */
 } EngPlanMachine;
 
 EngPlan *eng_plan_make(const EngOutline *outline, const EngPlanSettings *want,

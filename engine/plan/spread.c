@@ -60,6 +60,7 @@ static void place_ops(const EngPlanner *p, EngLayout *l)
     }
     l->spread.crossings += was; /* logits come back */
     l->spread.gpu_attention = l->kv_layers > 0;
+    l->spread.may_send = p->m->sends && l->spread.gpu_attention;
 }
 
 /* ---- what it takes --------------------------------------------------------------------------- */

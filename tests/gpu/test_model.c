@@ -5,8 +5,7 @@
 #include <dlfcn.h>
 #include <math.h>
 
-#include "engine.h"
-#include "test.h"
+#include "../unit/model/thought_model.h"
 
 enum { CONTEXT = 64, PROMPT = 13, TOKENS = 16, BATCH = 16 };
 #define MIB ((uint64_t)1 << 20)
@@ -397,6 +396,42 @@ static void a_driver_that_fails_is_a_reason(void)
     eng_model_free(m);
 }
 
+/* A model that gains by a GPU, with nothing said about one. */
+static EngModel *rehearsed(const EngModelSettings *settings, EngError *err)
+{
+    EngHeader header = thought_model("deepseek2", "Q4_K");
+    EngModel *m = eng_model_rehearse(&header, 1, (uint64_t)1 << 30, settings, err);
+    CHECK_MSG(m, "%s", err->message);
+    free((void *)header.data);
+    uint64_t done = 0, total = 1;
+    while (m && done < total) CHECK(eng_model_load(m, &done, &total, err));
+    return m;
+}
+
+static void without_wishes_a_gpu_is_used_when_it_gains(void)
+{
+    EngError err = {0};
+    EngModelSettings set = {.threads = 2, .batch = BATCH, .context = CONTEXT};
+    EngModel *gpu = rehearsed(&set, &err);
+    CHECK_MSG(*eng_model_info(gpu).gpu, "%s", eng_model_info(gpu).gpu_reason);
+    float *got = logits_on(gpu, ENG_KV_F16);
+    eng_model_free(gpu);
+    set.no_gpu = true;
+    EngModel *cpu = rehearsed(&set, &err);
+    float *want = logits_on(cpu, ENG_KV_F16);
+    compare(cpu, got, want, 0.05, "rehearsed");
+    free(want), free(got);
+    eng_model_free(cpu);
+    if (getenv("HEARTH_GPU")) return;
+    set.no_gpu = false;
+    fail_from("cuMemAlloc_v2", 1, 2); /* the CPU does it, if another program has taken the memory */
+    EngModel *m = rehearsed(&set, &err);
+    unsetenv("SIM_FAIL");
+    EngModelInfo info = eng_model_info(m);
+    CHECK_MSG(!*info.gpu && strstr(info.gpu_reason, "of VRAM"), "%s", info.gpu_reason);
+    eng_model_free(m);
+}
+
 /* ---- loading --------------------------------------------------------------------------------- */
 
 static void loading_counts_both_memories(void)
@@ -516,6 +551,7 @@ int main(int argc, char **argv)
         {"no_more_is_taken_than_planned", no_more_is_taken_than_planned},
         {"too_little_is_refused", too_little_is_refused},
         {"without_wishes_the_cpu_may_be_quicker", without_wishes_the_cpu_may_be_quicker},
+        {"without_wishes_a_gpu_is_used_when_it_gains", without_wishes_a_gpu_is_used_when_it_gains},
         {"a_driver_that_fails_is_a_reason", a_driver_that_fails_is_a_reason},
         {"loading_counts_both_memories", loading_counts_both_memories},
         {"copied_weights_leave_out_the_devices", copied_weights_leave_out_the_devices},

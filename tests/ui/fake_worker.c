@@ -93,6 +93,13 @@ void hearth_worker_expect(HearthWorker *worker, const char *path)
     (void)path;
 }
 
+void hearth_worker_set_context(HearthWorker *worker, int context, const char *kv)
+{
+    (void)worker;
+    (void)context;
+    (void)kv;
+}
+
 void hearth_worker_load(HearthWorker *worker, const char *path, int threads)
 {
     (void)threads;
