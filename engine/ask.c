@@ -31,8 +31,8 @@ static bool make_sampler(EngSession *s, EngError *err)
  * last one's logits are wanted. */
 static void take_prompt(EngSession *s, const int32_t *tokens, int n)
 {
-    int common = 0;
-    while (common < s->n_past && common < n - 1 && s->tokens[common] == tokens[common]) common++;
+    int common = 0, cached = eng_session_is_lost(s) ? 0 : s->n_past;
+    while (common < cached && common < n - 1 && s->tokens[common] == tokens[common]) common++;
     memmove(s->tokens, tokens, (size_t)n * sizeof *tokens);
     s->n_past = common;
     s->n_tokens = n;

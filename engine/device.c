@@ -12,6 +12,14 @@
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+/* As a phrase. */
+static void give_reason(EngModel *m, const EngError *why)
+{
+    size_t n = strlen(why->message);
+    if (n && why->message[n - 1] == '.') n--;
+    snprintf(m->gpu_reason, sizeof m->gpu_reason, "%.*s", (int)n, why->message);
+}
+
 /* Without a GPU all goes on with the CPU, unless something else was asked for. */
 static bool do_without(EngModel *m, const EngModelSettings *s, const EngError *why, EngError *err)
 {
@@ -20,9 +28,7 @@ static bool do_without(EngModel *m, const EngModelSettings *s, const EngError *w
     m->plan = NULL;
     m->on_device = NULL;
     if (s->vram || s->rules) return eng_fail(err, why->code, "%s", why->message);
-    size_t n = strlen(why->message);
-    if (n && why->message[n - 1] == '.') n--;
-    snprintf(m->gpu_reason, sizeof m->gpu_reason, "%.*s", (int)n, why->message);
+    give_reason(m, why);
     return true;
 }
 
@@ -137,13 +143,14 @@ const EngPlan *eng_model_plan(const EngModel *model) { return model->plan; }
 
 /* ---- failing --------------------------------------------------------------------------------- */
 
+bool eng_model_is_lost(const EngModel *m) { return __atomic_load_n(&m->lost, __ATOMIC_ACQUIRE); }
+
+/* Others read the reason only when they have seen `lost`. */
 void eng_model_lose(EngModel *m, const EngError *why)
 {
-    m->lost = true;
-    size_t n = strlen(why->message);
-    if (n && why->message[n - 1] == '.') n--;
-    snprintf(m->gpu_reason, sizeof m->gpu_reason, "%.*s", (int)ENG_MIN(n, sizeof why->message - 1),
-             why->message);
+    if (eng_model_is_lost(m)) return;
+    give_reason(m, why);
+    __atomic_store_n(&m->lost, true, __ATOMIC_RELEASE);
 }
 
 bool eng_model_computed(EngModel *m)
@@ -158,8 +165,8 @@ bool eng_model_computed(EngModel *m)
 static void load_rest(EngModel *m)
 {
     EngError why = {0};
-    while (m->device && !m->lost && eng_model_load_far(m, UINT64_MAX, &why)) continue;
-    if (why.code && !m->lost) eng_model_lose(m, &why);
+    while (m->device && !eng_model_is_lost(m) && eng_model_load_far(m, UINT64_MAX, &why)) continue;
+    if (why.code) eng_model_lose(m, &why);
 }
 
 /* ---- caches ---------------------------------------------------------------------------------- */
@@ -168,7 +175,7 @@ bool eng_session_kv_new(EngSession *s, EngKvType type, int context, EngError *er
 {
     EngModel *m = s->model;
     eng_lock_take(m->compute);
-    bool far = m->device && !m->lost;
+    bool far = m->device && !eng_model_is_lost(m);
     bool ok = eng_kv_init(&s->kv, &m->graph, type, context, far ? m->kv_at : NULL, err);
     if (ok && far && !m->device->kv_new(m->device, &s->kv, err)) {
         eng_kv_clear(&s->kv);
@@ -191,6 +198,8 @@ void eng_session_kv_free(EngSession *s)
     eng_lock_give(s->model->compute);
 }
 
+bool eng_session_is_lost(const EngSession *s) { return s->kv.at && eng_model_is_lost(s->model); }
+
 bool eng_session_settle(EngSession *s, EngError *err)
 {
     EngModel *m = s->model;
@@ -198,7 +207,7 @@ bool eng_session_settle(EngSession *s, EngError *err)
     eng_lock_take(m->compute);
     load_rest(m);
     EngKv kv;
-    bool ok = true, moves = m->lost && s->kv.at;
+    bool ok = true, moves = eng_session_is_lost(s);
     if (moves) ok = eng_kv_init(&kv, &m->graph, s->kv.type, s->kv.context, NULL, err);
     if (moves && ok) {
         kv_free(m, &s->kv);
@@ -246,10 +255,7 @@ bool eng_session_pretend_kv(EngSession *s, int first, int n)
     eng_lock_take(m->compute);
     eng_kv_pretend(&s->kv, first, n);
     bool ok = pretend_far(s, first, n, &why);
-    if (!ok) {
-        if (m->backend->check) m->backend->check(m->backend, NULL);
-        eng_model_lose(m, &why);
-    }
+    if (!ok) eng_model_lose(m, &why);
     eng_lock_give(m->compute);
     return ok;
 }

@@ -248,8 +248,10 @@ EngModelInfo eng_model_info(const EngModel *model)
         info.attention_products = eng_graph_attention_products(&model->graph);
         info.nodes = eng_pool_nodes(model->pool);
         info.copied_bytes = eng_model_copied_bytes(model);
-        if (!model->lost) memcpy(info.gpu, model->gpu, sizeof info.gpu);
-        memcpy(info.gpu_reason, model->gpu_reason, sizeof info.gpu_reason);
+        if (model->device && !eng_model_is_lost(model))
+            memcpy(info.gpu, model->gpu, sizeof info.gpu);
+        else
+            memcpy(info.gpu_reason, model->gpu_reason, sizeof info.gpu_reason);
     }
     return info;
 }

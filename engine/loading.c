@@ -148,36 +148,39 @@ static void load_near(EngModel *m)
     }
 }
 
-static bool load_far_slice(EngModel *m, EngError *err)
+/* The device's bytes; 0 when there is none, or none any more. */
+static uint64_t far_bytes(EngModel *m, uint64_t *ret_done)
+{
+    uint64_t total = 0;
+    *ret_done = 0;
+    if (!m->device || eng_model_is_lost(m)) return 0;
+    eng_lock_take(m->compute);
+    total = m->device->weight_bytes;
+    *ret_done = m->device->loaded;
+    eng_lock_give(m->compute);
+    return total;
+}
+
+/* A device that fails here is done without, as in any step. */
+static void load_far_slice(EngModel *m)
 {
     EngError why = {0};
     eng_lock_take(m->compute);
-    bool ok = m->lost || eng_model_load_far(m, SLICE, &why) || !why.code;
+    if (!eng_model_load_far(m, SLICE, &why) && why.code) eng_model_lose(m, &why);
     eng_lock_give(m->compute);
-    return ok || eng_fail(err, why.code, "%s", why.message);
-}
-
-static bool is_far_left(const EngModel *m)
-{
-    return m->device && !m->lost && m->device->loaded < m->device->weight_bytes;
 }
 
 bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, EngError *err)
 {
-    uint64_t done, total = near_bytes(model, &done);
+    uint64_t near, far, total = near_bytes(model, &near), far_total = far_bytes(model, &far);
     /* A device gets what is made; what is in a file is copied before the rest is read. */
-    if (is_far_left(model) && (!model->rehearsal || done == total)) {
-        if (!load_far_slice(model, err)) return false;
-    } else {
+    if (far < far_total && (!model->rehearsal || near == total))
+        load_far_slice(model);
+    else
         load_near(model);
-    }
     if (!eng_gguf_check(model->gguf, err)) return false;
-    total = near_bytes(model, &done);
-    if (model->device && !model->lost) {
-        done += model->device->loaded;
-        total += model->device->weight_bytes;
-    }
-    *ret_done = done;
+    total = near_bytes(model, &near) + far_bytes(model, &far);
+    *ret_done = near + far;
     *ret_total = total;
     return true;
 }

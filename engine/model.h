@@ -58,6 +58,7 @@ void eng_model_detach(EngModel *model);
  */
 bool eng_model_computed(EngModel *model);
 void eng_model_lose(EngModel *model, const EngError *why);
+bool eng_model_is_lost(const EngModel *model); /* at any time */
 
 /* loading.c. load_far: about the next n bytes to the device, under `compute`; false: none are left,
  * or *err. find_far fills `far`. */

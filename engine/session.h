@@ -50,6 +50,7 @@ struct EngSession {
 bool eng_session_kv_new(EngSession *session, EngKvType type, int context, EngError *err);
 void eng_session_kv_free(EngSession *session);
 bool eng_session_settle(EngSession *session, EngError *err);
+bool eng_session_is_lost(const EngSession *session); /* its cache is a lost device's */
 bool eng_session_pretend_kv(EngSession *session, int first, int n);
 
 static inline size_t eng_session_kv_bytes(const EngSession *session)

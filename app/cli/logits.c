@@ -100,6 +100,7 @@ static bool run(const void *data, char **operands, GError **error)
     if (!file || !compute(session, tokens, (size_t)n_vocab, file, error) ||
         !hearth_io_file_commit(file, error))
         return false;
+    hearth_loader_tell_lost(model);
     return !values->common.json || report(tokens, n_vocab, error);
 }
 

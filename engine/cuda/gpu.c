@@ -155,8 +155,8 @@ static void gpu_kv_free(EngDevice *device, EngKv *kv)
     EngGpu *g = (EngGpu *)device;
     if (!kv->far) return;
     eng_cuda_enter(g->cuda);
+    eng_cuda_sync(g->cuda, NULL); /* a walk that was left off still reads it */
     if (kv->far_is_near) {
-        eng_cuda_sync(g->cuda, NULL);
         eng_cuda_free_host(g->cuda, kv->far);
     } else {
         eng_cuda_free(g->cuda, kv->far);

@@ -64,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     peek(data, size);
     EngError err = {0};
     EngModelSettings settings = eng_model_defaults();
+    settings.no_gpu = true;
     settings.threads = 1;
     settings.batch = 4;
     EngModel *model = eng_model_open_memory(data, size, &settings, &err);

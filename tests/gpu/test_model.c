@@ -515,6 +515,40 @@ static void the_conversation_goes_on(void)
     eng_model_free(cpu);
 }
 
+static void a_failure_while_loading_or_pretending(void)
+{
+    if (!simulated()) return;
+    EngError err = {0};
+    EngModel *cpu = on_cpu("qwen3.gguf"), *gpu = on_gpu("qwen3.gguf", placements[0]);
+    float *want = logits_on(cpu, ENG_KV_F32);
+    fail_from("cuMemcpyHtoDAsync_v2", 3, 700);
+    uint64_t done = 0, total = 1;
+    while (done < total && eng_model_load(gpu, &done, &total, &err)) continue;
+    CHECK_MSG(done == total, "%s", err.message);
+    CHECK(strstr(eng_model_info(gpu).gpu_reason, "while copying to it") != NULL);
+    float *got = logits_on(gpu, ENG_KV_F32);
+    compare(gpu, got, want, 0, "lost while loading");
+    unsetenv("SIM_FAIL");
+    eng_model_free(gpu);
+    gpu = on_gpu("qwen3.gguf", placements[0]);
+    EngSession *s = open_session(gpu, CONTEXT, ENG_KV_F32);
+    free(got), got = logits_of(gpu, s);
+    eng_session_rewind(s, 3);
+    fail_from("cuMemcpyHtoDAsync_v2", 2, 700);
+    CHECK_MSG(eng_session_pretend(s, 9, &err), "%s", err.message);
+    CHECK_INT(eng_session_stats(s).used, 12);
+    CHECK_STR(eng_model_info(gpu).gpu, "");
+    eng_session_rewind(s, 3);
+    CHECK_MSG(eng_session_eval(s, some_tokens(gpu) + 3, 1, got, &err), "%s", err.message);
+    size_t vocab = (size_t)eng_model_info(cpu).n_vocab;
+    double d = distance(got, want + 3 * vocab, vocab);
+    CHECK_MSG(d < 1e-4, "%.6f", d);
+    unsetenv("SIM_FAIL");
+    free(want), free(got);
+    eng_session_free(s);
+    eng_model_free(cpu), eng_model_free(gpu);
+}
+
 /* Sessions that rest have their caches there as well: what they hold is computed again. */
 static void a_session_at_rest_is_computed_again(void)
 {
@@ -556,6 +590,7 @@ int main(int argc, char **argv)
         {"loading_counts_both_memories", loading_counts_both_memories},
         {"copied_weights_leave_out_the_devices", copied_weights_leave_out_the_devices},
         {"the_conversation_goes_on", the_conversation_goes_on},
+        {"a_failure_while_loading_or_pretending", a_failure_while_loading_or_pretending},
         {"a_session_at_rest_is_computed_again", a_session_at_rest_is_computed_again},
     };
     if (getenv("HEARTH_GPU")) {

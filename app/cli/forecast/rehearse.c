@@ -50,7 +50,8 @@ static bool allowance(guint64 wanted, guint64 *ret, GError **error)
     return true;
 }
 
-static EngModel *open_subject(const HearthSubject *s, const Values *values, GError **error)
+static EngModel *open_subject(const HearthSubject *s, const Values *values, char **ret_rules,
+                              GError **error)
 {
     EngModelSettings settings = eng_model_defaults();
     EngError failure = {0};
@@ -59,8 +60,7 @@ static EngModel *open_subject(const HearthSubject *s, const Values *values, GErr
     settings.threads = values->measure.threads;
     settings.context = hearth_measure_context(&values->measure);
     settings.kv = hearth_measure_kv(&values->measure);
-    g_autofree char *rules = NULL;
-    if (!hearth_loader_gpu(&values->measure.gpu, &settings, &rules, error)) return NULL;
+    if (!hearth_loader_gpu(&values->measure.gpu, &settings, ret_rules, error)) return NULL;
     g_autoptr(EngModel) model =
         s->path ? eng_model_rehearse_file(s->path, dram, &settings, &failure)
                 : eng_model_rehearse((const EngHeader *)(void *)s->headers->data, s->headers->len,
@@ -107,6 +107,32 @@ static bool predict_and_run(const HearthSubject *s, EngModel *model, const Heart
     return true;
 }
 
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EngPlan, eng_plan_free)
+
+/* With a GPU the model's own plan says what should be, at what the memory was measured to give. The
+ * limit of a token: DRAM and VRAM are read at the same time, and nothing else takes any. */
+static bool predict_by_plan(const EngModel *model, const char *rules, HearthPrediction *p,
+                            GError **error)
+{
+    EngPlanSettings settings = eng_plan_defaults();
+    EngError failure = {0};
+    const EngPlan *made = eng_model_plan(model);
+    settings.vram = made->vram;
+    settings.context = made->context;
+    settings.kv = made->kv;
+    settings.batch = made->batch;
+    settings.rules = rules;
+    settings.speeds = made->speeds;
+    settings.speeds.dram_gb_s = p->limits.read_gb_s;
+    g_autoptr(EngPlan) plan = eng_plan_model(model, &settings, &failure);
+    if (!plan) return hearth_error_from_engine(error, &failure);
+    double vram_s = plan->token_vram_bytes * 1e-9 / plan->speeds.vram_gb_s;
+    double dram_s = plan->token_dram_bytes * 1e-9 / plan->speeds.dram_gb_s;
+    p->decode = (HearthSpeed){plan->decode_tok_s, 1 / MAX(vram_s, dram_s)};
+    p->prefill = (HearthSpeed){plan->prefill_tok_s, plan->prefill_tok_s};
+    return true;
+}
+
 /* ---- the report ------------------------------------------------------------------------------ */
 
 static bool print_json(const HearthSubject *s, const EngModelInfo *info, const HearthPrediction *p,
@@ -135,9 +161,16 @@ static bool print_json(const HearthSubject *s, const EngModelInfo *info, const H
     return hearth_io_write_json(out, error);
 }
 
-static void append_row(GString *out, const HearthPrediction *p, const HearthMeasured *row)
+static void append_row(GString *out, const HearthPrediction *p, const HearthMeasured *row, bool gpu)
 {
     HearthSpeed speed = row->reads ? p->prefill : p->decode;
+    if (gpu) {
+        g_string_append_printf(out, "%-12s%.2f tok/s planned, %.0f %% reached", row->name,
+                               speed.predicted, 100 * row->median / speed.predicted);
+        if (!row->reads) g_string_append_printf(out, "; DRAM and VRAM permit %.2f", speed.limit);
+        g_string_append_c(out, '\n');
+        return;
+    }
     g_string_append_printf(out,
                            "%-12s%.2f tok/s predicted from its kernels, %.0f %% reached; %.0f "
                            "%% of the machine's limit\n",
@@ -145,9 +178,10 @@ static void append_row(GString *out, const HearthPrediction *p, const HearthMeas
                            100 * row->median / speed.limit);
 }
 
-static bool print_plain(const HearthSubject *s, const EngModelInfo *info, const HearthPrediction *p,
+static bool print_plain(const HearthSubject *s, const EngModel *model, const HearthPrediction *p,
                         const GArray *rows, GError **error)
 {
+    const EngModelInfo made = eng_model_info(model), *info = &made;
     g_autoptr(GString) out = g_string_new(NULL);
     g_autofree char *weights = g_format_size_full(info->weight_bytes, G_FORMAT_SIZE_IEC_UNITS),
                     *there = g_format_size_full(info->stand_in_bytes, G_FORMAT_SIZE_IEC_UNITS);
@@ -165,11 +199,12 @@ static bool print_plain(const HearthSubject *s, const EngModelInfo *info, const 
                            "Machine     %d threads, %.1f GB/s, %.0f Gop/s with bytes\n",
                            p->bytes * 1e-9, p->products * 1e-9, p->limits.threads,
                            p->limits.read_gb_s, p->limits.int8_gop_s);
-    if (*info->gpu)
-        g_string_append_printf(out,
-                               "GPU         %s computes its part of the plan; what is predicted "
-                               "and the limit\n            are the CPU's alone\n",
-                               info->gpu);
+    if (*info->gpu) {
+        const EngPlan *plan = eng_model_plan(model);
+        g_string_append_printf(
+            out, "GPU         %s: a token reads %.2f GB of VRAM and %.2f GB of DRAM\n", info->gpu,
+            plan->token_vram_bytes * 1e-9, plan->token_dram_bytes * 1e-9);
+    }
     if (p->expert_tokens > 0)
         g_string_append_printf(out,
                                "Experts     multiply about %.1f tokens of the prompt at once\n",
@@ -178,7 +213,7 @@ static bool print_plain(const HearthSubject *s, const EngModelInfo *info, const 
     hearth_measure_append(out, rows);
     g_string_append_c(out, '\n');
     for (guint i = 0; i < rows->len; i++)
-        append_row(out, p, &g_array_index(rows, HearthMeasured, i));
+        append_row(out, p, &g_array_index(rows, HearthMeasured, i), *info->gpu);
     g_autofree char *clean = hearth_console_clean(out->str);
     return hearth_io_write(clean, strlen(clean), error);
 }
@@ -195,14 +230,16 @@ static bool run(const void *data, char **operands, GError **error)
         !hearth_measure_check(&measure, error) ||
         !hearth_subject_choose(&subject, operands[0], values->quant, error))
         return false;
-    g_autoptr(EngModel) model = open_subject(&subject, values, error);
+    g_autofree char *rules = NULL;
+    g_autoptr(EngModel) model = open_subject(&subject, values, &rules, error);
     g_autoptr(GArray) rows = NULL;
     if (!model || !predict_and_run(&subject, model, &measure, &prediction, &rows, error))
         return false;
     EngModelInfo info = eng_model_info(model);
+    if (*info.gpu && !predict_by_plan(model, rules, &prediction, error)) return false;
     hearth_loader_tell_lost(model);
     return values->common.json ? print_json(&subject, &info, &prediction, rows, error)
-                               : print_plain(&subject, &info, &prediction, rows, error);
+                               : print_plain(&subject, model, &prediction, rows, error);
 }
 
 const HearthCommand hearth_rehearse_command = {
