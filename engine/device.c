@@ -32,7 +32,8 @@ static bool do_without(EngModel *m, const EngModelSettings *s, const EngError *w
     return true;
 }
 
-static EngPlanSettings wishes(const EngModelSettings *s)
+/* A rehearsal is of a machine that holds all the weights. */
+static EngPlanSettings wishes(const EngModel *m, const EngModelSettings *s)
 {
     EngPlanSettings want = eng_plan_defaults();
     want.vram = s->vram;
@@ -42,6 +43,7 @@ static EngPlanSettings wishes(const EngModelSettings *s)
     want.nodes = s->nodes;
     want.no_gpu = s->no_gpu;
     want.rules = s->rules;
+    if (m->rehearsal) want.dram = (uint64_t)1 << 50;
     return want;
 }
 
@@ -55,7 +57,7 @@ static void take_ops(EngModel *m)
 /* Rules must make sense even where there is no GPU for them. */
 static bool without_device(EngModel *m, const EngModelSettings *s, EngError *err)
 {
-    EngPlanSettings want = wishes(s);
+    EngPlanSettings want = wishes(m, s);
     want.vram = 0;
     want.no_gpu = true;
     EngPlan *plan = s->rules ? eng_plan_gguf(m->gguf, &want, 0, err) : NULL;
@@ -73,7 +75,7 @@ bool eng_model_place(EngModel *m, const EngModelSettings *settings, EngError *er
         snprintf(m->gpu_reason, sizeof m->gpu_reason, "%s", reason);
         return without_device(m, settings, err);
     }
-    EngPlanSettings want = wishes(settings);
+    EngPlanSettings want = wishes(m, settings);
     uint64_t own = eng_cuda_info(m->cuda).own, left = own + eng_cuda_available(m->cuda);
     m->plan = eng_plan_gguf(m->gguf, &want, left, &why);
     if (m->plan && *m->plan->gpu) {

@@ -118,6 +118,7 @@ static bool predict_by_plan(const EngModel *model, const char *rules, HearthPred
     EngError failure = {0};
     const EngPlan *made = eng_model_plan(model);
     settings.vram = made->vram;
+    settings.dram = made->dram;
     settings.context = made->context;
     settings.kv = made->kv;
     settings.batch = made->batch;
