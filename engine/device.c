@@ -60,7 +60,7 @@ static bool without_device(EngModel *m, const EngModelSettings *s, EngError *err
     EngPlanSettings want = wishes(m, s);
     want.vram = 0;
     want.no_gpu = true;
-    EngPlan *plan = s->rules ? eng_plan_gguf(m->gguf, &want, 0, err) : NULL;
+    EngPlan *plan = s->rules ? eng_plan_gguf(m->gguf, &want, 0, 0, err) : NULL;
     eng_plan_free(plan);
     return plan || !s->rules;
 }
@@ -77,7 +77,7 @@ bool eng_model_place(EngModel *m, const EngModelSettings *settings, EngError *er
     }
     EngPlanSettings want = wishes(m, settings);
     uint64_t own = eng_cuda_info(m->cuda).own, left = own + eng_cuda_available(m->cuda);
-    m->plan = eng_plan_gguf(m->gguf, &want, left, &why);
+    m->plan = eng_plan_gguf(m->gguf, &want, left, own, &why);
     if (m->plan && *m->plan->gpu) {
         eng_cuda_limit(m->cuda, m->plan->vram);
         take_ops(m);

@@ -79,12 +79,13 @@ static bool describe(const EngPlanSettings *want, EngPlanMachine *ret, EngError 
 }
 
 EngPlan *eng_plan_gguf(const EngGguf *gguf, const EngPlanSettings *settings, uint64_t vram_left,
-                       EngError *err)
+                       uint64_t taken, EngError *err)
 {
     EngPlanSettings want = settings ? *settings : eng_plan_defaults();
     EngPlanMachine machine;
     if (!gguf || !describe(&want, &machine, err)) return NULL;
     machine.vram = ENG_MIN(machine.vram, vram_left);
+    machine.taken = taken;
     EngOutline *outline = eng_outline_new(gguf, err);
     EngPlan *plan = outline ? eng_plan_make(outline, &want, &machine, err) : NULL;
     eng_outline_free(outline);
@@ -95,7 +96,7 @@ EngPlan *eng_plan(const EngHeader *headers, size_t n, const EngPlanSettings *set
                   EngError *err)
 {
     EngGguf *gguf = eng_gguf_open_headers(headers, n, err);
-    EngPlan *plan = eng_plan_gguf(gguf, settings, UINT64_MAX, err);
+    EngPlan *plan = eng_plan_gguf(gguf, settings, UINT64_MAX, 0, err);
     eng_gguf_free(gguf);
     return plan;
 }
@@ -103,12 +104,12 @@ EngPlan *eng_plan(const EngHeader *headers, size_t n, const EngPlanSettings *set
 EngPlan *eng_plan_file(const char *path, const EngPlanSettings *settings, EngError *err)
 {
     EngGguf *gguf = eng_gguf_open(path, err);
-    EngPlan *plan = eng_plan_gguf(gguf, settings, UINT64_MAX, err);
+    EngPlan *plan = eng_plan_gguf(gguf, settings, UINT64_MAX, 0, err);
     eng_gguf_free(gguf);
     return plan;
 }
 
 EngPlan *eng_plan_model(const EngModel *model, const EngPlanSettings *settings, EngError *err)
 {
-    return eng_plan_gguf(model->gguf, settings, UINT64_MAX, err);
+    return eng_plan_gguf(model->gguf, settings, UINT64_MAX, 0, err);
 }

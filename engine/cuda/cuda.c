@@ -7,7 +7,8 @@
 bool eng_cuda_probe(EngCudaProbe *ret, char ret_reason[160])
 {
     EngDriver driver;
-    if (!eng_driver_open(&driver, eng_cuda_library(), ENG_NVML_LIBRARY, ret_reason)) return false;
+    if (!eng_driver_open(&driver, eng_cuda_library(), eng_cuda_nvml_library(), ret_reason))
+        return false;
     EngCuDevice device;
     bool ok =
         eng_driver_probe(&driver, 0, &device, ret->name, &ret->total, &ret->available, ret_reason);

@@ -148,7 +148,7 @@ static bool open_device(EngCuda *c, const EngCudaSettings *s, char *ret_reason)
 EngCuda *eng_cuda_open(const EngCudaSettings *settings, char ret_reason[160])
 {
     const char *cuda = settings->cuda_library ? settings->cuda_library : eng_cuda_library(),
-               *nvml = settings->nvml_library ? settings->nvml_library : ENG_NVML_LIBRARY;
+               *nvml = settings->nvml_library ? settings->nvml_library : eng_cuda_nvml_library();
     EngCuda *c = eng_alloc0(sizeof *c);
     if (!eng_driver_open(&c->driver, cuda, nvml, ret_reason)) {
         free(c);

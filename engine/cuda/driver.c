@@ -129,6 +129,12 @@ const char *eng_cuda_library(void)
     return named && *named ? named : ENG_CUDA_LIBRARY;
 }
 
+const char *eng_cuda_nvml_library(void)
+{
+    const char *named = eng_sys_setting("HEARTH_CUDA_LIBRARY");
+    return named && *named ? named : ENG_NVML_LIBRARY;
+}
+
 bool eng_driver_has_kernels(const EngDriver *driver)
 {
     return eng_cuda_images[0].name || eng_dl_function(driver->cuda, "hearth_sim_image");

@@ -114,6 +114,8 @@ typedef struct {
 /* The driver's library: the system's or, to run on another (the simulated one of the tests), what
  * HEARTH_CUDA_LIBRARY names, a file or "none". */
 const char *eng_cuda_library(void);
+/* NVML's: that other library again, which may have it or not. */
+const char *eng_cuda_nvml_library(void);
 
 /* Whether there are kernels to run: those of this build, or the library's own, as a test's has. */
 bool eng_driver_has_kernels(const EngDriver *driver);

@@ -4,6 +4,7 @@
 #include "cuda/driver.h"
 
 const char *eng_cuda_library(void) { return "none"; }
+const char *eng_cuda_nvml_library(void) { return "none"; }
 
 bool eng_driver_open(EngDriver *ret_driver, const char *cuda_library, const char *nvml_library,
                      char ret_reason[160])

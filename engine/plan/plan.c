@@ -12,10 +12,12 @@ enum { MOST_TOKENS = 4096, USUAL_CONTEXT = 4096, USUAL_BATCH = 512, LEAST_BATCH 
 
 EngPlanSettings eng_plan_defaults(void) { return (EngPlanSettings){.kv = ENG_KV_F16}; }
 
-/* For the driver's context and kernels, and for what else draws on the screen. */
-static uint64_t vram_reserve(uint64_t vram)
+/* For the driver's context and kernels, and for what else draws on the screen. A context that is
+ * there may still grow by kernels that it loads. */
+static uint64_t vram_reserve(uint64_t vram, uint64_t taken)
 {
-    return ENG_MIN(((uint64_t)384 << 20) + vram / 64, vram);
+    uint64_t usual = ((uint64_t)384 << 20) + vram / 64, known = taken + ((uint64_t)64 << 20);
+    return ENG_MIN(ENG_MAX(usual, taken ? known : 0), vram);
 }
 
 static uint64_t dram_reserve(uint64_t dram) { return ENG_MIN(dram / 16, (uint64_t)4 << 30); }
@@ -78,6 +80,7 @@ static void refuse_vram(const EngPlanner *p, const EngLayout *l, EngError *err)
     uint64_t cache = (uint64_t)l->kv_layers * p->kv_layer;
     /* The reserve grows with the card */
     uint64_t least = (l->least_vram + ((uint64_t)385 << 20)) / 63 * 64;
+    if (p->m->taken) least = ENG_MAX(least, l->least_vram + p->m->taken + ((uint64_t)65 << 20));
     eng_fail(err, ENG_ERR_MEMORY,
              "At least %s of VRAM are needed (context %s, buffers %s, weights %s) and there are "
              "%s: shorten the context, keep it in 8 bits, take a smaller quantization, or do "
@@ -302,7 +305,7 @@ EngPlan *eng_plan_make(const EngOutline *outline, const EngPlanSettings *want,
                 : trained     ? ENG_MIN(trained, USUAL_CONTEXT)
                               : USUAL_CONTEXT;
     p.prompt = ENG_MIN(p.context, MOST_TOKENS);
-    p.vram = machine->vram - vram_reserve(machine->vram);
+    p.vram = machine->vram - vram_reserve(machine->vram, machine->taken);
     p.dram = machine->dram - dram_reserve(machine->dram);
     size_t token = eng_kv_token_bytes(&outline->graph, want->kv);
     p.kv_layer =

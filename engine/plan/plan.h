@@ -17,6 +17,7 @@ typedef struct {
     bool assumed;
     char reason[160]; /* why there is no GPU, when vram is 0 */
     uint64_t vram, dram;
+    uint64_t taken;  /* of the VRAM, by the driver's context already; 0 = not known */
     bool vram_given; /* what does not fit is then an error, not a reason to do without */
     int nodes, threads;
     EngPlanSpeeds speeds; /* none 0 but those of a GPU that is not there */

@@ -3,7 +3,7 @@
  * do on hardware. It checks what hardware leaves to chance: copies outside of allocations, grids and
  * shared memory beyond a card's limits.
  *
- * SIM_MEMORY: bytes of the card (8 GiB). SIM_FAIL="cuMemAlloc_v2:3:2": the third call of that name
+ * SIM_MEMORY: bytes of the card (8 GiB), SIM_CONTEXT: those that a context takes (0). SIM_FAIL="cuMemAlloc_v2:3:2": the third call of that name
  * and all later ones fail with error 2; an error from 700 on is the device's end, and every later
  * call fails with it. */
 #include <stdint.h>
@@ -144,16 +144,25 @@ SIM int cuGetErrorString(int error, const char **text)
 }
 
 static int context;
+static long contexts;
 SIM int cuDevicePrimaryCtxRetain(void **ret, int)
 {
     ENTER;
+    contexts++;
     *ret = &context;
     return OK;
 }
 SIM int cuDevicePrimaryCtxRelease_v2(int)
 {
+    contexts--;
     lost = 0; /* opened anew, it is as new */
     return OK;
+}
+static size_t memory_free()
+{
+    const char *text = getenv("SIM_CONTEXT");
+    size_t own = text && contexts > 0 ? strtoull(text, nullptr, 0) : 0, used = taken + own;
+    return used < memory_of_card() ? memory_of_card() - used : 0;
 }
 SIM int cuCtxSetCurrent(void *) { return enter(__func__); }
 
@@ -343,14 +352,14 @@ SIM int cuMemGetInfo_v2(size_t *free, size_t *total)
 {
     std::lock_guard<std::mutex> hold(lock);
     *total = memory_of_card();
-    *free = *total - taken;
+    *free = memory_free();
     return OK;
 }
 SIM int cuMemAlloc_v2(uintptr_t *ret, size_t bytes)
 {
     ENTER;
     std::lock_guard<std::mutex> hold(lock);
-    if (taken + bytes > memory_of_card()) return NO_MEMORY;
+    if (bytes > memory_free()) return NO_MEMORY;
     void *p = block_new(bytes);
     if (!p) return NO_MEMORY;
     taken += bytes;
@@ -399,4 +408,22 @@ SIM int cuMemcpyDtoHAsync_v2(void *to, uintptr_t from, size_t bytes, Stream *s)
     ENTER;
     if (!is_inside(from, bytes)) return BAD_VALUE;
     return enqueue(s, [=] { memcpy(to, (void *)from, bytes); });
+}
+
+/* ---- NVML ------------------------------------------------------------------------------------ */
+
+SIM int nvmlInit_v2(void) { return OK; }
+SIM int nvmlShutdown(void) { return OK; }
+SIM int nvmlDeviceGetHandleByPciBusId_v2(const char *, void **device)
+{
+    *device = &context;
+    return OK;
+}
+SIM int nvmlDeviceGetMemoryInfo(void *, unsigned long long memory[3])
+{
+    std::lock_guard<std::mutex> hold(lock);
+    memory[0] = memory_of_card();
+    memory[1] = memory_free();
+    memory[2] = memory[0] - memory[1];
+    return OK;
 }

@@ -356,6 +356,14 @@ static void too_little_is_refused(void)
     CHECK_MSG(m, "%s", err.message);
     if (m) CHECK_INT(eng_model_plan(m)->vram, set.vram);
     eng_model_free(m);
+    setenv("SIM_CONTEXT", "800000000", 1); /* more than is left alone for it usually */
+    CHECK(!try_model("llama.gguf", &set, &err));
+    CHECK_MSG(sscanf(err.message, "At least %lf GiB of VRAM", &least) == 1, "%s", err.message);
+    set.vram = (uint64_t)(least * 1024 * (double)MIB);
+    m = try_model("llama.gguf", &set, &err);
+    CHECK_MSG(m, "%s", err.message);
+    eng_model_free(m);
+    unsetenv("SIM_CONTEXT");
     setenv("SIM_MEMORY", "100000000", 1); /* a smaller card than what it may take */
     CHECK(!try_model("llama.gguf", &set, &err));
     CHECK_MSG(strstr(err.message, "there are 0.09 GiB"), "%s", err.message);
