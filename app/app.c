@@ -86,8 +86,8 @@ static void model_changed(HearthApp *app)
 static void load(HearthApp *app)
 {
     if (app->closed || !app->opening) return;
-    g_autofree char *kv = g_settings_get_string(app->settings, "kv-type");
-    hearth_worker_set_context(app->worker, g_settings_get_int(app->settings, "context"), kv);
+    g_autofree char *kv = g_settings_get_string(app->chat, "kv-type");
+    hearth_worker_set_context(app->worker, g_settings_get_int(app->chat, "context"), kv);
     hearth_worker_load(app->worker, app->opening, g_settings_get_int(app->settings, "threads"));
 }
 
