@@ -8,7 +8,7 @@
 #include "base/num.h"
 #include "cuda/image.h"
 
-enum { REASON = 160, MAX_MODULES = 64, SHARED_WITHOUT_ASKING = 48 << 10 };
+enum { REASON = 160, MAX_MODULES = 64, SHARED_WITHOUT_ASKING = 48 << 10, GRANULE = 16 };
 
 typedef struct {
     EngCuAddress at;
@@ -19,6 +19,7 @@ struct EngCuda {
     EngDriver driver;
     EngCuDevice device;
     EngCudaInfo info;
+    bool early; /* a kernel may start before the one before it has ended */
     EngCuContext *context;
     EngCuModule *modules[MAX_MODULES];
     int n_modules;
@@ -37,6 +38,7 @@ static const struct {
 #define FORMAT(family, T) {ENG_CU_##family + ENG_TYPE_##T, #family "_" #T},
 #define X(T)                                                                                       \
     FORMAT(matvec, T)                                                                              \
+    FORMAT(matvec_few, T)                                                                          \
     FORMAT(experts_up, T) FORMAT(experts_down, T) FORMAT(matmul, T) FORMAT(matmul_experts, T)
     ENG_CU_FORMATS(X)
 #undef X
@@ -109,6 +111,19 @@ static bool find_functions(EngCuda *c, char *ret_reason)
     return true;
 }
 
+/* Kernels for 9.0 and later say when they need what was launched before (common.cuh), and may be
+ * started before that is done. Others must not: a card may run an older one's PTX. 12.3: such
+ * launches can be kept in graphs. */
+static bool starts_early(const EngCuda *c)
+{
+    int version = 0, ptx = 0;
+    return c->driver.launch_ex && c->info.capability >= 90 &&
+           c->driver.driver_version(&version) == ENG_CU_SUCCESS && version >= 12030 &&
+           c->driver.function_get(&ptx, ENG_CU_FUNC_PTX, c->functions[ENG_CU_quantize]) ==
+               ENG_CU_SUCCESS &&
+           ptx >= 90;
+}
+
 static bool describe(EngCuda *c, uint64_t free_before, char *ret_reason)
 {
     int major = 0, minor = 0;
@@ -123,6 +138,7 @@ static bool describe(EngCuda *c, uint64_t free_before, char *ret_reason)
     if (rc == ENG_CU_SUCCESS) rc = d->memory_info(&free, &total);
     if (!say(c, rc, "asking for its properties", ret_reason)) return false;
     c->info.capability = 10 * major + minor;
+    c->early = starts_early(c);
     /* What the context and the kernels' code take, as far as the driver tells. */
     if (free_before > free) c->info.own = c->info.taken = c->info.peak = free_before - free;
     return true;
@@ -229,12 +245,13 @@ void *eng_cuda_alloc(EngCuda *cuda, size_t bytes, const char *what, EngError *er
 {
     EngCuAddress at = 0;
     uint64_t left = cuda->info.budget - ENG_MIN(cuda->info.taken, cuda->info.budget);
+    bytes = ENG_MAX((bytes + GRANULE - 1) / GRANULE * GRANULE, GRANULE);
     if (!tell(cuda, err)) return NULL;
     if (bytes > left) {
         refuse(cuda, bytes, what, left, err);
         return NULL;
     }
-    EngCuResult rc = cuda->driver.memory_new(&at, ENG_MAX(bytes, 1));
+    EngCuResult rc = cuda->driver.memory_new(&at, bytes);
     if (rc == ENG_CU_OUT_OF_MEMORY) {
         size_t free = 0, total = 0;
         cuda->driver.memory_info(&free, &total);
@@ -309,14 +326,23 @@ static EngCuResult ask_shared(EngCuda *c, int kernel, size_t bytes)
     return rc;
 }
 
+static EngCuResult launch(EngCuda *c, EngCuFunction *f, EngCuGrid grid, void **params)
+{
+    if (!c->early)
+        return c->driver.launch(f, grid.x, grid.y, grid.z, grid.threads, 1, 1,
+                                (unsigned)grid.shared, c->stream, params, NULL);
+    EngCuLaunchAttribute early = {.id = ENG_CU_LAUNCH_EARLY, .value = 1};
+    EngCuLaunch how = {grid.x,    grid.y, grid.z, grid.threads, 1, 1, (unsigned)grid.shared,
+                       c->stream, &early, 1};
+    return c->driver.launch_ex(&how, f, params, NULL);
+}
+
 void eng_cuda_launch(EngCuda *cuda, int kernel, EngCuGrid grid, const void *args)
 {
     if (cuda->failed || grid.x == 0 || grid.y == 0 || grid.z == 0) return;
     void *params[] = {(void *)args};
     EngCuResult rc = ask_shared(cuda, kernel, grid.shared);
-    if (rc == ENG_CU_SUCCESS)
-        rc = cuda->driver.launch(cuda->functions[kernel], grid.x, grid.y, grid.z, grid.threads, 1,
-                                 1, (unsigned)grid.shared, cuda->stream, params, NULL);
+    if (rc == ENG_CU_SUCCESS) rc = launch(cuda, cuda->functions[kernel], grid, params);
     check(cuda, rc, "starting a kernel");
 }
 

@@ -63,8 +63,9 @@ uint64_t eng_cuda_available(const EngCuda *cuda);
 /* Before calls from another thread than the last ones. */
 void eng_cuda_enter(EngCuda *cuda);
 
-/* Device memory; 256-byte aligned, zeroed. NULL with ENG_ERR_MEMORY naming bytes and device when
- * the budget or the card has no more. Never dereferenced by the host. free: NULL is nothing. */
+/* Device memory; 256-byte aligned, zeroed, of whole 16 bytes. NULL with ENG_ERR_MEMORY naming bytes
+ * and device when the budget or the card has no more. Never dereferenced by the host. free: NULL
+ * is nothing. */
 void *eng_cuda_alloc(EngCuda *cuda, size_t bytes, const char *what, EngError *err);
 void eng_cuda_free(EngCuda *cuda, void *memory);
 

@@ -64,6 +64,11 @@ static const Symbol compute_symbols[] = {
     SYMBOL("cuLaunchKernel", launch),
 };
 
+static const Symbol newer_symbols[] = {
+    SYMBOL("cuLaunchKernelEx", launch_ex),
+    SYMBOL("cuFuncGetAttribute", function_get),
+};
+
 static const Symbol nvml_symbols[] = {
     SYMBOL("nvmlInit_v2", nvml_init),
     SYMBOL("nvmlShutdown", nvml_shutdown),
@@ -120,6 +125,7 @@ bool eng_driver_complete(EngDriver *driver, char ret_reason[160])
 {
     const char *missing = fill(driver, driver->cuda, compute_symbols, ENG_LEN(compute_symbols));
     if (missing) explain_missing(missing, ret_reason);
+    if (fill(driver, driver->cuda, newer_symbols, ENG_LEN(newer_symbols))) driver->launch_ex = NULL;
     return !missing;
 }
 

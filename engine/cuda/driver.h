@@ -49,8 +49,26 @@ enum { /* flags and attributes of the calls below */
        ENG_CU_STREAM_NON_BLOCKING = 1,
        ENG_CU_HOST_PORTABLE_MAPPED = 1 | 2,
        ENG_CU_FUNC_SHARED = 8,    /* CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES */
+       ENG_CU_FUNC_PTX = 5,       /* CU_FUNC_ATTRIBUTE_PTX_VERSION: 90 = for 9.0 */
+       ENG_CU_LAUNCH_EARLY = 6,   /* CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION */
        ENG_CU_CAPTURE_THREAD = 1, /* CU_STREAM_CAPTURE_MODE_THREAD_LOCAL */
 };
+
+typedef struct {
+    int id;
+    char unused[4];
+    union {
+        int value;
+        char room[64];
+    };
+} EngCuLaunchAttribute; /* CUlaunchAttribute */
+
+typedef struct {
+    unsigned grid_x, grid_y, grid_z, block_x, block_y, block_z, shared;
+    EngCuStream *stream;
+    EngCuLaunchAttribute *attributes;
+    unsigned n_attributes;
+} EngCuLaunch; /* CUlaunchConfig */
 
 typedef struct {
     unsigned long long total, free, used; /* bytes */
@@ -104,6 +122,11 @@ typedef struct {
                                      unsigned grid_z, unsigned block_x, unsigned block_y,
                                      unsigned block_z, unsigned shared, EngCuStream *stream,
                                      void **params, void **extra);
+
+    /* What newer drivers have: NULL otherwise. */
+    EngCuResult(ENG_CUDAAPI *launch_ex)(const EngCuLaunch *launch, EngCuFunction *f, void **params,
+                                        void **extra);
+    EngCuResult(ENG_CUDAAPI *function_get)(int *value, int attribute, EngCuFunction *f);
 
     int (*nvml_init)(void);
     int (*nvml_shutdown)(void);

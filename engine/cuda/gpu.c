@@ -176,17 +176,31 @@ static bool gpu_kv_write(EngDevice *device, const EngKv *kv, size_t at, const vo
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
+static bool attention_fits(const EngGpu *g, const EngOpAttn *op, EngError *err)
+{
+    if (eng_cuda_attn_fits(eng_cuda_info(g->cuda).shared, op->dk, op->dv, g->graph->v_width == 0))
+        return true;
+    return eng_fail(err, ENG_ERR_REFUSED,
+                    "The GPU's attention does not take keys of %d and values of %d numbers, as "
+                    "this model has: leave its attention on the CPU.",
+                    op->dk, op->dv);
+}
+
+/* Numbers the layers whose attention is here; refuses what kernels cannot do. */
 static bool number_layers(EngGpu *g, const bool *on_device, EngError *err)
 {
     for (size_t i = 0; i < g->graph->ops.n; i++) {
         const EngOp *op = &g->graph->ops.data[i];
-        if (op->kind != ENG_OP_ATTN || !on_device[i]) continue;
+        int experts = op->src.heads * op->src.n;
+        if (!on_device[i]) continue;
+        if (op->kind == ENG_OP_ROUTE && experts > ENG_CU_ROUTE_MOST)
+            return eng_fail(err, ENG_ERR_REFUSED,
+                            "The GPU chooses among at most %d experts, and this model has %d: use "
+                            "it without the GPU.",
+                            ENG_CU_ROUTE_MOST, experts);
+        if (op->kind != ENG_OP_ATTN) continue;
         g->layer_of[op->attn.layer] = g->n_layers++;
-        if (op->attn.dv <= ENG_CU_ATTN_DV) continue;
-        return eng_fail(err, ENG_ERR_REFUSED,
-                        "The GPU's attention takes values of at most %d numbers, and this model's "
-                        "have %d: leave its attention on the CPU.",
-                        ENG_CU_ATTN_DV, op->attn.dv);
+        if (!attention_fits(g, &op->attn, err)) return false;
     }
     return true;
 }

@@ -11,6 +11,19 @@ void eng_cuda_kv_store(EngCuda *cuda, int form, const EngCuKvStore *args);
  * stays good. */
 void eng_cuda_attn(EngCuda *cuda, int form, const EngCuAttn *args, bool many);
 
+/* How that is launched where a block can have `shared` bytes. kernel 0: not at all. */
+typedef struct {
+    EngCuAttn args;
+    int kernel;
+    unsigned threads;
+    size_t shared;
+} EngCuAttnPlan;
+EngCuAttnPlan eng_cuda_attn_plan(int shared, int form, const EngCuAttn *args, bool many);
+
+/* Whether keys and values of that size can be taken, in every form of the cache: with 64 KiB up to
+ * 416 numbers each, or with `inside`, values in keys, keys of up to 768. */
+bool eng_cuda_attn_fits(int shared, int dk, int dv, bool inside);
+
 /* Parts into which to cut the past of `rows` tokens whose contexts are `context` long: enough
  * blocks for all processors, none without cells when the context is full. 1 … ENG_CU_ATTN_PARTS. */
 int eng_cuda_attn_parts(int processors, int rows, int heads, int n_kv, int context);

@@ -3,11 +3,12 @@
 #include "base/num.h"
 #include "cuda/kernels/matvec_shape.h"
 
-/* Threads that are enough to keep a large card's memory busy: each has parts of two rows under way,
- * 30 bytes and more, together 1 MB; 1 TB/s with 0.7 us takes 0.7 MB. */
-enum { ENOUGH_THREADS = 32 * 1024 };
+/* As many threads as a large card holds at once. Each has pieces of two rows under way, 30 bytes
+ * and more, which is more than memory needs to be busy (3 TB/s with 0.7 us: 2 MB); but a small
+ * matrix is read in one go then, and not in a row of goes that each wait for memory. */
+enum { ENOUGH_THREADS = 128 * 1024 };
 
-/* Threads that share two rows of `parts` parts. A warp where the row has as many; fewer, or lanes
+/* Threads that share two rows of `parts` pieces. A warp where the row has as many; fewer, or lanes
  * would have nothing to do; more, where there are few rows (`pairs` of all matrices). */
 static int lanes(int64_t pairs, int64_t parts)
 {
@@ -24,7 +25,8 @@ static int64_t pairs_of(const EngCuWeight *w)
 
 static int64_t parts_of(EngType type, const EngCuWeight *w)
 {
-    int per = eng_type_info(type)->act == ENG_ACT_F32 ? 8 : 32;
+    const EngTypeInfo *info = eng_type_info(type);
+    int per = info->act == ENG_ACT_F32 ? 8 : info->block > 32 ? 64 : 32;
     return ((int64_t)w->cols + per - 1) / per;
 }
 
@@ -41,8 +43,9 @@ void eng_cuda_matvec(EngCuda *cuda, EngType type, const EngCuMatvec *args)
     int64_t pairs = pairs_of(&a.w);
     a.lanes = lanes(pairs * a.dst.heads, parts_of(type, &a.w));
     unsigned eights = (unsigned)(a.tokens + ENG_CU_MATVEC_TOKENS - 1) / ENG_CU_MATVEC_TOKENS;
-    ENG_CUDA_LAUNCH(cuda, ENG_CU_matvec + (int)type, &a, .x = blocks_of(pairs, a.lanes),
-                    .y = (unsigned)a.dst.heads, .z = eights, .threads = MATVEC_THREADS);
+    int kernel = (a.tokens == 1 ? ENG_CU_matvec : ENG_CU_matvec_few) + (int)type;
+    ENG_CUDA_LAUNCH(cuda, kernel, &a, .x = blocks_of(pairs, a.lanes), .y = (unsigned)a.dst.heads,
+                    .z = eights, .threads = MATVEC_THREADS);
 }
 
 void eng_cuda_experts_up(EngCuda *cuda, EngType type, const EngCuExperts *args)

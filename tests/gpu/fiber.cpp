@@ -39,6 +39,8 @@ struct Fiber {
     void *fake; /* the sanitizer's */
 };
 
+enum { SOME = 2 }; /* barriers of sync_some */
+
 struct Scheduler {
     std::vector<Fiber> fibers;
     std::vector<Warp> warps;
@@ -49,6 +51,10 @@ struct Scheduler {
     const void *args;
     unsigned n, arrived, generation, progress;
     int line; /* of the barrier that is waited at */
+    struct {
+        unsigned arrived, generation;
+        int line, threads;
+    } some[SOME];
     uint64_t lot;
     void *fake;
     const void *bottom;
@@ -218,6 +224,26 @@ void fiber_sync_block(int line)
     s->progress++;
 }
 
+void fiber_sync_some(int which, int threads, int line)
+{
+    Scheduler *s = mine.scheduler;
+    if (which < 0 || which >= SOME) fiber_fail("line %d: there is no barrier %d", line, which);
+    auto &some = s->some[which];
+    unsigned generation = some.generation;
+    if (some.arrived && (some.line != line || some.threads != threads))
+        fiber_fail("threads wait at barrier %d of line %d and of line %d", which, some.line, line);
+    some.line = line, some.threads = threads;
+    s->progress++;
+    if (++some.arrived == (unsigned)threads) {
+        some.arrived = 0;
+        some.generation++;
+        return;
+    }
+    while (some.generation == generation)
+        yield_fiber();
+    s->progress++;
+}
+
 static float half_at(const unsigned char *data, int i)
 {
     uint16_t bits;
@@ -351,6 +377,7 @@ static void run_block(Scheduler *s, dim3 threads)
         begin_fiber(&s->fibers[i], i, threads, &s->warps[i / 32]);
     }
     s->arrived = s->generation = 0;
+    memset(s->some, 0, sizeof s->some);
     for (unsigned left = s->n; left;) {
         unsigned before = s->progress, step = draw_step(s), at = (unsigned)(draw(s) % s->n);
         for (unsigned i = 0; i < s->n; i++, at = (at + step) % s->n) {

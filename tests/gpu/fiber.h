@@ -66,12 +66,18 @@ FiberKernel fiber_kernel(const char *name, unsigned threads, void (*function)(Ar
 }
 
 #define ENG_KERNEL(name, arg) ENG_KERNEL_BOUNDS(1024, 1, name, arg)
+#define ENG_KERNEL_AHEAD(most_threads, blocks, name, arg, ahead)                                   \
+    ENG_KERNEL_BOUNDS(most_threads, blocks, name, arg)
 #define ENG_KERNEL_BOUNDS(most_threads, blocks, name, arg)                                         \
     static void name(const arg);                                                                   \
     static FiberKernel name##_kernel = fiber_kernel(#name, most_threads, name);                    \
     static const FiberKernel *const name##_added __attribute__((unused)) =                         \
         fiber_add(&name##_kernel);                                                                 \
     static void name(const arg)
+
+/* Nothing to hurry here. */
+static inline void prefetch_l2(const void *, uint32_t) {}
+template <class T> const T *keep_pointer(const T *p) { return p; }
 
 /* ---- where a thread is ---- */
 
@@ -111,6 +117,7 @@ struct FiberMeeting {
 FiberMeeting *fiber_meet(unsigned mask, FiberOp op, int line, const void *data, size_t bytes);
 void fiber_leave(FiberMeeting *meeting);
 void fiber_sync_block(int line);
+void fiber_sync_some(int which, int threads, int line);
 
 /* Lets others go on: fibers, or, where there are none, the host's threads. */
 void fiber_pause(void);
@@ -118,6 +125,10 @@ void fiber_pause(void);
 [[noreturn]] void fiber_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 static inline void __syncthreads(int line = __builtin_LINE()) { fiber_sync_block(line); }
+static inline void sync_some(int which, int threads, int line = __builtin_LINE())
+{
+    fiber_sync_some(which, threads, line);
+}
 static inline void __syncwarp(unsigned mask = ~0u, int line = __builtin_LINE())
 {
     fiber_leave(fiber_meet(mask, FIBER_SYNC, line, nullptr, 0));

@@ -68,6 +68,30 @@ static inline half2 __hfma2(half2 a, half2 b, half2 c)
             (half)((double)a.y * (double)b.y + (double)c.y)};
 }
 
+static inline unsigned halves_of(half low, half high)
+{
+    uint16_t a, b;
+    memcpy(&a, &low, 2), memcpy(&b, &high, 2);
+    return a | (unsigned)b << 16;
+}
+static inline half2 halves_as(unsigned x)
+{
+    uint16_t a = (uint16_t)x, b = (uint16_t)(x >> 16);
+    half2 ret;
+    memcpy(&ret.x, &a, 2), memcpy(&ret.y, &b, 2);
+    return ret;
+}
+static inline unsigned halves_sub(unsigned x, unsigned y)
+{
+    half2 d = __hsub2(halves_as(x), halves_as(y));
+    return halves_of(d.x, d.y);
+}
+static inline unsigned halves_multiply_add(unsigned x, unsigned y, unsigned z)
+{
+    half2 d = __hfma2(halves_as(x), halves_as(y), halves_as(z));
+    return halves_of(d.x, d.y);
+}
+
 static inline int min(int a, int b) { return a < b ? a : b; }
 static inline int max(int a, int b) { return a > b ? a : b; }
 static inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
@@ -136,6 +160,10 @@ static inline unsigned __byte_perm(unsigned a, unsigned b, unsigned select)
         result |= byte << 8 * i;
     }
     return result;
+}
+static inline unsigned permute_bytes(unsigned a, unsigned b, unsigned select)
+{
+    return __byte_perm(a, b, select);
 }
 static inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned by)
 {

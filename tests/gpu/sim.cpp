@@ -127,13 +127,19 @@ SIM int cuDeviceGetPCIBusId(char *id, int size, int)
     snprintf(id, (size_t)size, "0000:00:00.0");
     return OK;
 }
+/* Shared memory of other cards: KiB in HEARTH_SIM_SHARED. */
+static int shared_optin()
+{
+    const char *wanted = getenv("HEARTH_SIM_SHARED");
+    return wanted ? atoi(wanted) << 10 : SHARED_OPTIN;
+}
 SIM int cuDeviceGetAttribute(int *value, int attribute, int)
 {
     switch (attribute) {
     case 75: *value = 8; return OK;
     case 76: *value = 6; return OK;
     case 16: *value = 4; return OK;
-    case 97: *value = SHARED_OPTIN; return OK;
+    case 97: *value = shared_optin(); return OK;
     default: return BAD_VALUE;
     }
 }
@@ -195,7 +201,7 @@ SIM int cuModuleGetFunction(void **ret, void *, const char *name)
 SIM int cuFuncSetAttribute(void *function, int attribute, int value)
 {
     ENTER;
-    if (attribute != 8 || value > SHARED_OPTIN) return BAD_VALUE;
+    if (attribute != 8 || value > shared_optin()) return BAD_VALUE;
     static_cast<Function *>(function)->shared = (size_t)value;
     return OK;
 }

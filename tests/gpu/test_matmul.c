@@ -1,8 +1,10 @@
 /* matmul_T and matmul_experts_T beside sums in double precision over weights decoded by the type
- * table. Bound of a sum s = scale * sum of w * a (kernels/matmul.cuh): weights rounded to half,
+ * table. Bound of a sum S = scale * sum of w * a (kernels/matmul.cuh): weights rounded to half,
  * 2^-11 of each or 2^-25 where they are small, and float sums, 2^-22 per column at worst:
- *   |got - s| <= scale * ((2^-11 + cols * 2^-22) * sum |w||a| + 2^-25 * sum |a|)
- * and a few roundings of bias and what was there. Weights beyond 65504 count as 65504. */
+ *   |got - S| <= scale * ((2^-11 + cols * 2^-22) * sum |w||a| + 2^-25 * sum |a|)
+ * and a few roundings of bias and what was there. Of blocks w = s q - m, whose s and m are rounded
+ * too: |w| there is |s q| + |m|, 2^-10 of it, and 130 * 2^-25 instead. Weights beyond 65504 count
+ * as 65504, or the sum is not finite. */
 #include <math.h>
 
 #include "base/num.h"
@@ -31,9 +33,36 @@ typedef struct {
     EngType type;
     int mats, rows, cols;
     EngCuWeight w;
-    float *clamped;
+    float *clamped, *size; /* of w: what rounding is relative to */
     void *memory, *table;
 } Weights;
+
+/* Where a block has the half that its minima are multiples of; 0: there are none. */
+static size_t minimum_of(EngType type)
+{
+    switch (type) {
+    case ENG_TYPE_Q4_1: return offsetof(EngBlockQ4_1, m);
+    case ENG_TYPE_Q5_1: return offsetof(EngBlockQ5_1, m);
+    case ENG_TYPE_Q2_K: return offsetof(EngBlockQ2_K, dmin);
+    case ENG_TYPE_Q4_K: return offsetof(EngBlockQ4_K, dmin);
+    case ENG_TYPE_Q5_K: return offsetof(EngBlockQ5_K, dmin);
+    default: return 0;
+    }
+}
+
+/* |s q| + |m|: the larger of |s q - m| and, with the minima's sign turned, |s q + m|. */
+static void sizes(EngType type, uint8_t *row, size_t row_bytes, int cols, float *ret)
+{
+    const EngTypeInfo *info = eng_type_info((uint32_t)type);
+    size_t at = minimum_of(type);
+    float *other = malloc((size_t)cols * sizeof *other);
+    info->to_f32(row, ret, cols);
+    for (size_t b = 0; at && b < row_bytes; b += (size_t)info->bytes) row[b + at + 1] ^= 0x80;
+    info->to_f32(row, other, cols);
+    for (size_t b = 0; at && b < row_bytes; b += (size_t)info->bytes) row[b + at + 1] ^= 0x80;
+    for (int i = 0; i < cols; i++) ret[i] = fmaxf(fabsf(ret[i]), fabsf(other[i]));
+    free(other);
+}
 
 static Weights weights_new(EngType type, WeightKind kind, int mats, int rows, int cols, bool apart)
 {
@@ -43,9 +72,12 @@ static Weights weights_new(EngType type, WeightKind kind, int mats, int rows, in
     Rows data = rows_new(mats * rows, row_bytes, 0);
     fill_weights(type, kind, data, mats * rows, cols);
     size_t n = (size_t)mats * (size_t)rows * (size_t)cols;
-    w.clamped = malloc(n * sizeof *w.clamped);
-    for (int r = 0; r < mats * rows; r++)
-        info->to_f32(data.base + (size_t)r * row_bytes, w.clamped + (size_t)r * (size_t)cols, cols);
+    w.clamped = malloc(n * sizeof *w.clamped), w.size = malloc(n * sizeof *w.size);
+    for (int r = 0; r < mats * rows; r++) {
+        uint8_t *row = data.base + (size_t)r * row_bytes;
+        info->to_f32(row, w.clamped + (size_t)r * (size_t)cols, cols);
+        sizes(type, row, row_bytes, cols, w.size + (size_t)r * (size_t)cols);
+    }
     for (size_t i = 0; i < n; i++) w.clamped[i] = fmaxf(fminf(w.clamped[i], 65504), -65504);
     w.memory = lasting(bytes * (size_t)mats, data.base);
     w.w = (EngCuWeight){w.memory, NULL, row_bytes, bytes, cols, rows};
@@ -63,7 +95,7 @@ static Weights weights_new(EngType type, WeightKind kind, int mats, int rows, in
 static void weights_free(Weights *w)
 {
     eng_cuda_free(gpu, w->memory), eng_cuda_free(gpu, w->table);
-    free(w->clamped);
+    free(w->clamped), free(w->size);
 }
 
 typedef struct {
@@ -95,15 +127,20 @@ static void halves_free(Halves *h)
 /* One number beside what it should be: row r of matrix m times vector v, plus `more`. */
 static void compare(const Weights *w, int m, int r, const Halves *h, int v, double more, float got)
 {
-    const float *row = w->clamped + ((size_t)m * (size_t)w->rows + (size_t)r) * (size_t)w->cols;
+    size_t first = ((size_t)m * (size_t)w->rows + (size_t)r) * (size_t)w->cols;
+    const float *row = w->clamped + first, *sizes = w->size + first;
+    bool blocks = eng_type_info((uint32_t)w->type)->block > 1, beyond = false;
     const uint16_t *x = h->x + (size_t)v * (size_t)w->cols;
     double sum = 0, size = 0, act = 0, scale = h->scale[v];
     for (int i = 0; i < w->cols; i++) {
         double a = eng_f16_to_f32(x[i]), product = row[i] * a;
-        sum += product, size += fabs(product), act += fabs(a);
+        sum += product, size += sizes[i] * fabs(a), act += fabs(a);
+        beyond |= blocks && sizes[i] > 65504;
     }
+    if (beyond && !isfinite(got)) return;
     double want = sum * scale + more;
-    double bound = scale * ((0x1p-11 + w->cols * 0x1p-22) * size + 0x1p-25 * act) +
+    double bound = scale * (((blocks ? 0x1p-10 : 0x1p-11) + w->cols * 0x1p-22) * size +
+                            (blocks ? 130 : 1) * 0x1p-25 * act) +
                    (fabs(more) + fabs(want)) * 0x1p-21;
     CHECK_MSG(fabs(got - want) <= bound,
               "%s %d rows x %d, matrix %d, row %d, vector %d: %.9g, not %.9g +- %.3g",

@@ -42,7 +42,7 @@ typedef struct {
     const float *scale; /* [vectors][cols / 32][2]: d, and d * sum of the 32 q. number = d * q */
 } EngCuAct;
 
-/* matvec_T: few tokens. LINEAR: dst(t, r) (+)= W[0] row r . act t (+ bias r), heads == 1.
+/* matvec_T: one token; matvec_few_T: a few. LINEAR: dst(t, r) (+)= W[0] row r . act t (+ bias r), heads == 1.
  * HEADS: dst(t, h, r) = W[h] row r . act (t * heads + h). */
 typedef struct {
     EngCuWeight w;
@@ -147,7 +147,8 @@ typedef struct {
     int rows;
 } EngCuElem;
 
-/* route: EngOpRoute (model/op.h). ids as int32. */
+/* route: EngOpRoute (model/op.h). ids as int32. logits.n <= ENG_CU_ROUTE_MOST. */
+enum { ENG_CU_ROUTE_MOST = 1024 };
 typedef struct {
     EngCuView logits, ids, weights;
     const float *bias; /* [experts] or NULL */
@@ -173,11 +174,11 @@ typedef struct {
  * them, or (v_width 0) the first dv numbers of the keys. dst = softmax(scale q K) V, [heads][dv]
  * per row.
  *
- * attn_split_K: part p of `parts` of the past gives partial[((t * heads + h) * parts + p)] =
- * {largest score, sum, dv numbers}; attn_merge puts them together. attn_many_K: prefill, tiles of
- * tokens that are neighbours of one session. dv <= ENG_CU_ATTN_DV, parts <= ENG_CU_ATTN_PARTS;
- * a block takes at most ENG_CU_ATTN_QUERIES queries (heads by tokens). */
-enum { ENG_CU_ATTN_QUERIES = 32, ENG_CU_ATTN_DV = 512, ENG_CU_ATTN_PARTS = 64 };
+ * With parts > 0 (decode), part p of the past gives partial[((t * heads + h) * parts + p)] =
+ * {largest score, sum, dv numbers}, of a part without cells nothing; attn_merge puts them together. parts 0: prefill, tiles of tokens that are
+ * neighbours of one session, straight into dst. attn_f32: in floats. attn_few_K, attn_wide_K,
+ * attn_tall_K: on tensor cores, for caches K. dv <= ENG_CU_ATTN_DV, parts <= ENG_CU_ATTN_PARTS. */
+enum { ENG_CU_ATTN_DV = 512, ENG_CU_ATTN_PARTS = 128 };
 typedef struct {
     EngCuView q, dst;
     const EngCuRow *tokens;
@@ -187,6 +188,7 @@ typedef struct {
     float scale;
     int parts;
     int rows;
+    int queries, cells, stages; /* of a block (attn_shape.h); the launch sets them */
 } EngCuAttn;
 
 /* The hand-over of some of a buffer's columns between the device's memory and the host's pinned

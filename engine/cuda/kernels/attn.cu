@@ -1,11 +1,6 @@
-/* Attention over the KV cache with an online softmax (FlashAttention, arXiv 2205.14135), for decode
- * cut along the past (flash decoding) and for prefill cut along tokens: one body, which takes up to
- * 32 queries that share a KV head through a stretch of cells, 64 at a time. In decode the queries are
- * the heads of one token, in prefill heads and neighbouring tokens of one session; so a cell's
- * numbers are read once for all of them, which decides at MLA's 128 heads on one.
- *
- * Everything is in floats. On the cards that this is for, floats run at half the tensor cores' speed
- * with float sums, and to be exact those would need each number in two halves.
+/* Attention over an f32 cache, in floats throughout, with an online softmax (FlashAttention, arXiv
+ * 2205.14135): up to 32 queries that share a KV head go through cells 64 at a time (attn.cuh). For
+ * exactness; attn_mma.cu is many times as fast.
  *
  * Scores: keys and queries pass through shared memory in chunks of 64 numbers as floats; a thread
  * sums 4 queries by 1 or 2 cells (6 reads of 16 bytes for 32 sums; queries are broadcasts). With
@@ -17,24 +12,17 @@
  * global memory, each read once by one thread per 16 queries; weights are broadcasts. Where fewer
  * than all threads suffice for that, the others take other cells, and sums meet at the end, in
  * order. */
-#include "cache.cuh"
+#include "attn.cuh"
 
 enum {
-    QUERIES = ENG_CU_ATTN_QUERIES,
-    CELLS = 64,
+    KIND = ENG_CU_KV_F32,
+    QUERIES = ATTN_F32_QUERIES,
+    CELLS = ATTN_CELLS,
     CHUNK = 64,
-    THREADS = 256,
+    THREADS = ATTN_F32_THREADS,
     ROW = CHUNK + 4,
     P_ROW = QUERIES + 4,
     ROOM = (CELLS + QUERIES) * ROW + CELLS * P_ROW
-};
-
-/* Query r is head head0 + r % heads of token row0 + r / heads. */
-struct Tile {
-    int row0, heads, head0, n, from, to;
-    const uint8_t *keys, *values; /* of the KV head, cell 0 */
-    size_t k_row, v_row;
-    bool wide;
 };
 
 /* Shared memory. `keys` and the two behind it serve again for the meeting of sums. The tile lies
@@ -44,52 +32,27 @@ struct Room {
     float keep[QUERIES], sum[QUERIES], most[QUERIES];
     int seen[QUERIES];           /* a query sees cells 0 … seen - 1 */
     const float *query[QUERIES]; /* NULL: there is none */
-    Tile tile;
+    AttnTile tile;
+    bool wide;
 };
-
-template <int KIND>
-ENG_DEVICE Tile tile_of(const EngCuAttn &a, int row0, int tokens, int head_tile)
-{
-    const EngCuRow &t = a.tokens[row0];
-    int group = a.q.heads / a.n_kv, tiles = (group + QUERIES - 1) / QUERIES;
-    int heads = (group + tiles - 1) / tiles, kv_head = head_tile / tiles;
-    int first = head_tile % tiles * heads;
-    Tile tile;
-    tile.row0 = row0;
-    tile.heads = max(0, min(heads, group - first));
-    tile.head0 = kv_head * group + first;
-    tile.n = tokens * tile.heads;
-    tile.from = tile.to = 0;
-    tile.k_row = cache_part<KIND>(a.k_width);
-    tile.keys = cache_keys<KIND>(t, a.layer) + cache_part<KIND>(kv_head * a.dk);
-    tile.v_row = tile.k_row;
-    tile.values = tile.keys;
-    if (a.v_width > 0) {
-        tile.v_row = cache_part<KIND>(a.v_width);
-        tile.values = cache_values<KIND>(t, a.layer, a.k_width) + cache_part<KIND>(kv_head * a.dv);
-    }
-    tile.wide = ((a.k_width | a.v_width | a.dk | a.dv) & 3) == 0;
-    return tile;
-}
 
 /* ---- scores ---- */
 
 /* A thread's share of a chunk: 4 numbers of 4 cells and of 2 queries. */
-template <int KIND> struct Fetched {
+struct Fetched {
     Raw<KIND> key[4];
     float query[2][4];
 };
 
-template <int KIND>
-ENG_DEVICE void fetch(const EngCuAttn &a, const Room *room, int at, int d, Fetched<KIND> *f)
+ENG_DEVICE void fetch(const EngCuAttn &a, const Room *room, int at, int d, Fetched *f)
 {
-    const Tile &t = room->tile;
+    const AttnTile &t = room->tile;
     int i = d + (int)threadIdx.x % 16 * 4, row = (int)threadIdx.x / 16;
 #pragma unroll
     for (int j = 0; j < 4; j++) {
         int cell = at + row + 16 * j;
         f->key[j] = cache_fetch<KIND>(t.keys + (size_t)cell * t.k_row, i,
-                                      cell < t.to ? a.dk : 0, t.wide);
+                                      cell < t.to ? a.dk : 0, room->wide);
     }
 #pragma unroll
     for (int j = 0; j < 2; j++) {
@@ -100,7 +63,7 @@ ENG_DEVICE void fetch(const EngCuAttn &a, const Room *room, int at, int d, Fetch
     }
 }
 
-template <int KIND> ENG_DEVICE void put(const Fetched<KIND> &f, Room *room)
+ENG_DEVICE void put(const Fetched &f, Room *room)
 {
     int i = (int)threadIdx.x % 16 * 4, row = (int)threadIdx.x / 16;
 #pragma unroll
@@ -161,18 +124,17 @@ template <int COUNT> ENG_DEVICE void dots(const Room *room, const Place &p, floa
 }
 
 /* Scores of cells at … into room->weights. */
-template <int KIND>
 ENG_DEVICE void score(const EngCuAttn &a, int at, Room *room)
 {
     Place p = place_of(room->tile.n);
-    Fetched<KIND> f;
-    fetch<KIND>(a, room, at, 0, &f);
+    Fetched f;
+    fetch(a, room, at, 0, &f);
     float s[2][4] = {};
     for (int d = 0; d < a.dk; d += CHUNK) {
         __syncthreads();
-        put<KIND>(f, room);
+        put(f, room);
         __syncthreads();
-        if (d + CHUNK < a.dk) fetch<KIND>(a, room, at, d + CHUNK, &f);
+        if (d + CHUNK < a.dk) fetch(a, room, at, d + CHUNK, &f);
         if (p.two)
             dots<2>(room, p, s);
         else
@@ -213,6 +175,7 @@ ENG_DEVICE float soften(const EngCuAttn &a, int at, float sum, Room *room)
         s[(8 * i + part) * P_ROW] = weight;
         sum += weight;
     }
+    __syncwarp(); /* all eight lanes have read what was the most */
     if (part == 0) room->keep[r] = keep, room->most[r] = most;
     return sum;
 }
@@ -237,10 +200,9 @@ ENG_DEVICE Share share_of(int n, int dv)
     return s;
 }
 
-template <int KIND>
 ENG_DEVICE void weigh(const EngCuAttn &a, int at, const Room *room, float o[16][4])
 {
-    const Tile &t = room->tile;
+    const AttnTile &t = room->tile;
     Share s = share_of(t.n, a.dv);
     if (s.fours == 0) return;
 #pragma unroll
@@ -258,7 +220,7 @@ ENG_DEVICE void weigh(const EngCuAttn &a, int at, const Room *room, float o[16][
         for (int u = 0; u < 4; u++) {
             int cell = first + u * s.cells;
             raw[u] = cache_fetch<KIND>(t.values + (size_t)(at + cell) * t.v_row, s.d,
-                                       cell < n ? a.dv : 0, t.wide);
+                                       cell < n ? a.dv : 0, room->wide);
         }
 #pragma unroll
         for (int u = 0; u < 4; u++) {
@@ -314,21 +276,16 @@ ENG_DEVICE void meet(int dv, Room *room, float o[16][4])
 
 ENG_DEVICE void give(const EngCuAttn &a, int part, const Room *room, const float o[16][4])
 {
-    const Tile &t = room->tile;
+    const AttnTile &t = room->tile;
     Share s = share_of(t.n, a.dv);
     if (s.cell != 0) return;
 #pragma unroll
     for (int r = 0; r < 16; r++) {
         int query = s.query + r;
         if (r / 4 >= s.fours || query >= t.n) break;
-        size_t token = (size_t)(t.row0 + query / t.heads), head = t.head0 + query % t.heads;
-        float sum = room->sum[query], *to;
-        if (part < 0) {
-            to = a.dst.data + token * a.dst.row + head * a.dst.stride;
-        } else {
-            to = a.partial + ((token * a.q.heads + head) * a.parts + part) * (a.dv + 2);
-            if (s.d == 0) to[0] = room->most[query], to[1] = sum;
-            to += 2;
+        float sum = room->sum[query], *to = attn_result(a, t, query, part);
+        if (part >= 0) {
+            if (s.d == 0) to[-2] = room->most[query], to[-1] = sum;
             sum = 1;
         }
 #pragma unroll
@@ -338,8 +295,7 @@ ENG_DEVICE void give(const EngCuAttn &a, int part, const Room *room, const float
 }
 
 /* part < 0: the whole past, into dst. */
-template <int KIND>
-ENG_DEVICE void attend(const EngCuAttn &a, const Tile &tile, int part, Room *room)
+ENG_DEVICE void attend(const EngCuAttn &a, const AttnTile &tile, int part, Room *room)
 {
     int mine = (int)threadIdx.x / 8, from = tile.from, to = tile.to;
     size_t token = (size_t)(tile.row0 + mine / tile.heads), head = tile.head0 + mine % tile.heads;
@@ -351,13 +307,16 @@ ENG_DEVICE void attend(const EngCuAttn &a, const Tile &tile, int part, Room *roo
         room->seen[mine] = is ? min(a.tokens[token].position + 1, to) : 0;
         room->most[mine] = -INFINITY;
     }
-    if (threadIdx.x == 0) room->tile = tile;
+    if (threadIdx.x == 0) {
+        room->tile = tile;
+        room->wide = ((a.k_width | a.v_width | a.dk | a.dv) & 3) == 0;
+    }
     __syncthreads();
     for (int at = from; at < to; at += CELLS) {
-        score<KIND>(a, at, room);
+        score(a, at, room);
         sum = soften(a, at, sum, room);
         __syncthreads();
-        weigh<KIND>(a, at, room, o);
+        weigh(a, at, room, o);
     }
 #pragma unroll
     for (int step = 4; step > 0; step /= 2)
@@ -368,84 +327,51 @@ ENG_DEVICE void attend(const EngCuAttn &a, const Tile &tile, int part, Room *roo
     give(a, part, room, o);
 }
 
-/* Grid: parts, tiles of heads, tokens. A part is a whole number of tiles of cells, so short pasts
- * leave parts empty: those say so by sum 0 alone. */
-template <int KIND> ENG_DEVICE void split(const EngCuAttn &a, Room *room)
+ENG_KERNEL_BOUNDS(ATTN_F32_THREADS, 1, attn_f32, EngCuAttn a)
 {
-    int part = (int)blockIdx.x, row = (int)blockIdx.z;
-    Tile t = tile_of<KIND>(a, row, 1, (int)blockIdx.y);
-    int past = a.tokens[row].position + 1, tiles = (past + CELLS - 1) / CELLS;
-    int length = (tiles + a.parts - 1) / a.parts * CELLS;
-    t.from = min(part * length, past);
-    t.to = min(t.from + length, past);
-    if (t.from < t.to) {
-        attend<KIND>(a, t, part, room);
-    } else if ((int)threadIdx.x < t.n) {
-        size_t head = (size_t)t.head0 + threadIdx.x;
-        float *to = a.partial + (((size_t)row * a.q.heads + head) * a.parts + part) * (a.dv + 2);
-        to[0] = -INFINITY;
-        to[1] = 0;
-    }
+    __shared__ __align__(16) Room room;
+    attn_walk<KIND>(a, QUERIES, [&](const AttnTile &t, int part) { attend(a, t, part, &room); });
 }
 
-/* Grid: tiles of tokens, the last ones, which have the most to do, first; tiles of heads. A tile's
- * tokens are taken session by session. */
-template <int KIND> ENG_DEVICE void many(const EngCuAttn &a, Room *room)
+/* A block per token, head and 128 numbers. To the softmax a part is what a cell is: its largest
+ * score is the score, what it summed the value. A thread looks after a part's weight, then after a
+ * number, of which it fetches many parts' at once. */
+ENG_KERNEL_BOUNDS(ATTN_MERGE_THREADS, 8, attn_merge, EngCuAttn a)
 {
-    int group = a.q.heads / a.n_kv, tiles = (group + QUERIES - 1) / QUERIES;
-    int tokens = QUERIES / ((group + tiles - 1) / tiles);
-    int row = (int)(gridDim.x - 1 - blockIdx.x) * tokens, end = min(row + tokens, a.rows);
-    while (row < end) {
-        const uint8_t *session = a.tokens[row].kv;
-        int n = 0, past = 0;
-        for (; row + n < end && a.tokens[row + n].kv == session; n++)
-            past = max(past, a.tokens[row + n].position + 1);
-        Tile t = tile_of<KIND>(a, row, n, (int)blockIdx.y);
-        t.to = past;
-        if (t.n > 0) attend<KIND>(a, t, -1, room);
-        row += n;
-    }
-}
+    enum { AT_ONCE = 32, WARPS = ATTN_MERGE_THREADS / WARP };
+    __shared__ float weights[ATTN_MERGE_THREADS], mosts[WARPS], sums[WARPS];
+    static_assert((int)ENG_CU_ATTN_PARTS <= (int)ATTN_MERGE_THREADS, "a thread each");
+    size_t token = blockIdx.x / a.q.heads, head = blockIdx.x % a.q.heads, one = a.dv + 2;
+    int thread = (int)threadIdx.x, d = (int)blockIdx.y * ATTN_MERGE_THREADS + thread;
+    int past = a.tokens[token].position + 1, length = attn_part_length(a, past);
+    int n = (past + length - 1) / length, numbers = d < a.dv ? n : 0;
+    const float *part = a.partial + (size_t)blockIdx.x * a.parts * one, *number = part + 2 + d;
 
-#define KERNELS(form, KIND)                                                                        \
-    ENG_KERNEL_BOUNDS(256, 2, attn_split_##form, EngCuAttn a)                                      \
-    {                                                                                              \
-        __shared__ __align__(16) Room room;                                                        \
-        split<KIND>(a, &room);                                                                     \
-    }                                                                                              \
-    ENG_KERNEL_BOUNDS(256, 2, attn_many_##form, EngCuAttn a)                                       \
-    {                                                                                              \
-        __shared__ __align__(16) Room room;                                                        \
-        many<KIND>(a, &room);                                                                      \
-    }
-KERNELS(f16, ENG_CU_KV_F16)
-KERNELS(f32, ENG_CU_KV_F32)
-KERNELS(q8_0, ENG_CU_KV_Q8_0)
-
-/* A block per token and head. To the softmax a part is what a cell is: its largest score is the
- * score, what it summed the value. */
-ENG_KERNEL_BOUNDS(128, 1, attn_merge, EngCuAttn a)
-{
-    size_t token = blockIdx.x / a.q.heads, head = blockIdx.x % a.q.heads;
-    const float *part = a.partial + (size_t)blockIdx.x * a.parts * (a.dv + 2);
-    float *to = a.dst.data + token * a.dst.row + head * a.dst.stride;
-    __shared__ float weight[ENG_CU_ATTN_PARTS];
-    float most = -INFINITY, sum = 0;
-    for (int p = 0; p < a.parts; p++)
-        most = fmaxf(most, part[(size_t)p * (a.dv + 2)]);
-    float from = most == -INFINITY ? 0.0f : most;
-    for (int p = 0; p < a.parts; p++) {
-        const float *one = part + (size_t)p * (a.dv + 2);
-        float w = one[1] == 0.0f ? 0.0f : expf(one[0] - from);
-        sum += w * one[1];
-        if ((int)threadIdx.x == p % (int)blockDim.x) weight[p] = one[1] == 0.0f ? 0.0f : w;
-    }
+    float most = thread < n ? part[thread * one] : -INFINITY;
+    float sum = thread < n ? part[thread * one + 1] : 0;
+    float all = warp_max(most);
+    if (thread % WARP == 0) mosts[thread / WARP] = all;
     __syncthreads();
-    for (int d = (int)threadIdx.x; d < a.dv; d += (int)blockDim.x) {
-        float o = 0;
-        for (int p = 0; p < a.parts; p++) /* an empty part's numbers were never written */
-            if (part[(size_t)p * (a.dv + 2) + 1] != 0.0f)
-                o += weight[p] * part[(size_t)p * (a.dv + 2) + 2 + d];
-        to[d] = o / sum;
+#pragma unroll
+    for (int w = 0; w < WARPS; w++) all = fmaxf(all, mosts[w]);
+    float weight = thread < n ? expf(most - (all == -INFINITY ? 0 : all)) : 0;
+    weights[thread] = weight;
+    sum = warp_sum(weight * sum);
+    if (thread % WARP == 0) sums[thread / WARP] = sum;
+    __syncthreads();
+    sum = 0;
+#pragma unroll
+    for (int w = 0; w < WARPS; w++) sum += sums[w];
+
+    float o = 0;
+    for (int first = 0; first < numbers; first += AT_ONCE) {
+        float x[AT_ONCE];
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++)
+            x[i] = first + i < numbers ? number[(first + i) * one] : 0;
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++)
+            if (first + i < numbers) o += weights[first + i] * x[i];
     }
+    if (d < a.dv) a.dst.data[token * a.dst.row + head * a.dst.stride + d] = o / sum;
 }

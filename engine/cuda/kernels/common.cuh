@@ -4,10 +4,13 @@
  *
  * A kernel is written
  *     ENG_KERNEL(name, EngCuArgs a) { … }              any block size, or
- *     ENG_KERNEL_BOUNDS(threads, blocks, name, EngCuArgs a) { … }   __launch_bounds__
- * with its name as in names.h. Dynamic shared memory: DYN_SHARED(float, tile); 16-byte aligned.
- * Whole warps meet in shuffles, ballots and mma, from the same line: fibers insist on it. A thread
- * must not leave before the last __syncthreads of its block. */
+ *     ENG_KERNEL_BOUNDS(threads, blocks, name, EngCuArgs a) { … }   __launch_bounds__, or
+ *     ENG_KERNEL_AHEAD(threads, blocks, name, EngCuArgs a, ahead) { … }   where `ahead` is run
+ *         before what was launched before has ended: it may ask for weights, which stay as they are
+ * with its name as in names.h; the argument is always called a. Dynamic shared memory:
+ * DYN_SHARED(float, tile); 16-byte aligned. Whole warps meet in shuffles, ballots and mma, from the
+ * same line: fibers insist on it. A thread must not leave before the last __syncthreads of its
+ * block. */
 #ifndef ENG_CUDA_KERNELS_COMMON_CUH
 #define ENG_CUDA_KERNELS_COMMON_CUH
 
@@ -27,17 +30,95 @@ enum { WARP = 32 };
 
 #include <cuda_fp16.h>
 
-#define ENG_KERNEL(name, arg) extern "C" __global__ void name(const __grid_constant__ arg)
+#define ENG_KERNEL_AS(bounds, name, arg, ahead)                                                    \
+    template <class Args> static __device__ __forceinline__ void name##_body(const Args &a);       \
+    extern "C" __global__ void bounds name(const __grid_constant__ arg)                            \
+    {                                                                                              \
+        ahead;                                                                                     \
+        wait_for_previous();                                                                       \
+        name##_body(a);                                                                            \
+    }                                                                                              \
+    template <class Args> static __device__ __forceinline__ void name##_body(const Args &a)
+#define ENG_KERNEL(name, arg) ENG_KERNEL_AS(, name, arg, )
 #define ENG_KERNEL_BOUNDS(threads, blocks, name, arg)                                              \
-    extern "C" __global__ void __launch_bounds__(threads, blocks)                                  \
-        name(const __grid_constant__ arg)
+    ENG_KERNEL_AS(__launch_bounds__(threads, blocks), name, arg, )
+#define ENG_KERNEL_AHEAD(threads, blocks, name, arg, ahead)                                        \
+    ENG_KERNEL_AS(__launch_bounds__(threads, blocks), name, arg, ahead)
 #define DYN_SHARED(T, name)                                                                        \
     extern __shared__ __align__(16) unsigned char eng_dynamic_shared[];                            \
     T *const name = reinterpret_cast<T *>(eng_dynamic_shared)
 #define ENG_DEVICE static __device__ __forceinline__
 
+/* The kernel launched next may be started now, and what this one reads or overwrites is there from
+ * here on. Each kernel passes here, so that of a row of them each has those before it behind it.
+ * Before 9.0, and where device.c does not ask for it, kernels start one after the other anyhow. */
+ENG_DEVICE void wait_for_previous()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;");
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+/* Asks for memory to come into L2; `bytes` from an address on, both multiples of 16. */
+ENG_DEVICE void prefetch_l2(const void *from, uint32_t bytes)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(from), "r"(bytes) : "memory");
+#endif
+}
+
 ENG_DEVICE float half_bits_to_float(uint16_t bits) { return __half2float(__ushort_as_half(bits)); }
 ENG_DEVICE uint16_t float_to_half_bits(float x) { return __half_as_ushort(__float2half_rn(x)); }
+
+/* A pointer to global memory that the compiler keeps instead of finding it anew from what it came
+ * from, which costs more than a register. */
+template <class T> ENG_DEVICE const T *keep_pointer(const T *p)
+{
+    asm("" : "+l"(p));
+    __builtin_assume(__isGlobal(p));
+    return p;
+}
+
+/* __byte_perm without its masking of the selectors, which must be below 8. */
+ENG_DEVICE uint32_t permute_bytes(uint32_t low, uint32_t high, uint32_t select)
+{
+    uint32_t ret;
+    asm("prmt.b32 %0, %1, %2, %3;" : "=r"(ret) : "r"(low), "r"(high), "r"(select));
+    return ret;
+}
+
+/* Two halves at once. multiply_add rounds once. */
+ENG_DEVICE uint32_t halves_sub(uint32_t x, uint32_t y)
+{
+    uint32_t ret;
+    asm("sub.rn.f16x2 %0, %1, %2;" : "=r"(ret) : "r"(x), "r"(y));
+    return ret;
+}
+ENG_DEVICE uint32_t halves_multiply_add(uint32_t x, uint32_t y, uint32_t z)
+{
+    uint32_t ret;
+    asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(ret) : "r"(x), "r"(y), "r"(z));
+    return ret;
+}
+
+/* A barrier of some whole warps of a block, `threads` threads in all: 0 or 1. Numbers in registers
+ * would cost a block all sixteen that the hardware has. */
+ENG_DEVICE void sync_some(int which, int threads)
+{
+    if (which == 0)
+        asm volatile("bar.sync 1, %0;" ::"r"(threads) : "memory");
+    else
+        asm volatile("bar.sync 2, %0;" ::"r"(threads) : "memory");
+}
+
+/* 2^x to about 2 units in the last place; 0 where the result is smaller than 2^-126. */
+ENG_DEVICE float exp2f_fast(float x)
+{
+    float result;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+    return result;
+}
 
 /* Flags shared with the host (and its other devices). */
 ENG_DEVICE uint32_t load_acquire_sys(const volatile uint32_t *at)
@@ -144,10 +225,7 @@ ENG_DEVICE uint32_t floats_to_halves(float low, float high)
 #endif
 }
 
-ENG_DEVICE float bf16_bits_to_float(uint16_t bits)
-{
-    return __uint_as_float((uint32_t)bits << 16);
-}
+ENG_DEVICE float bf16_bits_to_float(uint16_t bits) { return __uint_as_float((uint32_t)bits << 16); }
 
 /* Bytes of a file's blocks, which promise only so much alignment. */
 ENG_DEVICE uint16_t load16_by1(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
@@ -164,10 +242,22 @@ ENG_DEVICE uint32_t load32_by1(const uint8_t *p)
 ENG_DEVICE float warp_sum(float x)
 {
 #pragma unroll
-    for (int step = WARP / 2; step > 0; step /= 2)
-        x += __shfl_xor_sync(FULL_WARP, x, step);
+    for (int step = WARP / 2; step > 0; step /= 2) x += __shfl_xor_sync(FULL_WARP, x, step);
     return x;
 }
+
+/* The warp's largest and smallest, in one instruction where the card has it. */
+ENG_DEVICE uint32_t warp_max_unsigned(uint32_t x)
+{
+#if defined(__CUDACC__) && __CUDA_ARCH__ >= 800
+    return __reduce_max_sync(FULL_WARP, x);
+#else
+#pragma unroll
+    for (int step = WARP / 2; step > 0; step /= 2) x = max(x, __shfl_xor_sync(FULL_WARP, x, step));
+    return x;
+#endif
+}
+ENG_DEVICE uint32_t warp_min_unsigned(uint32_t x) { return ~warp_max_unsigned(~x); }
 
 ENG_DEVICE float warp_max(float x)
 {

@@ -16,17 +16,30 @@ ENG_DEVICE float block_sum(float x)
     return warp_sum(lane < (int)blockDim.x / WARP ? part[lane] : 0.0f);
 }
 
-/* One block per group of a row. */
-ENG_KERNEL(rms_norm, EngCuElem a)
+/* One block per group of a row. What it has read stays in registers, so that it waits for memory
+ * once; longer rows than that are read again. */
+ENG_KERNEL_BOUNDS(1024, 1, rms_norm, EngCuElem a)
 {
+    enum { KEPT = 8 };
     int row = (int)blockIdx.x / a.src.heads, head = (int)blockIdx.x % a.src.heads, n = a.src.n;
+    int step = (int)blockDim.x, first = (int)threadIdx.x;
     const float *x = a.src.data + (size_t)row * a.src.row + (size_t)head * a.src.stride;
     float *y = a.dst.data + (size_t)row * a.dst.row + (size_t)head * a.dst.stride;
-    float sum = 0;
-    for (int i = (int)threadIdx.x; i < n; i += (int)blockDim.x)
-        sum += x[i] * x[i];
+    float kept[KEPT], weight[KEPT], sum = 0;
+#pragma unroll
+    for (int i = 0; i < KEPT; i++) {
+        int at = first + i * step;
+        kept[i] = at < n ? x[at] : 0;
+        weight[i] = at < n && a.weight ? a.weight[at] : 1.0f;
+    }
+#pragma unroll
+    for (int i = 0; i < KEPT; i++) sum += kept[i] * kept[i];
+    for (int i = first + KEPT * step; i < n; i += step) sum += x[i] * x[i];
     float scale = 1.0f / sqrtf(block_sum(sum) / (float)n + a.eps);
-    for (int i = (int)threadIdx.x; i < n; i += (int)blockDim.x)
+#pragma unroll
+    for (int i = 0; i < KEPT; i++)
+        if (first + i * step < n) y[first + i * step] = kept[i] * scale * weight[i];
+    for (int i = first + KEPT * step; i < n; i += step)
         y[i] = x[i] * scale * (a.weight ? a.weight[i] : 1.0f);
 }
 
@@ -54,8 +67,7 @@ ENG_KERNEL(rope, EngCuElem a)
         const float *table = a.other.data + (size_t)row * a.other.row;
         for (int i = first; i < items * a.src.heads; i += step) {
             int head = i / items, at = i % items;
-            const float *x =
-                a.src.data + (size_t)row * a.src.row + (size_t)head * a.src.stride;
+            const float *x = a.src.data + (size_t)row * a.src.row + (size_t)head * a.src.stride;
             float *y = a.dst.data + (size_t)row * a.dst.row + (size_t)head * a.dst.stride;
             if (at < half) {
                 int one = a.neox ? at : 2 * at, two = a.neox ? at + half : 2 * at + 1;
@@ -115,8 +127,7 @@ ENG_DEVICE void top_sort(unsigned long long *keys, int n)
 ENG_DEVICE int top_count(const float *x, int n, unsigned long long least, unsigned *counter)
 {
     unsigned count = 0;
-    for (int i = (int)threadIdx.x; i < n; i += TOP_THREADS)
-        count += top_key(x[i], i) >= least;
+    for (int i = (int)threadIdx.x; i < n; i += TOP_THREADS) count += top_key(x[i], i) >= least;
     __syncthreads();
     if (threadIdx.x == 0) *counter = 0;
     __syncthreads();
@@ -154,12 +165,10 @@ ENG_KERNEL_BOUNDS(1024, 1, topk, EngCuTopk a)
         low = middle;
     }
     int count = (int)counter, size = 2;
-    while (size < count)
-        size *= 2;
+    while (size < count) size *= 2;
     __syncthreads();
     if (threadIdx.x == 0) counter = 0;
-    for (int i = (int)threadIdx.x; i < size; i += TOP_THREADS)
-        keys[i] = 0;
+    for (int i = (int)threadIdx.x; i < size; i += TOP_THREADS) keys[i] = 0;
     __syncthreads();
     for (int i = (int)threadIdx.x; i < a.src.n; i += TOP_THREADS) {
         unsigned long long key = top_key(x[i], i);
@@ -193,8 +202,7 @@ ENG_DEVICE void hand(const EngCuView *from, const EngCuView *to, int rows, bool 
 /* One block: its barrier is what orders everybody's data before the flag. */
 ENG_KERNEL_BOUNDS(1024, 1, publish, EngCuHand a)
 {
-    for (int v = 0; v < a.n_views; v++)
-        hand(&a.near[v], &a.far[v], a.rows, false);
+    for (int v = 0; v < a.n_views; v++) hand(&a.near[v], &a.far[v], a.rows, false);
     __threadfence_system();
     __syncthreads();
     if (threadIdx.x == 0) store_release_sys(a.flag, *a.turn);
@@ -212,8 +220,7 @@ ENG_KERNEL_BOUNDS(1024, 1, accept, EngCuHand a)
     }
     __syncthreads();
     if (seen == ENG_CU_ABANDON) return;
-    for (int v = 0; v < a.n_views; v++)
-        hand(&a.far[v], &a.near[v], a.rows, a.add);
+    for (int v = 0; v < a.n_views; v++) hand(&a.far[v], &a.near[v], a.rows, a.add);
 }
 
 /* The yardstick of memory: what a plain copy reaches. bytes a multiple of 16. */

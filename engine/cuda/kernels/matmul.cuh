@@ -14,10 +14,11 @@
  * so that the eight rows of an ldmatrix, and the eight writers of a phase, meet 32 banks once.
  *
  * Error. Sums are floats; activations come as halves with a scale per vector, which is multiplied
- * in at the end. A weight is rounded to half: by at most 2^-11 of itself, or 2^-25 where it is
- * smaller than 2^-14. F16 is exact, BF16 is where 2^-14 <= |w|. Beyond 65504, half's largest, a
- * finite weight becomes 65504 with its sign, never infinite: nothing that was trained has such
- * weights. What is not finite stays so. */
+ * in at the end. A weight of F32 or BF16 is rounded to half: by at most 2^-11 of itself, or 2^-25
+ * where it is smaller than 2^-14 (F16 is exact); a finite one beyond 65504, half's largest, becomes
+ * 65504 with its sign. Of s q - m both s and m are rounded so, and then the result: by 2^-11 of
+ * |s q|, of |m| and of itself, or (|q| + 2) 2^-25. What is beyond 65504 there becomes infinite and
+ * is seen in the end: nothing that was trained has such weights. What is not finite stays so. */
 #ifndef ENG_CUDA_KERNELS_MATMUL_CUH
 #define ENG_CUDA_KERNELS_MATMUL_CUH
 
@@ -55,9 +56,9 @@ template <int TYPE> ENG_DEVICE void matmul_plain(const uint8_t *row, int k, int 
     for (int i = 0; i < 16; i++) w[i] = k + i < cols ? matmul_seen(w[i]) : 0;
 }
 
-/* The same of blocks. A byte becomes a float as the lowest byte of 2^23: one permute and one sum,
- * where a conversion would take a multiprocessor's slowest unit as long as the products take. */
-template <int TYPE> ENG_DEVICE void matmul_quants(const uint8_t *row, int k, float w[16])
+/* The same of blocks, as two pieces of halves. A byte becomes a half as the lowest byte of 2^10,
+ * one permute for two; from there on two weights are one number. */
+template <int TYPE> ENG_DEVICE void matmul_quants(uint4 ret[2], const uint8_t *row, int k)
 {
     using Bits = QuantBits<TYPE>;
     const uint8_t *block = row + (unsigned)k / Bits::block * Bits::bytes;
@@ -65,29 +66,35 @@ template <int TYPE> ENG_DEVICE void matmul_quants(const uint8_t *row, int k, flo
     int q[4];
     Bits::sixteen(block, run, q);
     float2 scale = Bits::scale(block, run);
-    float s = matmul_seen(scale.x), m = matmul_seen(scale.y);
+    uint32_t s = floats_to_halves(matmul_seen(scale.x), matmul_seen(scale.x));
+    uint32_t m = floats_to_halves(matmul_seen(-scale.y), matmul_seen(-scale.y));
+    uint32_t w[8];
 #pragma unroll
-    for (int i = 0; i < 16; i++) {
-        uint32_t byte = __byte_perm((uint32_t)q[i / 4] ^ 0x80808080u, 0x4b000000u, 0x7540 + i % 4);
-        w[i] = fmaf(s, __uint_as_float(byte) - (0x1p23f + 128), -m);
+    for (int i = 0; i < 8; i++) {
+        uint32_t bytes = (uint32_t)q[i / 2] ^ 0x80808080u;
+        uint32_t above = __byte_perm(bytes, 0x64646464u, i % 2 ? 0x4342 : 0x4140);
+        w[i] = halves_multiply_add(halves_sub(above, 0x64806480u), s, m);
     }
+    ret[0] = make_uint4(w[0], w[1], w[2], w[3]);
+    ret[1] = make_uint4(w[4], w[5], w[6], w[7]);
 }
 
 /* Two pieces of halves. */
 template <int TYPE>
 ENG_DEVICE void matmul_weights(uint4 ret[2], const uint8_t *row, int k, int cols)
 {
-    float w[16];
-    if constexpr (TYPE == ENG_TYPE_F32 || TYPE == ENG_TYPE_F16 || TYPE == ENG_TYPE_BF16)
+    if constexpr (TYPE == ENG_TYPE_F32 || TYPE == ENG_TYPE_F16 || TYPE == ENG_TYPE_BF16) {
+        float w[16];
         matmul_plain<TYPE>(row, k, cols, w);
-    else
-        matmul_quants<TYPE>(row, k, w);
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-        ret[i].x = floats_to_halves(w[8 * i], w[8 * i + 1]);
-        ret[i].y = floats_to_halves(w[8 * i + 2], w[8 * i + 3]);
-        ret[i].z = floats_to_halves(w[8 * i + 4], w[8 * i + 5]);
-        ret[i].w = floats_to_halves(w[8 * i + 6], w[8 * i + 7]);
+        for (int i = 0; i < 2; i++) {
+            ret[i].x = floats_to_halves(w[8 * i], w[8 * i + 1]);
+            ret[i].y = floats_to_halves(w[8 * i + 2], w[8 * i + 3]);
+            ret[i].z = floats_to_halves(w[8 * i + 4], w[8 * i + 5]);
+            ret[i].w = floats_to_halves(w[8 * i + 6], w[8 * i + 7]);
+        }
+    } else {
+        matmul_quants<TYPE>(ret, row, k);
     }
 }
 

@@ -1,8 +1,8 @@
 /* Matrix times few vectors, in which reading the weights is all the time there is.
  *
- * The columns are dealt out in parts (32 weights of a block format, 8 of a float one) to `lanes`
- * threads, 8 to 128, which share MATVEC_ROWS rows. A lane has the same part of both rows, so that
- * activations are fetched once for two and the loads of both rows are under way together;
+ * The columns are dealt out in pieces (32 or 64 weights of a block format, 8 of a float one) to
+ * `lanes` threads, 8 to 128, which share MATVEC_ROWS rows. A lane has the same part of both rows,
+ * so that activations are fetched once for two and the loads of both rows are under way together;
  * neighbours read neighbouring parts. A part's weights become bytes in registers, eight words for
  * __dp4a, and meet all the tokens there: weights are read once however many tokens there are.
  * Activations come through L1, which all rows of a block share.
@@ -30,44 +30,83 @@ ENG_DEVICE MatvecRows matvec_rows(const EngCuWeight &w, int mat, int row)
     MatvecRows ret;
 #pragma unroll
     for (int r = 0; r < MATVEC_ROWS; r++) /* past the end the last one again, not to be written */
-        ret.w[r] = data + (uint64_t)min(row + r, w.rows - 1) * w.row_bytes;
+        ret.w[r] = keep_pointer(data + (uint64_t)min(row + r, w.rows - 1) * w.row_bytes);
     return ret;
 }
 
-/* Adds part p of the rows times the vectors first, first + step, … (n <= N of them). */
+/* Vectors `first`, first + step, … of the activations, for one lane. */
+struct MatvecAct {
+    const int8_t *q;
+    const float2 *scale;
+    const float *x;
+    unsigned q_step, scale_step; /* from one to the next */
+};
+
+template <bool FLOATS>
+ENG_DEVICE MatvecAct matvec_act(const EngCuAct &a, int cols, size_t first, unsigned step)
+{
+    MatvecAct ret = {};
+    ret.q_step = step * (unsigned)cols, ret.scale_step = step * (unsigned)(cols / 32);
+    if (FLOATS) {
+        ret.x = keep_pointer(a.x + first * (size_t)cols);
+    } else {
+        ret.q = keep_pointer(a.q + first * (size_t)cols);
+        ret.scale = keep_pointer((const float2 *)a.scale + first * (size_t)(cols / 32));
+    }
+    return ret;
+}
+
+/* Adds the piece of block p / pieces that is this lane's (`piece`: the same for all its p, as lanes
+ * are a multiple of the pieces) to the sums of n <= N vectors. */
 template <int TYPE, int N> struct MatvecPart {
     using Q = Quant<TYPE>;
+    static constexpr bool floats = false;
+    static constexpr unsigned pieces = Q::parts / Q::together; /* of a block */
 
-    static __device__ __forceinline__ unsigned parts(const EngCuWeight &w)
+    static __device__ __forceinline__ unsigned parts(int cols)
     {
-        return (unsigned)w.cols / 32;
+        return (unsigned)cols / (32 * Q::together);
     }
 
-    static __device__ __forceinline__ void add(const EngCuWeight &w, const MatvecRows &rows,
-                                               unsigned p, const EngCuAct &act, int first, int step,
-                                               int n, float sum[MATVEC_ROWS][N])
+    static __device__ __forceinline__ unsigned piece(unsigned lane) { return lane % pieces; }
+
+    static __device__ __forceinline__ void add(const MatvecRows &rows, int, unsigned p,
+                                               unsigned piece, const MatvecAct &act, int n,
+                                               float sum[MATVEC_ROWS][N])
     {
-        unsigned block = p / Q::parts, part = p % Q::parts;
+        unsigned block = p / pieces;
+        const uint8_t *at[MATVEC_ROWS];
+#pragma unroll
+        for (int r = 0; r < MATVEC_ROWS; r++) at[r] = rows.w[r] + (size_t)block * Q::bytes;
+        const int8_t *q = act.q + (size_t)block * Q::block;
+        const float2 *scale = act.scale + (size_t)block * (Q::block / 32);
+#pragma unroll
+        for (unsigned i = 0; i < Q::together; i++) add_part(at, piece, i, q, scale, act, n, sum);
+    }
+
+    /* q, scale: of the block's first column. */
+    static __device__ __forceinline__ void add_part(const uint8_t *const at[MATVEC_ROWS],
+                                                    unsigned piece, unsigned i, const int8_t *q,
+                                                    const float2 *scale, const MatvecAct &act,
+                                                    int n, float sum[MATVEC_ROWS][N])
+    {
         QuantPart u[MATVEC_ROWS];
 #pragma unroll
-        for (int r = 0; r < MATVEC_ROWS; r++)
-            Q::part(rows.w[r] + (size_t)block * Q::bytes, part, u[r]);
-        unsigned at0 = block * Q::block + Q::run(part, 0), at1 = block * Q::block + Q::run(part, 1);
+        for (int r = 0; r < MATVEC_ROWS; r++) Q::part(at[r], piece, i, u[r]);
+        unsigned at0 = Q::run(piece, i, 0), at1 = Q::run(piece, i, 1);
 #pragma unroll
-        for (int t = 0; t < N; t++) {
-            if (t >= n) break;
-            size_t vector = (size_t)(first + t * step);
-            const int8_t *q = act.q + vector * (size_t)w.cols;
-            const float2 *scale = (const float2 *)act.scale + vector * (size_t)(w.cols / 32);
+        for (unsigned t = 0; t < N; t++) {
+            if ((int)t >= n) break;
             int a[8];
-            quant_act(q + at0, a), quant_act(q + at1, a + 4);
-            float2 s0 = scale[at0 / 32], s1 = Q::apart ? scale[at1 / 32] : s0;
-            one(u, part, a, s0, s1, t, sum);
+            quant_act(q + t * act.q_step + at0, a), quant_act(q + t * act.q_step + at1, a + 4);
+            const float2 *s = scale + t * act.scale_step;
+            float2 s0 = s[at0 / 32], s1 = Q::apart ? s[at1 / 32] : s0;
+            one(u, i, a, s0, s1, (int)t, sum);
         }
     }
 
     /* One vector; s0, s1: its scales of the two runs' groups. */
-    static __device__ __forceinline__ void one(const QuantPart u[MATVEC_ROWS], unsigned part,
+    static __device__ __forceinline__ void one(const QuantPart u[MATVEC_ROWS], unsigned i,
                                                const int a[8], float2 s0, float2 s1, int t,
                                                float sum[MATVEC_ROWS][N])
     {
@@ -77,7 +116,7 @@ template <int TYPE, int N> struct MatvecPart {
             sum0 = s0.x * (float)quant_dot16(ones, a, 0);
             sum1 = s1.x * (float)quant_dot16(ones, a + 4, 0);
         } else if (Q::minima == QUANT_BY_GROUP) {
-            sum0 = Q::apart && part % 2 ? s1.y : s0.y;
+            sum0 = Q::apart && i == 1 ? s1.y : s0.y;
         }
 #pragma unroll
         for (int r = 0; r < MATVEC_ROWS; r++) {
@@ -93,18 +132,17 @@ template <int TYPE, int N> struct MatvecPart {
 /* Of float weights: 8 columns, the last part perhaps fewer. */
 template <int TYPE, int N> struct MatvecFloat {
     using Q = Quant<TYPE>;
+    static constexpr bool floats = true;
 
-    static __device__ __forceinline__ unsigned parts(const EngCuWeight &w)
-    {
-        return ((unsigned)w.cols + 7) / 8;
-    }
+    static __device__ __forceinline__ unsigned parts(int cols) { return ((unsigned)cols + 7) / 8; }
+    static __device__ __forceinline__ unsigned piece(unsigned) { return 0; }
 
-    static __device__ __forceinline__ void add(const EngCuWeight &w, const MatvecRows &rows,
-                                               unsigned p, const EngCuAct &act, int first, int step,
-                                               int n, float sum[MATVEC_ROWS][N])
+    static __device__ __forceinline__ void add(const MatvecRows &rows, int cols, unsigned p,
+                                               unsigned, const MatvecAct &act, int n,
+                                               float sum[MATVEC_ROWS][N])
     {
-        bool wide = w.cols % 8 == 0;
-        int have = min(8, w.cols - 8 * (int)p);
+        bool wide = cols % 8 == 0;
+        int have = min(8, cols - 8 * (int)p);
         float u[MATVEC_ROWS][8];
 #pragma unroll
         for (int r = 0; r < MATVEC_ROWS; r++) {
@@ -117,9 +155,9 @@ template <int TYPE, int N> struct MatvecFloat {
             }
         }
 #pragma unroll
-        for (int t = 0; t < N; t++) {
-            if (t >= n) break;
-            const float *x = act.x + (size_t)(first + t * step) * (size_t)w.cols + 8 * p;
+        for (unsigned t = 0; t < N; t++) {
+            if ((int)t >= n) break;
+            const float *x = act.x + t * act.q_step + 8 * p;
             float a[8];
             if (wide) {
                 float4 v = *(const float4 *)x, y = *(const float4 *)(x + 4);
@@ -178,6 +216,28 @@ template <int N> ENG_DEVICE void matvec_gather(float sum[MATVEC_ROWS][N], int la
             sum[i / N][i % N] += warps[warp + j][i];
 }
 
+/* How many pieces' loads are under way at once. Float weights need more: a piece has few. */
+template <int TYPE> struct MatvecUnroll {
+    static constexpr int n =
+        TYPE == ENG_TYPE_F32 || TYPE == ENG_TYPE_F16 || TYPE == ENG_TYPE_BF16 ? 4 : 1;
+};
+
+/* Asks for the rows of this block, which lie together: as much of a matrix as memory gives while
+ * launches follow each other, and no more, or L2 loses it before it is read. */
+enum { MATVEC_AHEAD = 6 << 20 };
+ENG_DEVICE void matvec_ahead(const EngCuMatvec &a)
+{
+    int per = MATVEC_ROWS * (MATVEC_THREADS / a.lanes), row = per * (int)blockIdx.x;
+    uint64_t before_it = (uint64_t)row * a.w.row_bytes;
+    if (threadIdx.x != 0 || blockIdx.z != 0 || before_it >= MATVEC_AHEAD) return;
+    const uint8_t *data =
+        a.w.mats ? a.w.mats[blockIdx.y] : a.w.data + (uint64_t)blockIdx.y * a.w.mat_bytes;
+    const uint8_t *from = data + before_it;
+    unsigned before = (unsigned)(uintptr_t)from & 15;
+    uint64_t bytes = before + (uint64_t)min(per, a.w.rows - row) * a.w.row_bytes;
+    if (row < a.w.rows) prefetch_l2(from - before, (uint32_t)bytes & ~15u);
+}
+
 /* LINEAR is HEADS with one head. Block: y = head, z = eight tokens. */
 template <int TYPE, int N> ENG_DEVICE void matvec_tokens(const EngCuMatvec &a, int token, int n)
 {
@@ -185,10 +245,13 @@ template <int TYPE, int N> ENG_DEVICE void matvec_tokens(const EngCuMatvec &a, i
     MatvecPlace at = matvec_place(a.lanes);
     int head = (int)blockIdx.y, heads = (int)gridDim.y;
     MatvecRows rows = matvec_rows(a.w, head, at.row);
+    MatvecAct act =
+        matvec_act<Part::floats>(a.act, a.w.cols, (size_t)(token * heads + head), (unsigned)heads);
     float sum[MATVEC_ROWS][N] = {};
-#pragma unroll 1
-    for (unsigned p = at.lane, parts = Part::parts(a.w); p < parts; p += (unsigned)a.lanes)
-        Part::add(a.w, rows, p, a.act, token * heads + head, heads, n, sum);
+    unsigned piece = Part::piece(at.lane);
+#pragma unroll(N == 1 ? MatvecUnroll <TYPE>::n : 1)
+    for (unsigned p = at.lane, parts = Part::parts(a.w.cols); p < parts; p += (unsigned)a.lanes)
+        Part::add(rows, a.w.cols, p, piece, act, n, sum);
     matvec_gather<N>(sum, a.lanes, n);
     if (at.lane != 0) return;
 #pragma unroll
@@ -206,14 +269,12 @@ template <int TYPE, int N> ENG_DEVICE void matvec_tokens(const EngCuMatvec &a, i
     }
 }
 
-template <int TYPE> ENG_DEVICE void matvec(const EngCuMatvec &a)
+/* Of several tokens: what these need in registers would keep warps away from the one. */
+template <int TYPE> ENG_DEVICE void matvec_few(const EngCuMatvec &a)
 {
     int token = (int)blockIdx.z * ENG_CU_MATVEC_TOKENS;
     int n = min((int)ENG_CU_MATVEC_TOKENS, a.tokens - token);
-    if (n == 1)
-        matvec_tokens<TYPE, 1>(a, token, 1);
-    else
-        matvec_tokens<TYPE, ENG_CU_MATVEC_TOKENS>(a, token, n);
+    matvec_tokens<TYPE, ENG_CU_MATVEC_TOKENS>(a, token, n);
 }
 
 /* Block: y = which of the token's experts, z = token. */
@@ -225,10 +286,12 @@ template <int TYPE> ENG_DEVICE void experts_up(const EngCuExperts &a)
     if (id < 0) return;
     MatvecPlace at = matvec_place(a.lanes);
     MatvecRows rows = matvec_rows(a.w, id, at.row);
+    MatvecAct act = matvec_act<Part::floats>(a.act, a.w.cols, (size_t)token, 1);
     float sum[MATVEC_ROWS][1] = {};
-#pragma unroll 2
-    for (unsigned p = at.lane, parts = Part::parts(a.w); p < parts; p += (unsigned)a.lanes)
-        Part::add(a.w, rows, p, a.act, token, 1, 1, sum);
+    unsigned piece = Part::piece(at.lane);
+#pragma unroll(MatvecUnroll <TYPE>::n)
+    for (unsigned p = at.lane, parts = Part::parts(a.w.cols); p < parts; p += (unsigned)a.lanes)
+        Part::add(rows, a.w.cols, p, piece, act, 1, sum);
     matvec_gather<1>(sum, a.lanes, 1);
     float *dst = a.dst.data + (size_t)token * (size_t)a.dst.row + (size_t)k * (size_t)a.dst.stride;
 #pragma unroll
@@ -245,7 +308,7 @@ template <int TYPE> ENG_DEVICE void experts_down(const EngCuExperts &a)
     const float *weights = a.chosen.weights + (size_t)token * (size_t)a.chosen.weights_row;
     MatvecPlace at = matvec_place(a.lanes);
     float sum[MATVEC_ROWS][1] = {};
-    unsigned parts = Part::parts(a.w), p = at.lane;
+    unsigned parts = Part::parts(a.w.cols), p = at.lane, piece = Part::piece(at.lane);
 #pragma unroll 1
     for (int k = 0;; p += (unsigned)a.lanes) {
         while (p >= parts && k < n_used) p -= parts, k++;
@@ -253,7 +316,8 @@ template <int TYPE> ENG_DEVICE void experts_down(const EngCuExperts &a)
         int id = ids[k];
         if (id < 0) continue;
         float one[MATVEC_ROWS][1] = {};
-        Part::add(a.w, matvec_rows(a.w, id, at.row), p, a.act, token * n_used + k, 1, 1, one);
+        MatvecAct act = matvec_act<Part::floats>(a.act, a.w.cols, (size_t)(token * n_used + k), 1);
+        Part::add(matvec_rows(a.w, id, at.row), a.w.cols, p, piece, act, 1, one);
 #pragma unroll
         for (int r = 0; r < MATVEC_ROWS; r++) sum[r][0] += weights[k] * one[r][0];
     }
@@ -265,12 +329,19 @@ template <int TYPE> ENG_DEVICE void experts_down(const EngCuExperts &a)
 }
 
 #define MATVEC_KERNELS(T)                                                                          \
-    ENG_KERNEL_BOUNDS(MATVEC_THREADS, 4, matvec_##T, EngCuMatvec a) { matvec<ENG_TYPE_##T>(a); }   \
-    ENG_KERNEL_BOUNDS(MATVEC_THREADS, 6, experts_up_##T, EngCuExperts a)                           \
+    ENG_KERNEL_AHEAD(MATVEC_THREADS, 5, matvec_##T, EngCuMatvec a, matvec_ahead(a))                \
+    {                                                                                              \
+        matvec_tokens<ENG_TYPE_##T, 1>(a, (int)blockIdx.z, 1);                                     \
+    }                                                                                              \
+    ENG_KERNEL_AHEAD(MATVEC_THREADS, 4, matvec_few_##T, EngCuMatvec a, matvec_ahead(a))            \
+    {                                                                                              \
+        matvec_few<ENG_TYPE_##T>(a);                                                               \
+    }                                                                                              \
+    ENG_KERNEL_BOUNDS(MATVEC_THREADS, 5, experts_up_##T, EngCuExperts a)                           \
     {                                                                                              \
         experts_up<ENG_TYPE_##T>(a);                                                               \
     }                                                                                              \
-    ENG_KERNEL_BOUNDS(MATVEC_THREADS, 6, experts_down_##T, EngCuExperts a)                         \
+    ENG_KERNEL_BOUNDS(MATVEC_THREADS, 5, experts_down_##T, EngCuExperts a)                         \
     {                                                                                              \
         experts_down<ENG_TYPE_##T>(a);                                                             \
     }

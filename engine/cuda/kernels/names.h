@@ -1,5 +1,5 @@
 /* All kernels by name. A family has one kernel per weight format (EngType), "matvec_Q4_K", or per
- * form of the cache, "attn_split_f16"; the others stand alone. launch code and the simulated device
+ * form of the cache, "kv_store_f16"; the others stand alone. launch code and the simulated device
  * number them alike. */
 #ifndef ENG_CUDA_KERNELS_NAMES_H
 #define ENG_CUDA_KERNELS_NAMES_H
@@ -12,15 +12,17 @@
             X(MXFP4)
 
 #define ENG_CU_FORMAT_FAMILIES(X)                                                                  \
-    X(matvec) X(experts_up) X(experts_down) X(matmul) X(matmul_experts)
+    X(matvec) X(matvec_few) X(experts_up) X(experts_down) X(matmul) X(matmul_experts)
 
 #define ENG_CU_KV_FORMS(X) X(f16) X(f32) X(q8_0) /* order of EngKvType */
-#define ENG_CU_KV_FAMILIES(X) X(kv_store) X(attn_split) X(attn_many)
+#define ENG_CU_KV_FAMILIES(X) X(kv_store)
 
 #define ENG_CU_SINGLE(X)                                                                           \
     X(quantize)                                                                                    \
     X(halve)                                                                                       \
-    X(copy_act) X(rms_norm) X(glu) X(rope) X(select_rows) X(route) X(attn_merge) X(moe_group)      \
-        X(moe_combine) X(publish) X(accept) X(topk) X(bench_copy) X(bench_mma)
+    X(copy_act) X(rms_norm) X(glu) X(rope) X(select_rows) X(route) X(attn_f32) X(attn_tall_f16)    \
+        X(attn_wide_f16) X(attn_few_f16) X(attn_tall_q8_0) X(attn_wide_q8_0) X(attn_few_q8_0)      \
+        X(attn_merge) X(moe_group) X(moe_combine) X(publish) X(accept) X(topk) X(bench_copy)       \
+        X(bench_mma)
 
 #endif

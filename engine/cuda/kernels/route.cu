@@ -4,33 +4,61 @@
 
 #define LOWEST (-3.402823466e+38f) /* FLT_MAX */
 
-/* Best of x[0 … n) that is not yet taken, for all lanes: the lower index wins a tie. A NaN is never
- * better than another, and none is better than it when it comes first. -1: all are taken. */
-ENG_DEVICE int best(const float *x, const uint8_t *taken, int n)
-{
-    int lane = (int)threadIdx.x, at = -1, first = n;
-    float most = 0;
-    for (int i = lane; i < n; i += WARP) {
-        if (taken[i]) continue;
-        if (first == n) first = i;
-        if (!isnan(x[i]) && (at < 0 || x[i] > most)) at = i, most = x[i];
-    }
+/* What is chosen among: number lane + 32 j of n in slot j of its lane, as a key that is larger for
+ * larger numbers and 0 for NaN. Registers: a choice then waits for no memory. */
+template <int EACH> struct Picks {
+    uint32_t key[EACH];
+    uint32_t left; /* slots that are there and not yet taken */
+    bool nan;      /* some number is NaN */
+
+    __device__ __forceinline__ void fill(const float *x, const uint8_t *gone, int n)
+    {
+        left = 0;
+        bool mine = false;
 #pragma unroll
-    for (int step = WARP / 2; step > 0; step /= 2) {
-        int other = __shfl_xor_sync(FULL_WARP, at, step);
-        float others = __shfl_xor_sync(FULL_WARP, most, step);
-        first = min(first, __shfl_xor_sync(FULL_WARP, first, step));
-        bool better = at < 0 || others > most || (others == most && other < at);
-        if (other >= 0 && better) at = other, most = others;
+        for (int j = 0; j < EACH; j++) {
+            int i = (int)threadIdx.x + WARP * j;
+            if (i < n && !(gone && gone[i])) left |= 1u << j;
+            float number = i < n ? x[i] + 0.0f : 0; /* -0 becomes 0 */
+            uint32_t bits = __float_as_uint(number);
+            key[j] = isnan(number) ? 0 : bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+            mine |= isnan(number);
+        }
+        nan = __any_sync(FULL_WARP, mine);
     }
-    if (first == n) return -1;
-    return isnan(x[first]) ? first : at;
-}
+
+    /* Takes the best, for all lanes: the lower index wins a tie. A NaN is never better than another
+     * number, and none is better than it when it comes first. -1: all are taken. */
+    __device__ __forceinline__ int take()
+    {
+        int lane = (int)threadIdx.x, none = WARP * EACH, at = none;
+        uint32_t most = 0;
+#pragma unroll
+        for (int j = 0; j < EACH; j++)
+            if (left >> j & 1 && key[j] > most) at = lane + WARP * j, most = key[j];
+        uint32_t best = warp_max_unsigned(most);
+        int id = (int)warp_min_unsigned((uint32_t)(most == best ? at : none));
+        if (nan || id == none) {
+            uint32_t slot = left & (0u - left); /* the lowest, as a bit */
+            int first = (int)warp_min_unsigned(
+                (uint32_t)(left ? lane + WARP * (31 - __clz((int)slot)) : none));
+            bool is = false;
+#pragma unroll
+            for (int j = 0; j < EACH; j++) is |= slot >> j & 1 && key[j] == 0;
+            bool mine = is && left && lane == first % WARP;
+            if (first == none) return -1;
+            if (__any_sync(FULL_WARP, mine)) id = first;
+        }
+        if (lane == id % WARP) left &= ~(1u << id / WARP);
+        return id;
+    }
+};
 
 /* Only experts of the best groups stand. Scores of a group lie in one bank of every lane that walks
  * over its own, so each begins elsewhere; the two largest do not depend on the order. */
-ENG_DEVICE void drop_groups(const EngCuRoute &a, const float *choice, float *score,
-                            uint8_t *chosen, uint8_t *taken)
+template <int EACH>
+ENG_DEVICE void drop_groups(const EngCuRoute &a, const float *choice, float *score, uint8_t *chosen,
+                            uint8_t *gone)
 {
     int lane = (int)threadIdx.x, n = a.logits.n, size = n / a.n_groups;
     for (int g = lane; g < a.n_groups; g += WARP) {
@@ -48,68 +76,77 @@ ENG_DEVICE void drop_groups(const EngCuRoute &a, const float *choice, float *sco
         chosen[g] = 0;
     }
     __syncwarp();
+    Picks<EACH> groups;
+    groups.fill(score, NULL, a.n_groups);
     for (int i = 0; i < a.n_groups_used; i++) {
-        int g = best(score, chosen, a.n_groups);
-        __syncwarp();
+        int g = groups.take();
         if (lane == 0) chosen[g] = 1;
-        __syncwarp();
     }
-    for (int i = lane; i < n; i += WARP)
-        taken[i] = !chosen[i / size];
+    __syncwarp();
+    for (int i = lane; i < n; i += WARP) gone[i] = !chosen[i / size];
 }
 
 ENG_DEVICE void gate_scores(const EngCuRoute &a, const float *x, float *scores)
 {
     int lane = (int)threadIdx.x, n = a.logits.n;
     if (a.sigmoid) {
-        for (int i = lane; i < n; i += WARP)
-            scores[i] = 1.0f / (1.0f + expf(-x[i]));
+        for (int i = lane; i < n; i += WARP) scores[i] = 1.0f / (1.0f + expf(-x[i]));
         return;
     }
     float most = -INFINITY, sum = 0;
-    for (int i = lane; i < n; i += WARP)
-        most = fmaxf(most, x[i]);
+    for (int i = lane; i < n; i += WARP) most = fmaxf(most, x[i]);
     most = warp_max(most);
-    for (int i = lane; i < n; i += WARP)
-        sum += scores[i] = expf(x[i] - most);
+    for (int i = lane; i < n; i += WARP) sum += scores[i] = expf(x[i] - most);
     sum = warp_sum(sum);
-    for (int i = lane; i < n; i += WARP)
-        scores[i] /= sum;
+    for (int i = lane; i < n; i += WARP) scores[i] /= sum;
 }
 
-/* A warp per token: choosing is a chain of maxima, and a shuffle is the fastest way to the next.
- * Shared: floats [3][experts] scores, choice, groups' scores; bytes [2][experts] taken, chosen. */
-ENG_KERNEL_BOUNDS(32, 1, route, EngCuRoute a)
+template <int EACH>
+ENG_DEVICE void choose(const EngCuRoute &a, const float *scores, const float *choice,
+                       const uint8_t *gone, int32_t *ids, float *weights)
 {
-    DYN_SHARED(float, scores);
-    int lane = (int)threadIdx.x, n = a.logits.n;
-    size_t row = blockIdx.x;
-    float *choice = scores + n, *groups = choice + n;
-    uint8_t *taken = (uint8_t *)(groups + n), *chosen = taken + n;
-    int32_t *ids = (int32_t *)a.ids.data + row * a.ids.row;
-    float *weights = a.weights.data + row * a.weights.row, sum = 0;
-    gate_scores(a, a.logits.data + row * a.logits.row, scores);
-    for (int i = lane; i < n; i += WARP) {
-        choice[i] = scores[i] + (a.bias ? a.bias[i] : 0.0f);
-        taken[i] = 0;
-    }
-    __syncwarp();
-    if (a.n_groups > 1) drop_groups(a, choice, groups, chosen, taken);
-    __syncwarp();
+    int lane = (int)threadIdx.x;
+    float sum = 0, mine = 0;
+    Picks<EACH> picks;
+    picks.fill(choice, gone, a.logits.n);
     for (int k = 0; k < a.n_used; k++) {
-        int id = best(choice, taken, n);
+        int id = picks.take();
         float weight = id < 0 ? 0.0f : scores[id];
         sum += weight;
-        __syncwarp();
-        if (lane == 0) {
-            ids[k] = id;
-            weights[k] = weight;
-            if (id >= 0) taken[id] = 1;
-        }
-        __syncwarp();
+        if (lane == k % WARP) mine = weight;
+        if (lane == 0) ids[k] = id;
+        if (k % WARP < WARP - 1 && k < a.n_used - 1) continue;
+        if (lane <= k % WARP) weights[k / WARP * WARP + lane] = mine;
     }
     for (int k = lane; k < a.n_used; k += WARP)
         weights[k] = (a.norm ? weights[k] / (sum + 1e-20f) : weights[k]) * a.scale;
+}
+
+template <int EACH> ENG_DEVICE void route_row(const EngCuRoute &a, float *scores)
+{
+    int lane = (int)threadIdx.x, n = a.logits.n;
+    size_t row = blockIdx.x;
+    float *choice = scores + n, *groups = choice + n;
+    uint8_t *gone = (uint8_t *)(groups + n), *chosen = gone + n;
+    gate_scores(a, a.logits.data + row * a.logits.row, scores);
+    for (int i = lane; i < n; i += WARP) choice[i] = scores[i] + (a.bias ? a.bias[i] : 0.0f);
+    __syncwarp();
+    bool grouped = a.n_groups > 1;
+    if (grouped) drop_groups<EACH>(a, choice, groups, chosen, gone);
+    __syncwarp();
+    choose<EACH>(a, scores, choice, grouped ? gone : NULL, (int32_t *)a.ids.data + row * a.ids.row,
+                 a.weights.data + row * a.weights.row);
+}
+
+/* A warp per token: choosing is a chain of maxima, and a warp is the fastest way to the next.
+ * Shared: floats [3][experts] scores, choice, groups' scores; bytes [2][experts] gone, chosen. */
+ENG_KERNEL_BOUNDS(32, 1, route, EngCuRoute a)
+{
+    DYN_SHARED(float, scores);
+    if (a.logits.n <= 8 * WARP)
+        route_row<8>(a, scores);
+    else
+        route_row<ENG_CU_ROUTE_MOST / WARP>(a, scores);
 }
 
 /* ---- tokens by expert ---- */

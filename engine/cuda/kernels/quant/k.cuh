@@ -9,13 +9,21 @@
 template <int ALIGN> ENG_DEVICE void quant_pairs(const uint8_t *qs, unsigned run, int q[4])
 {
     uint32_t w[4];
-    quant_load<ALIGN>(qs + 32 * (run / 8) + 16 * (run % 2), w);
+    quant_load<ALIGN, true>(qs + 32 * (run / 8) + 16 * (run % 2), w);
     unsigned shift = 2 * (run / 2 % 4);
 #pragma unroll
     for (int i = 0; i < 4; i++) q[i] = (int)(w[i] >> shift & 0x03030303);
 }
 
-template <> struct QuantBits<ENG_TYPE_Q2_K> : QuantApart {
+/* A piece is all four pairs of 16 bytes. */
+struct QuantPairs : QuantApart {
+    static __device__ __forceinline__ unsigned run(unsigned piece, unsigned i, unsigned r)
+    {
+        return 8 * (piece / 2) | 4 * i | 2 * r | piece % 2;
+    }
+};
+
+template <> struct QuantBits<ENG_TYPE_Q2_K> : QuantPairs {
     static constexpr int block = 256, bytes = sizeof(EngBlockQ2_K);
     static constexpr QuantMinima minima = QUANT_BY_RUN;
     static __device__ __forceinline__ void sixteen(const uint8_t *b, unsigned run, int q[4])
@@ -33,13 +41,13 @@ template <> struct QuantBits<ENG_TYPE_Q2_K> : QuantApart {
 
 /* Scales of 6 bits: the low four in bytes 0 … 7 (low nibbles first), the high two in 8 … 11. A bit
  * of hmask that is not set takes 4 off. */
-template <> struct QuantBits<ENG_TYPE_Q3_K> : QuantApart {
+template <> struct QuantBits<ENG_TYPE_Q3_K> : QuantPairs {
     static constexpr int block = 256, bytes = sizeof(EngBlockQ3_K);
     static __device__ __forceinline__ void sixteen(const uint8_t *b, unsigned run, int q[4])
     {
         uint32_t high[4];
         quant_pairs<2>(b + offsetof(EngBlockQ3_K, qs), run, q);
-        quant_load<2>(b + offsetof(EngBlockQ3_K, hmask) + 16 * (run % 2), high);
+        quant_load<2, true>(b + offsetof(EngBlockQ3_K, hmask) + 16 * (run % 2), high);
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             uint32_t four = (high[i] >> (run / 2) & 0x01010101) << 2;
@@ -113,18 +121,19 @@ template <> struct QuantBits<ENG_TYPE_Q5_K> : QuantApart {
 };
 
 /* 64 bytes of ql hold 128 weights, the first 64 in the low nibbles; 32 bytes of qh have the upper
- * bit pairs of the same 128, a pair per group of 32. A part is 16 bytes of ql: runs 64 apart. */
+ * bit pairs of the same 128, a pair per group of 32. A piece is 16 bytes of qh, all four pairs, and
+ * twice 16 bytes of ql, whose runs are 64 apart. */
 template <> struct QuantBits<ENG_TYPE_Q6_K> : QuantApart {
     static constexpr int block = 256, bytes = sizeof(EngBlockQ6_K);
-    static __device__ __forceinline__ unsigned run(unsigned part, unsigned r)
+    static __device__ __forceinline__ unsigned run(unsigned piece, unsigned i, unsigned r)
     {
-        return 8 * (part / 4) + 4 * r + part % 4;
+        return 8 * (piece / 2) | 4 * r | 2 * i | piece % 2;
     }
     static __device__ __forceinline__ void sixteen(const uint8_t *b, unsigned run, int q[4])
     {
         uint32_t low[4], high[4];
-        quant_load<2>(b + offsetof(EngBlockQ6_K, ql) + 64 * (run / 8) + 16 * (run % 4), low);
-        quant_load<2>(b + offsetof(EngBlockQ6_K, qh) + 32 * (run / 8) + 16 * (run % 2), high);
+        quant_load<2, true>(b + offsetof(EngBlockQ6_K, ql) + 64 * (run / 8) + 16 * (run % 4), low);
+        quant_load<2, true>(b + offsetof(EngBlockQ6_K, qh) + 32 * (run / 8) + 16 * (run % 2), high);
         unsigned nibble = 4 * (run / 4 % 2), pair = 2 * (run / 2 % 4);
 #pragma unroll
         for (int i = 0; i < 4; i++) {
@@ -147,9 +156,7 @@ template <> struct QuantBits<ENG_TYPE_IQ4_XS> : QuantNatural {
     {
         uint32_t w[4];
         quant_load<8>(b + offsetof(EngBlockIQ4_XS, qs) + 16 * (run / 2), w);
-#pragma unroll
-        for (int i = 0; i < 4; i++) q[i] = (int)(w[i] >> 4 * (run % 2) & 0x0f0f0f0f);
-        quant_values(QUANT_VALUES(eng_values_iq4), q);
+        quant_values16(QUANT_VALUES(eng_values_iq4), w, run % 2, q);
     }
     static __device__ __forceinline__ float2 scale(const uint8_t *b, unsigned run)
     {

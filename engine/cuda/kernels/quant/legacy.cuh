@@ -100,8 +100,9 @@ template <> struct QuantBits<ENG_TYPE_IQ4_NL> : QuantNatural {
     static constexpr int block = 32, bytes = sizeof(EngBlockIQ4_NL);
     static __device__ __forceinline__ void sixteen(const uint8_t *b, unsigned run, int q[4])
     {
-        quant_nibbles<2>(b + offsetof(EngBlockIQ4_NL, qs), run, q);
-        quant_values(QUANT_VALUES(eng_values_iq4), q);
+        uint32_t w[4];
+        quant_load<2>(b + offsetof(EngBlockIQ4_NL, qs), w);
+        quant_values16(QUANT_VALUES(eng_values_iq4), w, run, q);
     }
     static __device__ __forceinline__ float2 scale(const uint8_t *b, unsigned)
     {
@@ -113,8 +114,9 @@ template <> struct QuantBits<ENG_TYPE_MXFP4> : QuantNatural {
     static constexpr int block = 32, bytes = sizeof(EngBlockMXFP4);
     static __device__ __forceinline__ void sixteen(const uint8_t *b, unsigned run, int q[4])
     {
-        quant_nibbles<1>(b + offsetof(EngBlockMXFP4, qs), run, q);
-        quant_values(QUANT_VALUES(eng_values_mxfp4), q);
+        uint32_t w[4];
+        quant_load<1>(b + offsetof(EngBlockMXFP4, qs), w);
+        quant_values16(QUANT_VALUES(eng_values_mxfp4), w, run, q);
     }
     /* Half of 2^(e - 127), for the values are doubled; the two smallest are subnormal. */
     static __device__ __forceinline__ float2 scale(const uint8_t *b, unsigned)

@@ -6,11 +6,12 @@
  * word, the first in the lowest byte; `scale` gives {s, m}: weight = s * q - m. That is all that a
  * format says; from it come
  *     unpack8, unpack16   neighbours as floats, for anybody;
- *     part      32 weights in registers as a lane of matvec holds them: two runs, chosen (run)
- *               so that the lane reads few bytes of which it uses only some. In Q2_K … Q6_K a
- *               nibble's neighbour belongs to another group of 32, so the runs lie apart.
- * Minima: one per group of 32 (BY_GROUP) is counted once, by the part of the same number, with the
- * activations' d * sum. In the parts whose runs lie apart that is one of the two runs' minimum.
+ *     part      32 weights in registers as a lane of matvec holds them: two runs. A lane has a
+ *               piece of a block at a time, `together` parts, whose runs are chosen (run) so that
+ *               it reads few bytes of which it uses only some, and few scales. In Q2_K … Q6_K a
+ *               nibble's neighbour belongs to another group of 32, so the runs of a part lie apart.
+ * Minima: one per group of 32 (BY_GROUP) is counted once, with the activations' d * sum: by the
+ * part i of a piece that of run i.
  *
  * Blocks have the alignment of their size within a row, of 16 at most: the tensor's is 16. */
 #ifndef ENG_CUDA_KERNELS_QUANT_CUH
@@ -24,28 +25,31 @@ enum QuantMinima { QUANT_NONE, QUANT_BY_GROUP, QUANT_BY_RUN };
 template <int TYPE> struct Quant;
 template <int TYPE> struct QuantBits;
 
-/* What most formats have; a QuantBits overrides it. */
+/* What most formats have; a QuantBits overrides it. run: which of the block's is run r of part i of
+ * a piece. Bits are put together by |, which lets the compiler see what does not depend on i. */
 struct QuantNatural {
     static constexpr QuantMinima minima = QUANT_NONE;
     static constexpr bool apart = false;
-    static __device__ __forceinline__ unsigned run(unsigned part, unsigned r)
+    static __device__ __forceinline__ unsigned run(unsigned piece, unsigned i, unsigned r)
     {
-        return 2 * part + r;
+        return 4 * piece | 2 * i | r;
     }
 };
 
-/* Nibbles of two groups of 32 share bytes: part 2 c + h has run h of both. */
+/* Nibbles of two groups of 32 share bytes: part h has run h of both. */
 struct QuantApart {
     static constexpr QuantMinima minima = QUANT_NONE;
     static constexpr bool apart = true;
-    static __device__ __forceinline__ unsigned run(unsigned part, unsigned r)
+    static __device__ __forceinline__ unsigned run(unsigned piece, unsigned i, unsigned r)
     {
-        return 4 * (part / 2) + 2 * r + part % 2;
+        return 4 * piece | 2 * r | i;
     }
 };
 
-/* 16 bytes at an address that is a multiple of ALIGN. */
-template <int ALIGN> ENG_DEVICE void quant_load(const uint8_t *p, uint32_t w[4])
+/* 16 bytes at an address that is a multiple of ALIGN. INSIDE: the four bytes behind them may be
+ * read too, because they are of the same block. */
+template <int ALIGN, bool INSIDE = false>
+ENG_DEVICE void quant_load(const uint8_t *p, uint32_t w[4])
 {
     if constexpr (ALIGN == 16) {
         uint4 v = *(const uint4 *)p;
@@ -53,12 +57,22 @@ template <int ALIGN> ENG_DEVICE void quant_load(const uint8_t *p, uint32_t w[4])
     } else if constexpr (ALIGN == 8) {
         uint2 v = *(const uint2 *)p, u = *(const uint2 *)(p + 8);
         w[0] = v.x, w[1] = v.y, w[2] = u.x, w[3] = u.y;
+    } else if constexpr (ALIGN == 2) { /* words around it: half as many loads as by two bytes */
+        unsigned over = (unsigned)(uintptr_t)p & 2;
+        const uint32_t *words = (const uint32_t *)(p - over);
+        uint32_t last = 0, next = words[0];
+        if (INSIDE) last = words[4];
+        if (!INSIDE && over) last = load16(p + 14);
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            uint32_t word = next;
+            next = i < 3 ? words[i + 1] : last;
+            w[i] = __funnelshift_r(word, next, 8 * over);
+        }
     } else {
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            w[i] = ALIGN == 4   ? *(const uint32_t *)(p + 4 * i)
-                   : ALIGN == 2 ? load32_by2(p + 4 * i)
-                                : load32_by1(p + 4 * i);
+            w[i] = ALIGN == 4 ? *(const uint32_t *)(p + 4 * i) : load32_by1(p + 4 * i);
     }
 }
 
@@ -87,24 +101,27 @@ template <int TYPE> struct Quant {
     using Bits = QuantBits<TYPE>;
     static constexpr int block = Bits::block, bytes = Bits::bytes;
     static constexpr int parts = block / 32;
+    static constexpr unsigned together = parts > 1 ? 2 : 1;
     static constexpr QuantMinima minima = Bits::minima;
     static constexpr bool apart = Bits::apart;
 
     /* Column, within the block, at which run r of a part begins. */
-    static __device__ __forceinline__ unsigned run(unsigned part, unsigned r)
+    static __device__ __forceinline__ unsigned run(unsigned piece, unsigned i, unsigned r)
     {
-        return 16 * Bits::run(part, r);
+        return 16 * Bits::run(piece, i, r);
     }
 
-    static __device__ __forceinline__ void part(const uint8_t *b, unsigned part, QuantPart &ret)
+    static __device__ __forceinline__ void part(const uint8_t *b, unsigned piece, unsigned i,
+                                                QuantPart &ret)
     {
 #pragma unroll
         for (unsigned r = 0; r < 2; r++) {
-            Bits::sixteen(b, Bits::run(part, r), ret.q + 4 * r);
-            float2 scale = Bits::scale(b, Bits::run(part, r));
+            unsigned at = Bits::run(piece, i, r);
+            Bits::sixteen(b, at, ret.q + 4 * r);
+            float2 scale = Bits::scale(b, at);
             ret.s[r] = scale.x, ret.m[r] = scale.y;
         }
-        if (apart && minima == QUANT_BY_GROUP) ret.m[0] = part % 2 ? ret.m[1] : ret.m[0];
+        if (apart && minima == QUANT_BY_GROUP && i == 1) ret.m[0] = ret.m[1];
     }
 
     /* Weights 16 i … 16 i + 15 of the block. */

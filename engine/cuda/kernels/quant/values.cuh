@@ -22,18 +22,28 @@ struct QuantValues {
         }                                                                                          \
     }
 
-/* Bytes of 0 … 15 become values. A selector of __byte_perm is a nibble whose top bit must be 0: so
- * the four nibbles are brought together, both halves of the table are asked, and the top bits
- * choose. */
-ENG_DEVICE void quant_values(const QuantValues v, int q[4])
+/* Eight nibbles become values: those of the low nibbles of the four bytes, and of the high ones. A
+ * selector is a nibble whose top bit must be 0: so both halves of the table are asked, and the top
+ * bits choose. Only the lowest four selectors of a word count. */
+ENG_DEVICE uint2 quant_values(const QuantValues v, uint32_t nibbles)
+{
+    uint32_t x = nibbles & 0x77777777, which = 0x32103210 | (nibbles & 0x88888888) >> 1, y[2];
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        uint32_t low = permute_bytes(v.word[0], v.word[1], x >> 16 * i);
+        uint32_t high = permute_bytes(v.word[2], v.word[3], x >> 16 * i);
+        y[i] = permute_bytes(low, high, which >> 16 * i);
+    }
+    return make_uint2(__byte_perm(y[0], y[1], 0x6420), __byte_perm(y[0], y[1], 0x7531));
+}
+
+/* Those of 16 bytes' nibbles, low or `high`. */
+ENG_DEVICE void quant_values16(const QuantValues v, const uint32_t w[4], bool high, int q[4])
 {
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-        uint32_t x = (uint32_t)q[i];
-        x = (x | x >> 4) & 0x00ff00ff, x |= x >> 8;
-        uint32_t low = __byte_perm(v.word[0], v.word[1], x & 0x7777);
-        uint32_t high = __byte_perm(v.word[2], v.word[3], x & 0x7777);
-        q[i] = (int)__byte_perm(low, high, 0x3210 | (x & 0x8888) >> 1);
+        uint2 both = quant_values(v, w[i]);
+        q[i] = (int)(high ? both.y : both.x);
     }
 }
 
