@@ -27,6 +27,7 @@ struct EngCuda {
     size_t shared[ENG_CU_KERNELS]; /* dynamic shared memory that was asked for so far */
     EngCuStream *stream;
     EngVec(Block) blocks;
+    EngVec(void *) pinned;
     EngCuResult failed; /* the first call that failed; afterwards the device is lost */
     const char *failed_at;
 };
@@ -184,7 +185,9 @@ void eng_cuda_close(EngCuda *cuda)
         d->stream_free(cuda->stream);
     }
     for (size_t i = 0; i < cuda->blocks.n; i++) d->memory_free(cuda->blocks.data[i].at);
+    for (size_t i = 0; i < cuda->pinned.n; i++) d->host_free(cuda->pinned.data[i]);
     free(cuda->blocks.data);
+    free(cuda->pinned.data);
     for (int i = 0; i < cuda->n_modules; i++) d->module_unload(cuda->modules[i]);
     if (cuda->context) d->context_release(cuda->device);
     eng_driver_close(&cuda->driver);
@@ -270,7 +273,7 @@ void *eng_cuda_alloc(EngCuda *cuda, size_t bytes, const char *what, EngError *er
 
 void eng_cuda_free(EngCuda *cuda, void *memory)
 {
-    for (size_t i = 0; memory && i < cuda->blocks.n; i++) {
+    for (size_t i = 0; memory && !cuda->failed && i < cuda->blocks.n; i++) {
         Block block = cuda->blocks.data[i];
         if (block.at != (uintptr_t)memory) continue;
         cuda->blocks.data[i] = cuda->blocks.data[--cuda->blocks.n];
@@ -285,7 +288,10 @@ void *eng_cuda_alloc_host(EngCuda *cuda, size_t bytes, const char *what, EngErro
     void *memory = NULL;
     if (!tell(cuda, err)) return NULL;
     EngCuResult rc = cuda->driver.host_new(&memory, ENG_MAX(bytes, 1), ENG_CU_HOST_PORTABLE_MAPPED);
-    if (rc == ENG_CU_SUCCESS) return memset(memory, 0, bytes);
+    if (rc == ENG_CU_SUCCESS) {
+        eng_vec_push(&cuda->pinned, memory);
+        return memset(memory, 0, bytes);
+    }
     char wanted[32];
     eng_bytes_text(bytes, wanted);
     eng_fail(err, ENG_ERR_MEMORY,
@@ -296,7 +302,12 @@ void *eng_cuda_alloc_host(EngCuda *cuda, size_t bytes, const char *what, EngErro
 
 void eng_cuda_free_host(EngCuda *cuda, void *memory)
 {
-    if (memory) check(cuda, cuda->driver.host_free(memory), "taking the host's memory back");
+    for (size_t i = 0; memory && !cuda->failed && i < cuda->pinned.n; i++) {
+        if (cuda->pinned.data[i] != memory) continue;
+        cuda->pinned.data[i] = cuda->pinned.data[--cuda->pinned.n];
+        check(cuda, cuda->driver.host_free(memory), "taking the host's memory back");
+        return;
+    }
 }
 
 bool eng_cuda_write(EngCuda *cuda, void *to, const void *from, size_t bytes, EngError *err)

@@ -107,9 +107,7 @@ static bool gpu_finish(EngDevice *device, EngError *err)
 static void *gpu_pinned(EngDevice *device, size_t bytes, const char *what, EngError *err)
 {
     EngGpu *g = (EngGpu *)device;
-    void *p = eng_cuda_alloc_host(g->cuda, bytes, what, err);
-    if (p) eng_vec_push(&g->pinned, p);
-    return p;
+    return eng_cuda_alloc_host(g->cuda, bytes, what, err);
 }
 
 static void gpu_free(EngDevice *device)
@@ -119,10 +117,7 @@ static void gpu_free(EngDevice *device)
     eng_cuda_sync(g->cuda, NULL);
     for (int i = 0; i < ENG_GPU_GRAPHS; i++)
         if (g->graphs[i].exec) eng_cuda_graph_free(g->cuda, g->graphs[i].exec);
-    for (size_t i = 0; i < g->pinned.n; i++) eng_cuda_free_host(g->cuda, g->pinned.data[i]);
-    eng_cuda_free_host(g->cuda, g->host_step);
     eng_cuda_close(g->cuda);
-    free(g->pinned.data);
     free(g->buffers);
     free(g->ops);
     free(g->layer_of);

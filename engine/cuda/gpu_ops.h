@@ -56,7 +56,6 @@ typedef struct {
     int batch_rows, kv_form, context;
     bool dirty; /* begun and not finished */
     EngGpuGraph graphs[ENG_GPU_GRAPHS];
-    EngVec(void *) pinned;
 
     EngVec(EngGpuPiece) pieces;
     size_t piece, piece_at;            /* what is copied next */
