@@ -10,6 +10,8 @@ from pathlib import Path
 
 ARCH = "sm_86"
 HOT = re.compile(r"(matvec|experts_up|experts_down|matmul|matmul_experts|attn)_")
+# What is kept over a tile, not in its loops; as much as the compiler may, in bytes:
+ATTENTION, ATTENTION_MOST = re.compile(r"attn_"), 16
 KERNEL = re.compile(r"Compiling entry function '(\w+)' for '(\w+)'")
 SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
 USED = re.compile(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?")
@@ -33,7 +35,8 @@ def main(reports):
     print(f"1..{len(reports)}")
     for number, path in enumerate(map(Path, reports), 1):
         rows = rows_of(path.read_text())
-        bad = [name for name, _, _, spilled in rows if spilled and HOT.match(name)]
+        bad = [name for name, _, _, spilled in rows if HOT.match(name) and
+               spilled > (ATTENTION_MOST if ATTENTION.match(name) else 0)]
         for name, registers, shared, spilled in rows:
             print(f"# {name:28} {registers:4} registers {shared:6} shared {spilled:5} spilled")
         good = rows and not bad

@@ -22,8 +22,8 @@ enum {
     ATTN_COLUMN_WARPS = 4, /* of few and wide: warps that share their queries */
 };
 
-#define ATTN_PITCH(n) (((n) + 63) / 64 * 64)            /* halves */
+#define ATTN_PITCH(n) (((n) + 63) / 64 * 64)               /* halves */
 #define ATTN_RAW_PITCH(n) (((n) / 32 * 34 + 31) / 16 * 16) /* bytes of a row of q8_0, shifted */
-#define ATTN_WEIGHTS_PITCH(cells) ((cells) + 8)         /* halves */
+#define ATTN_WEIGHTS_PITCH(cells) ((cells) + 8)            /* halves; an odd number of pieces */
 
 #endif
