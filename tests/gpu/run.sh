@@ -5,7 +5,8 @@
 #
 # Usage: tests/gpu/run.sh [--simulated]    --simulated: kernels on the CPU; nothing is written
 #                                          into results/, the table is printed
-# BUILD: the build's folder (build-gpu). Exit status 1 when anything failed.
+# BUILD: the build's folder (build-gpu). COMMIT: what to call this state where there is no git.
+# Exit status 1 when anything failed.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build-gpu}
@@ -79,7 +80,7 @@ status=0
 table() {
     echo "# Kernels on $device"
     echo
-    echo "Driver $driver, $(date -u +%Y-%m-%d), commit $(git rev-parse --short HEAD 2>/dev/null)," \
+    echo "Driver $driver, $(date -u +%Y-%m-%d), commit ${COMMIT:-$(git rev-parse --short HEAD)}," \
         "$(nvcc --version 2>/dev/null | sed -n 's/.*release \([0-9.]*\).*/nvcc \1/p')"
     echo
     echo "| program | | ok | not ok | exit status | seconds |"
