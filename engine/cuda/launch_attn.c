@@ -1,7 +1,7 @@
 #include "cuda/launch_attn.h"
 
 #include "base/num.h"
-#include "cuda/kernels/attn_shape.h"
+#include "cuda/kernels/attn/attn_shape.h"
 
 enum { KV_THREADS = 256, FEW_BLOCKS_EACH = 3 };
 

@@ -7,7 +7,7 @@
 #define ENG_CUDA_KERNELS_ATTN_CUH
 
 #include "attn_shape.h"
-#include "cache.cuh"
+#include "../cache.cuh"
 
 /* Query r is head head0 + r % heads of token row0 + r / heads, r < n. Cells from … to - 1, of which
  * all queries see those before `all`. */
