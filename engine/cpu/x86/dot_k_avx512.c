@@ -91,7 +91,7 @@ INLINE Ints quants_q6_k(const EngBlockQ6_K *b, int v)
     {                                                                                              \
         const Block *b = (const Block *)w;                                                         \
         Head h = head_##name(b);                                                                   \
-        Ints sum[4] = {zero(), zero(), zero(), zero()}; /* for gcc, which counts no tokens */      \
+        Ints sum[4];                                                                               \
         UNROLL for (int t = 0; t < tokens; t++)                                                    \
         {                                                                                          \
             const Act *a = act(x, x_stride, t);                                                    \
