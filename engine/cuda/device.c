@@ -8,7 +8,13 @@
 #include "base/num.h"
 #include "cuda/image.h"
 
-enum { REASON = 160, MAX_MODULES = 64, SHARED_WITHOUT_ASKING = 48 << 10, GRANULE = 16 };
+enum {
+    REASON = 160,
+    MAX_MODULES = 64,
+    SHARED_WITHOUT_ASKING = 48 << 10,
+    GRANULE = 16,
+    GRAPHS = 128
+};
 
 typedef struct {
     EngCuAddress at;
@@ -28,6 +34,7 @@ struct EngCuda {
     EngCuStream *stream;
     EngVec(Block) blocks;
     EngVec(void *) pinned;
+    EngVec(EngCuGraphExec *) graphs;
     EngCuResult failed; /* the first call that failed; afterwards the device is lost */
     const char *failed_at;
 };
@@ -167,7 +174,9 @@ EngCuda *eng_cuda_open(const EngCudaSettings *settings, char ret_reason[160])
     const char *cuda = settings->cuda_library ? settings->cuda_library : eng_cuda_library(),
                *nvml = settings->nvml_library ? settings->nvml_library : eng_cuda_nvml_library();
     EngCuda *c = eng_alloc0(sizeof *c);
+    eng_vec_reserve(&c->graphs, GRAPHS); /* a step, which allocates nothing, keeps them */
     if (!eng_driver_open(&c->driver, cuda, nvml, ret_reason)) {
+        free(c->graphs.data);
         free(c);
         return NULL;
     }
@@ -184,10 +193,12 @@ void eng_cuda_close(EngCuda *cuda)
         d->stream_wait(cuda->stream);
         d->stream_free(cuda->stream);
     }
+    for (size_t i = 0; i < cuda->graphs.n; i++) d->graph_exec_free(cuda->graphs.data[i]);
     for (size_t i = 0; i < cuda->blocks.n; i++) d->memory_free(cuda->blocks.data[i].at);
     for (size_t i = 0; i < cuda->pinned.n; i++) d->host_free(cuda->pinned.data[i]);
     free(cuda->blocks.data);
     free(cuda->pinned.data);
+    free(cuda->graphs.data);
     for (int i = 0; i < cuda->n_modules; i++) d->module_unload(cuda->modules[i]);
     if (cuda->context) d->context_release(cuda->device);
     eng_driver_close(&cuda->driver);
@@ -377,6 +388,7 @@ EngCuGraphExec *eng_cuda_capture_end(EngCuda *cuda)
     check(cuda, cuda->driver.capture_end(cuda->stream, &graph), "recording its work");
     if (!cuda->failed) check(cuda, cuda->driver.graph_new(&exec, graph, 0), "keeping its work");
     if (graph) cuda->driver.graph_free(graph);
+    if (exec) eng_vec_push(&cuda->graphs, exec);
     return cuda->failed ? NULL : exec;
 }
 
@@ -388,7 +400,12 @@ void eng_cuda_graph_launch(EngCuda *cuda, EngCuGraphExec *graph)
 
 void eng_cuda_graph_free(EngCuda *cuda, EngCuGraphExec *graph)
 {
-    check(cuda, cuda->driver.graph_exec_free(graph), "forgetting its work");
+    for (size_t i = 0; !cuda->failed && i < cuda->graphs.n; i++) {
+        if (cuda->graphs.data[i] != graph) continue;
+        cuda->graphs.data[i] = cuda->graphs.data[--cuda->graphs.n];
+        check(cuda, cuda->driver.graph_exec_free(graph), "forgetting its work");
+        return;
+    }
 }
 
 bool eng_cuda_failed(EngCuda *cuda)

@@ -70,7 +70,8 @@ void *eng_cuda_alloc(EngCuda *cuda, size_t bytes, const char *what, EngError *er
 void eng_cuda_free(EngCuda *cuda, void *memory);
 
 /* Pinned memory of the host, zeroed, at the same address for kernels. After a failure nothing says
- * which kernels still run: memory of both kinds then stays until the device is closed. */
+ * which kernels still run: memory of both kinds, and graphs, then stay until the device is closed,
+ * which frees all that is left behind its last kernel. */
 void *eng_cuda_alloc_host(EngCuda *cuda, size_t bytes, const char *what, EngError *err);
 void eng_cuda_free_host(EngCuda *cuda, void *memory);
 

@@ -114,10 +114,7 @@ static void gpu_free(EngDevice *device)
 {
     EngGpu *g = (EngGpu *)device;
     eng_cuda_enter(g->cuda);
-    eng_cuda_sync(g->cuda, NULL);
-    for (int i = 0; i < ENG_GPU_GRAPHS; i++)
-        if (g->graphs[i].exec) eng_cuda_graph_free(g->cuda, g->graphs[i].exec);
-    eng_cuda_close(g->cuda);
+    eng_cuda_close(g->cuda); /* and all that it gave */
     free(g->buffers);
     free(g->ops);
     free(g->layer_of);

@@ -403,17 +403,27 @@ SIM int cuMemsetD8Async(uintptr_t to, unsigned char value, size_t bytes, Stream 
     if (!is_inside(to, bytes)) return BAD_VALUE;
     return enqueue(s, [=] { memset((void *)to, value, bytes); });
 }
+/* As the driver does it, memory that is not pinned is the caller's again when the call returns. */
 SIM int cuMemcpyHtoDAsync_v2(uintptr_t to, const void *from, size_t bytes, Stream *s)
 {
     ENTER;
     if (!is_inside(to, bytes)) return BAD_VALUE;
-    return enqueue(s, [=] { memcpy((void *)to, from, bytes); });
+    if (is_inside((uintptr_t)from, bytes))
+        return enqueue(s, [=] { memcpy((void *)to, from, bytes); });
+    const char *first = static_cast<const char *>(from);
+    return enqueue(s, [to, copy = std::vector<char>(first, first + bytes)] {
+        memcpy((void *)to, copy.data(), copy.size());
+    });
 }
 SIM int cuMemcpyDtoHAsync_v2(void *to, uintptr_t from, size_t bytes, Stream *s)
 {
     ENTER;
     if (!is_inside(from, bytes)) return BAD_VALUE;
-    return enqueue(s, [=] { memcpy(to, (void *)from, bytes); });
+    int status = enqueue(s, [=] { memcpy(to, (void *)from, bytes); });
+    if (status != OK || is_inside((uintptr_t)to, bytes)) return status;
+    std::unique_lock<std::mutex> hold(s->lock);
+    s->idle.wait(hold, [s] { return s->recording || (s->queue.empty() && !s->busy); });
+    return OK;
 }
 
 /* ---- NVML ------------------------------------------------------------------------------------ */

@@ -24,10 +24,14 @@ static const struct {
 
 static const char no_head[] = "^output device=cpu\n. device=gpu0";
 
+static const char only_attention[] = "attn device=gpu0\n"
+                                     "ffn_.*exps device=cpu\n"
+                                     "ffn_(up|gate|down)\\. device=cpu\n"
+                                     "output\\. device=cpu";
+
 static const char *const placements[] = {
     ". device=gpu0",
-    "attn device=gpu0\nffn_.*exps device=cpu\nffn_(up|gate|down)\\. device=cpu\noutput\\. "
-    "device=cpu",
+    only_attention,
     "blk.0 device=gpu0\nblk.1 device=cpu",
     "blk.0 device=cpu\nattn_(norm|q|k|v|output|kv) device=gpu0",
 };
