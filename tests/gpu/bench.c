@@ -38,9 +38,12 @@ static double seconds(void (*launch)(void *of, int i), void *of, int n)
 {
     enum { TIMES = 9 };
     double times[TIMES];
-    if (!eng_cuda_capture_begin(gpu)) return NAN;
-    for (int i = 0; i < n; i++) launch(of, i);
-    EngCuGraphExec *graph = eng_cuda_capture_end(gpu);
+    EngCuGraphExec *graph = NULL;
+    if (eng_cuda_capture_begin(gpu)) {
+        for (int i = 0; i < n; i++) launch(of, i);
+        graph = eng_cuda_capture_end(gpu);
+    }
+    CHECK(graph != NULL);
     if (!graph) return NAN;
     int times_n = quick ? 1 : TIMES;
     for (int i = quick ? 0 : -2; i < times_n; i++) {
@@ -110,6 +113,7 @@ static void limits(void)
     EngError err = {0};
     Upload up = {.bytes = quick ? 1 << 16 : 256 << 20};
     up.pinned = eng_cuda_alloc_host(gpu, up.bytes, "a test", &err);
+    CHECK_MSG(up.pinned != NULL, "%s", err.message);
     if (!up.pinned) return;
     for (size_t i = 0; i < up.bytes; i += 8)
         memcpy((uint8_t *)up.pinned + i, &(uint64_t){test_random()}, 8);
@@ -437,11 +441,15 @@ static void hand_over(void)
               .up = flags,
               .down = flags + LAYERS,
               .turn = device(4, NULL)};
-    if (!flags || !h.far || !eng_cuda_capture_begin(gpu)) return;
+    bool ready = flags && h.far && eng_cuda_capture_begin(gpu);
+    CHECK_MSG(ready, "%s", err.message);
+    if (!ready) return;
     for (int i = 0; i < LAYERS; i++) launch_hand(&h, i);
     EngCuGraphExec *graph = eng_cuda_capture_end(gpu);
+    CHECK(graph != NULL);
+    if (!graph) return;
     double times[TIMES];
-    for (uint32_t turn = 1; graph && turn <= TIMES; turn++) {
+    for (uint32_t turn = 1; turn <= TIMES; turn++) {
         CHECK(eng_cuda_write(gpu, h.turn, &turn, 4, &err));
         double start = eng_sys_now();
         eng_cuda_graph_launch(gpu, graph);
