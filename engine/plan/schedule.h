@@ -1,0 +1,54 @@
+/* The order in which a device and the CPU share a graph's ops.
+ *
+ * Where each buffer's current numbers lie is known when the walk is made, because ops always come
+ * in the same order. So the walk is a schedule, written once:
+ *
+ *   OP i       the device's op
+ *   PUBLISH k  the device hands the host what CPU part k reads, and raises flag up[k]
+ *   CPU k      the host waits for the flag, runs ops from … to - 1, and raises flag down[k]
+ *   ACCEPT k   the device waits for that flag and takes over what part k wrote
+ *
+ * CPU and ACCEPT stand as late as they can: what the device does not need from part k is enqueued
+ * before. Experts add to the residual stream, and so does the shared expert after them: the CPU
+ * therefore begins with zeros, the device computes the shared expert meanwhile and adds the CPU's
+ * sum when something reads the stream. (Sums are the same but for the order of two additions.) */
+#ifndef ENG_PLAN_SCHEDULE_H
+#define ENG_PLAN_SCHEDULE_H
+
+#include "plan/backend.h"
+
+typedef enum { ENG_STEP_OP, ENG_STEP_PUBLISH, ENG_STEP_CPU, ENG_STEP_ACCEPT, ENG_STEPS } EngStepOf;
+
+typedef struct {
+    EngStepOf kind;
+    int at;   /* op before which it stands */
+    int what; /* op, or part */
+} EngScheduleStep;
+
+enum { ENG_NONE = -1 };
+
+/* Ops that the CPU runs in one go. */
+typedef struct {
+    int from, to;
+    EngView in[ENG_HAND_VIEWS], out[ENG_HAND_VIEWS];
+    int n_in, n_out;
+    int sum;     /* buffer that begins at zero here and is added there; ENG_NONE */
+    bool select; /* rows are those after SELECT when it begins */
+    bool select_out;
+} EngHostPart;
+
+typedef struct {
+    EngVec(EngScheduleStep) steps;
+    EngVec(EngHostPart) parts;
+} EngSchedule;
+
+/* on_device[op]: whether the device computes it, in which EMBED and ROPE_TABLE, which read what the
+ * host has, never are. ENG_ERR_USAGE when a placement hands too many things over at once. */
+bool eng_schedule_write(EngSchedule *ret, const EngGraph *graph, const bool *on_device,
+                        EngError *err);
+void eng_schedule_clear(EngSchedule *schedule);
+
+/* All columns of a buffer. */
+EngView eng_buffer_view(const EngGraph *graph, int buf);
+
+#endif
