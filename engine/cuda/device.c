@@ -31,10 +31,11 @@ struct EngCuda {
     int n_modules;
     EngCuFunction *functions[ENG_CU_KERNELS];
     size_t shared[ENG_CU_KERNELS]; /* dynamic shared memory that was asked for so far */
-    EngCuStream *stream;
+    EngCuStream *streams[ENG_CU_STREAMS];
     EngVec(Block) blocks;
     EngVec(void *) pinned;
     EngVec(EngCuGraphExec *) graphs;
+    EngVec(EngCuEvent *) events;
     EngCuResult failed; /* the first call that failed; afterwards the device is lost */
     const char *failed_at;
 };
@@ -152,6 +153,14 @@ static bool describe(EngCuda *c, uint64_t free_before, char *ret_reason)
     return true;
 }
 
+static bool make_streams(EngCuda *c, char *ret_reason)
+{
+    EngCuResult rc = ENG_CU_SUCCESS;
+    for (int i = 0; i < ENG_CU_STREAMS && rc == ENG_CU_SUCCESS; i++)
+        rc = c->driver.stream_new(&c->streams[i], ENG_CU_STREAM_NON_BLOCKING);
+    return say(c, rc, "making a stream", ret_reason);
+}
+
 static bool open_device(EngCuda *c, const EngCudaSettings *s, char *ret_reason)
 {
     uint64_t available = 0;
@@ -164,9 +173,7 @@ static bool open_device(EngCuda *c, const EngCudaSettings *s, char *ret_reason)
     if (!say(c, rc, "starting it", ret_reason)) return false;
     return say(c, c->driver.context_set(c->context), "choosing it", ret_reason) &&
            load_modules(c, ret_reason) && find_functions(c, ret_reason) &&
-           say(c, c->driver.stream_new(&c->stream, ENG_CU_STREAM_NON_BLOCKING), "making a stream",
-               ret_reason) &&
-           describe(c, available, ret_reason);
+           make_streams(c, ret_reason) && describe(c, available, ret_reason);
 }
 
 EngCuda *eng_cuda_open(const EngCudaSettings *settings, char ret_reason[160])
@@ -189,16 +196,18 @@ void eng_cuda_close(EngCuda *cuda)
 {
     if (!cuda) return;
     const EngDriver *d = &cuda->driver;
-    if (cuda->stream) {
-        d->stream_wait(cuda->stream);
-        d->stream_free(cuda->stream);
-    }
+    for (int i = 0; i < ENG_CU_STREAMS; i++)
+        if (cuda->streams[i]) d->stream_wait(cuda->streams[i]);
+    for (int i = 0; i < ENG_CU_STREAMS; i++)
+        if (cuda->streams[i]) d->stream_free(cuda->streams[i]);
+    for (size_t i = 0; i < cuda->events.n; i++) d->event_free(cuda->events.data[i]);
     for (size_t i = 0; i < cuda->graphs.n; i++) d->graph_exec_free(cuda->graphs.data[i]);
     for (size_t i = 0; i < cuda->blocks.n; i++) d->memory_free(cuda->blocks.data[i].at);
     for (size_t i = 0; i < cuda->pinned.n; i++) d->host_free(cuda->pinned.data[i]);
     free(cuda->blocks.data);
     free(cuda->pinned.data);
     free(cuda->graphs.data);
+    free(cuda->events.data);
     for (int i = 0; i < cuda->n_modules; i++) d->module_unload(cuda->modules[i]);
     if (cuda->context) d->context_release(cuda->device);
     eng_driver_close(&cuda->driver);
@@ -274,12 +283,14 @@ void *eng_cuda_alloc(EngCuda *cuda, size_t bytes, const char *what, EngError *er
     }
     check(cuda, rc, "giving memory");
     if (!tell(cuda, err)) return NULL;
-    check(cuda, cuda->driver.memory_fill(at, 0, bytes, cuda->stream), "clearing memory");
+    check(cuda, cuda->driver.memory_fill(at, 0, bytes, cuda->streams[ENG_CU_COMPUTE]),
+          "clearing memory");
     Block block = {at, bytes};
     eng_vec_push(&cuda->blocks, block);
     cuda->info.taken += bytes;
     cuda->info.peak = ENG_MAX(cuda->info.peak, cuda->info.taken);
-    return (void *)(uintptr_t)at;
+    /* Copies on the other stream do not wait for the zeros. */
+    return eng_cuda_sync(cuda, err) ? (void *)(uintptr_t)at : NULL;
 }
 
 void eng_cuda_free(EngCuda *cuda, void *memory)
@@ -324,7 +335,8 @@ void eng_cuda_free_host(EngCuda *cuda, void *memory)
 bool eng_cuda_write(EngCuda *cuda, void *to, const void *from, size_t bytes, EngError *err)
 {
     if (!cuda->failed && bytes)
-        check(cuda, cuda->driver.memory_up((uintptr_t)to, from, bytes, cuda->stream),
+        check(cuda,
+              cuda->driver.memory_up((uintptr_t)to, from, bytes, cuda->streams[ENG_CU_COMPUTE]),
               "copying to it");
     return eng_cuda_sync(cuda, err);
 }
@@ -332,7 +344,8 @@ bool eng_cuda_write(EngCuda *cuda, void *to, const void *from, size_t bytes, Eng
 bool eng_cuda_read(EngCuda *cuda, void *to, const void *from, size_t bytes, EngError *err)
 {
     if (!cuda->failed && bytes)
-        check(cuda, cuda->driver.memory_down(to, (uintptr_t)from, bytes, cuda->stream),
+        check(cuda,
+              cuda->driver.memory_down(to, (uintptr_t)from, bytes, cuda->streams[ENG_CU_COMPUTE]),
               "copying from it");
     return eng_cuda_sync(cuda, err);
 }
@@ -352,10 +365,18 @@ static EngCuResult launch(EngCuda *c, EngCuFunction *f, EngCuGrid grid, void **p
 {
     if (!c->early)
         return c->driver.launch(f, grid.x, grid.y, grid.z, grid.threads, 1, 1,
-                                (unsigned)grid.shared, c->stream, params, NULL);
+                                (unsigned)grid.shared, c->streams[ENG_CU_COMPUTE], params, NULL);
     EngCuLaunchAttribute early = {.id = ENG_CU_LAUNCH_EARLY, .value = 1};
-    EngCuLaunch how = {grid.x,    grid.y, grid.z, grid.threads, 1, 1, (unsigned)grid.shared,
-                       c->stream, &early, 1};
+    EngCuLaunch how = {grid.x,
+                       grid.y,
+                       grid.z,
+                       grid.threads,
+                       1,
+                       1,
+                       (unsigned)grid.shared,
+                       c->streams[ENG_CU_COMPUTE],
+                       &early,
+                       1};
     return c->driver.launch_ex(&how, f, params, NULL);
 }
 
@@ -368,24 +389,62 @@ void eng_cuda_launch(EngCuda *cuda, int kernel, EngCuGrid grid, const void *args
     check(cuda, rc, "starting a kernel");
 }
 
-void eng_cuda_enqueue_write(EngCuda *cuda, void *to, const void *pinned, size_t bytes)
+void eng_cuda_enqueue_write(EngCuda *cuda, EngCuStreamOf stream, void *to, const void *pinned,
+                            size_t bytes)
 {
     if (cuda->failed) return;
-    check(cuda, cuda->driver.memory_up((uintptr_t)to, pinned, bytes, cuda->stream),
+    check(cuda, cuda->driver.memory_up((uintptr_t)to, pinned, bytes, cuda->streams[stream]),
           "copying to it");
+}
+
+EngCuEvent *eng_cuda_event_new(EngCuda *cuda, EngError *err)
+{
+    EngCuEvent *event = NULL;
+    if (!cuda->failed)
+        check(cuda, cuda->driver.event_new(&event, ENG_CU_EVENT_UNTIMED), "making an event");
+    if (!tell(cuda, err)) return NULL;
+    eng_vec_push(&cuda->events, event);
+    return event;
+}
+
+void eng_cuda_event_mark(EngCuda *cuda, EngCuEvent *event, EngCuStreamOf stream)
+{
+    if (!cuda->failed)
+        check(cuda, cuda->driver.event_mark(event, cuda->streams[stream]), "marking an event");
+}
+
+void eng_cuda_event_await(EngCuda *cuda, EngCuEvent *event, EngCuStreamOf stream)
+{
+    if (!cuda->failed)
+        check(cuda, cuda->driver.stream_await(cuda->streams[stream], event, 0),
+              "waiting for an event");
+}
+
+bool eng_cuda_event_has_happened(EngCuda *cuda, EngCuEvent *event)
+{
+    if (cuda->failed) return true;
+    EngCuResult rc = cuda->driver.event_query(event);
+    if (rc != ENG_CU_NOT_READY) check(cuda, rc, "computing");
+    return rc != ENG_CU_NOT_READY;
+}
+
+void eng_cuda_event_wait(EngCuda *cuda, EngCuEvent *event)
+{
+    if (!cuda->failed) check(cuda, cuda->driver.event_wait(event), "computing");
 }
 
 bool eng_cuda_capture_begin(EngCuda *cuda)
 {
-    return !cuda->failed &&
-           cuda->driver.capture_begin(cuda->stream, ENG_CU_CAPTURE_THREAD) == ENG_CU_SUCCESS;
+    return !cuda->failed && cuda->driver.capture_begin(cuda->streams[ENG_CU_COMPUTE],
+                                                       ENG_CU_CAPTURE_THREAD) == ENG_CU_SUCCESS;
 }
 
 EngCuGraphExec *eng_cuda_capture_end(EngCuda *cuda)
 {
     EngCuGraph *graph = NULL;
     EngCuGraphExec *exec = NULL;
-    check(cuda, cuda->driver.capture_end(cuda->stream, &graph), "recording its work");
+    check(cuda, cuda->driver.capture_end(cuda->streams[ENG_CU_COMPUTE], &graph),
+          "recording its work");
     if (!cuda->failed) check(cuda, cuda->driver.graph_new(&exec, graph, 0), "keeping its work");
     if (graph) cuda->driver.graph_free(graph);
     if (exec) eng_vec_push(&cuda->graphs, exec);
@@ -395,7 +454,8 @@ EngCuGraphExec *eng_cuda_capture_end(EngCuda *cuda)
 void eng_cuda_graph_launch(EngCuda *cuda, EngCuGraphExec *graph)
 {
     if (!cuda->failed)
-        check(cuda, cuda->driver.graph_launch(graph, cuda->stream), "starting a step");
+        check(cuda, cuda->driver.graph_launch(graph, cuda->streams[ENG_CU_COMPUTE]),
+              "starting a step");
 }
 
 void eng_cuda_graph_free(EngCuda *cuda, EngCuGraphExec *graph)
@@ -410,8 +470,8 @@ void eng_cuda_graph_free(EngCuda *cuda, EngCuGraphExec *graph)
 
 bool eng_cuda_failed(EngCuda *cuda)
 {
-    if (!cuda->failed) {
-        EngCuResult rc = cuda->driver.stream_query(cuda->stream);
+    for (int i = 0; i < ENG_CU_STREAMS && !cuda->failed; i++) {
+        EngCuResult rc = cuda->driver.stream_query(cuda->streams[i]);
         if (rc != ENG_CU_NOT_READY) check(cuda, rc, "computing");
     }
     return cuda->failed != ENG_CU_SUCCESS;
@@ -419,6 +479,7 @@ bool eng_cuda_failed(EngCuda *cuda)
 
 bool eng_cuda_sync(EngCuda *cuda, EngError *err)
 {
-    if (!cuda->failed) check(cuda, cuda->driver.stream_wait(cuda->stream), "computing");
+    if (!cuda->failed)
+        check(cuda, cuda->driver.stream_wait(cuda->streams[ENG_CU_COMPUTE]), "computing");
     return tell(cuda, err);
 }

@@ -1,9 +1,10 @@
 /* One GPU, opened: its context, its kernels by number, its memory counted against a budget.
  *
- * Kernels are launched one behind the other on one stream, and nothing here waits but eng_cuda_sync
- * and what says so. A launch that fails is remembered: the next eng_cuda_sync tells. After that the
- * device is lost (another program's fault, a driver reset, sleep) and every call fails with the
- * same reason until it is closed and opened again.
+ * Kernels are launched one behind the other on one stream; copies may go beside them on a second
+ * one, and events tell each of the two what it must wait for in the other. Nothing here waits but
+ * eng_cuda_sync and what says so. A launch that fails is remembered: the next eng_cuda_sync tells.
+ * After that the device is lost (another program's fault, a driver reset, sleep) and every call
+ * fails with the same reason until it is closed and opened again.
  *
  * The driver is a library opened at run time. A test gives the name of another one that runs the
  * same kernels on the CPU (tests/gpu/sim): everything above the driver is then what runs on
@@ -90,8 +91,22 @@ void eng_cuda_launch(EngCuda *cuda, int kernel, EngCuGrid grid, const void *args
 #define ENG_CUDA_LAUNCH(cuda, kernel, args, ...)                                                   \
     eng_cuda_launch(cuda, kernel, (EngCuGrid){__VA_ARGS__}, args)
 
+/* What is enqueued on one of the two runs in order, and in none with what is on the other. */
+typedef enum { ENG_CU_COMPUTE, ENG_CU_COPIES, ENG_CU_STREAMS } EngCuStreamOf;
+
 /* Copies from pinned memory, which must stay as it is until the copy has been made. */
-void eng_cuda_enqueue_write(EngCuda *cuda, void *to, const void *pinned, size_t bytes);
+void eng_cuda_enqueue_write(EngCuda *cuda, EngCuStreamOf stream, void *to, const void *pinned,
+                            size_t bytes);
+
+/* An event happens when all that was on a stream at its last mark is done; one that was never
+ * marked has happened. It lives until the device is closed. Not between capture_begin and
+ * capture_end. await: what is enqueued on `stream` from now on waits for the event, as it is marked
+ * now. has_happened does not wait, and is true once the device has failed; wait is for the host. */
+EngCuEvent *eng_cuda_event_new(EngCuda *cuda, EngError *err);
+void eng_cuda_event_mark(EngCuda *cuda, EngCuEvent *event, EngCuStreamOf stream);
+void eng_cuda_event_await(EngCuda *cuda, EngCuEvent *event, EngCuStreamOf stream);
+bool eng_cuda_event_has_happened(EngCuda *cuda, EngCuEvent *event);
+void eng_cuda_event_wait(EngCuda *cuda, EngCuEvent *event);
 
 /* What is launched between begin and end is kept as a graph instead, which one call launches. false
  * or NULL: it could not be kept, and nothing of it runs. */
@@ -103,7 +118,7 @@ void eng_cuda_graph_free(EngCuda *cuda, EngCuGraphExec *graph);
 /* Whether a failure is known by now; does not wait. */
 bool eng_cuda_failed(EngCuda *cuda);
 
-/* Waits for all of it. */
+/* Waits for the kernels, and so for the copies that they await; not for others. */
 bool eng_cuda_sync(EngCuda *cuda, EngError *err);
 
 #endif

@@ -27,6 +27,7 @@ typedef struct EngCuContext EngCuContext;     /* CUctx_st */
 typedef struct EngCuModule EngCuModule;       /* CUmod_st */
 typedef struct EngCuFunction EngCuFunction;   /* CUfunc_st */
 typedef struct EngCuStream EngCuStream;       /* CUstream_st */
+typedef struct EngCuEvent EngCuEvent;         /* CUevent_st */
 typedef struct EngCuGraph EngCuGraph;         /* CUgraph_st */
 typedef struct EngCuGraphExec EngCuGraphExec; /* CUgraphExec_st */
 
@@ -47,6 +48,7 @@ enum { /* CUdevice_attribute */
 
 enum { /* flags and attributes of the calls below */
        ENG_CU_STREAM_NON_BLOCKING = 1,
+       ENG_CU_EVENT_UNTIMED = 2, /* CU_EVENT_DISABLE_TIMING */
        ENG_CU_HOST_PORTABLE_MAPPED = 1 | 2,
        ENG_CU_FUNC_SHARED = 8,    /* CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES */
        ENG_CU_FUNC_PTX = 5,       /* CU_FUNC_ATTRIBUTE_PTX_VERSION: 90 = for 9.0 */
@@ -111,6 +113,12 @@ typedef struct {
     EngCuResult(ENG_CUDAAPI *stream_free)(EngCuStream *stream);
     EngCuResult(ENG_CUDAAPI *stream_wait)(EngCuStream *stream);
     EngCuResult(ENG_CUDAAPI *stream_query)(EngCuStream *stream);
+    EngCuResult(ENG_CUDAAPI *stream_await)(EngCuStream *stream, EngCuEvent *event, unsigned flags);
+    EngCuResult(ENG_CUDAAPI *event_new)(EngCuEvent **event, unsigned flags);
+    EngCuResult(ENG_CUDAAPI *event_free)(EngCuEvent *event);
+    EngCuResult(ENG_CUDAAPI *event_mark)(EngCuEvent *event, EngCuStream *stream);
+    EngCuResult(ENG_CUDAAPI *event_query)(EngCuEvent *event);
+    EngCuResult(ENG_CUDAAPI *event_wait)(EngCuEvent *event);
     EngCuResult(ENG_CUDAAPI *capture_begin)(EngCuStream *stream, int mode);
     EngCuResult(ENG_CUDAAPI *capture_end)(EngCuStream *stream, EngCuGraph **graph);
     EngCuResult(ENG_CUDAAPI *graph_new)(EngCuGraphExec **exec, EngCuGraph *graph,

@@ -28,7 +28,7 @@ static void gpu_begin(EngDevice *device, const EngBatch *batch, uint32_t turn)
     }
     memcpy(g->host_step + 16 + (size_t)g->max_tokens * sizeof *rows, batch->out,
            (size_t)batch->n_out * sizeof *batch->out);
-    eng_cuda_enqueue_write(g->cuda, g->step, g->host_step, g->step_bytes);
+    eng_cuda_enqueue_write(g->cuda, ENG_CU_COMPUTE, g->step, g->host_step, g->step_bytes);
     g->batch_rows = batch->n;
     g->dirty = true;
 }

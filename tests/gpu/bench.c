@@ -96,7 +96,7 @@ static void launch_upload(void *of, int i)
 {
     Upload *u = of;
     (void)i;
-    eng_cuda_enqueue_write(gpu, arena, u->pinned, u->bytes);
+    eng_cuda_enqueue_write(gpu, ENG_CU_COMPUTE, arena, u->pinned, u->bytes);
 }
 
 static void limits(void)

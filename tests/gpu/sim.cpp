@@ -36,6 +36,13 @@ struct Stream {
     std::vector<Work> record;
 };
 
+/* A mark counts up `marked`; that many are `done` when the stream has come to it. */
+struct Event {
+    std::mutex lock;
+    std::condition_variable wake;
+    long marked = 0, done = 0;
+};
+
 struct Graph {
     std::vector<Work> work;
 };
@@ -272,6 +279,71 @@ SIM int cuStreamQuery(Stream *s)
     return s->queue.empty() && !s->busy ? OK : NOT_READY;
 }
 
+/* ---- events ---------------------------------------------------------------------------------- */
+
+SIM int cuEventCreate(Event **ret, unsigned)
+{
+    ENTER;
+    *ret = new Event;
+    return OK;
+}
+SIM int cuEventDestroy_v2(Event *e)
+{
+    delete e;
+    return OK;
+}
+static bool is_recording(Stream *s)
+{
+    std::lock_guard<std::mutex> hold(s->lock);
+    return s->recording;
+}
+SIM int cuEventRecord(Event *e, Stream *s)
+{
+    ENTER;
+    if (is_recording(s)) return BAD_VALUE; /* hardware can; nothing here does */
+    long mark;
+    {
+        std::lock_guard<std::mutex> hold(e->lock);
+        mark = ++e->marked;
+    }
+    return enqueue(s, [=] {
+        std::lock_guard<std::mutex> hold(e->lock);
+        e->done = mark;
+        e->wake.notify_all();
+    });
+}
+static void wait_event(Event *e, long mark)
+{
+    std::unique_lock<std::mutex> hold(e->lock);
+    e->wake.wait(hold, [=] { return e->done >= mark; });
+}
+SIM int cuStreamWaitEvent(Stream *s, Event *e, unsigned)
+{
+    ENTER;
+    if (is_recording(s)) return BAD_VALUE;
+    std::lock_guard<std::mutex> hold(e->lock);
+    return enqueue(s, [e, mark = e->marked] { wait_event(e, mark); });
+}
+SIM int cuEventQuery(Event *e)
+{
+    ENTER;
+    std::lock_guard<std::mutex> hold(e->lock);
+    return e->done >= e->marked ? OK : NOT_READY;
+}
+SIM int cuEventSynchronize(Event *e)
+{
+    ENTER;
+    long mark;
+    {
+        std::lock_guard<std::mutex> hold(e->lock);
+        mark = e->marked;
+    }
+    wait_event(e, mark);
+    return OK;
+}
+
+/* ---- graphs ---------------------------------------------------------------------------------- */
+
 SIM int cuStreamBeginCapture_v2(Stream *s, int)
 {
     ENTER;
@@ -403,13 +475,20 @@ SIM int cuMemsetD8Async(uintptr_t to, unsigned char value, size_t bytes, Stream 
     if (!is_inside(to, bytes)) return BAD_VALUE;
     return enqueue(s, [=] { memset((void *)to, value, bytes); });
 }
+/* What a kernel reads before its copy has been made, or during it, is no number. */
+static void copy(void *to, const void *from, size_t bytes)
+{
+    memset(to, 0xff, bytes);
+    std::this_thread::yield();
+    memcpy(to, from, bytes);
+}
 /* As the driver does it, memory that is not pinned is the caller's again when the call returns. */
 SIM int cuMemcpyHtoDAsync_v2(uintptr_t to, const void *from, size_t bytes, Stream *s)
 {
     ENTER;
     if (!is_inside(to, bytes)) return BAD_VALUE;
     if (is_inside((uintptr_t)from, bytes))
-        return enqueue(s, [=] { memcpy((void *)to, from, bytes); });
+        return enqueue(s, [=] { copy((void *)to, from, bytes); });
     const char *first = static_cast<const char *>(from);
     return enqueue(s, [to, copy = std::vector<char>(first, first + bytes)] {
         memcpy((void *)to, copy.data(), copy.size());

@@ -333,6 +333,45 @@ static void copies(void)
     gpu_clear();
 }
 
+/* Two slots: a copy waits until its slot has been read, a kernel until its copy has been made. The
+ * simulated device spoils a slot before it copies, so that too early shows. */
+static void copies_go_beside_kernels(void)
+{
+    enum { SLOTS = 2, PIECES = 40, N = 5000 };
+    EngError err = {0};
+    EngCuEvent *copied[SLOTS], *read[SLOTS];
+    float *from = eng_cuda_alloc_host(gpu, PIECES * N * sizeof *from, "a test", &err);
+    float *got = malloc(PIECES * N * sizeof *got), *slots[SLOTS];
+    float *to = device(PIECES * N * sizeof *to, NULL);
+    int32_t first = 0, *out = device(sizeof *out, &first);
+    for (int i = 0; i < SLOTS; i++) {
+        slots[i] = device(N * sizeof *from, NULL);
+        CHECK((copied[i] = eng_cuda_event_new(gpu, &err)) &&
+              (read[i] = eng_cuda_event_new(gpu, &err)));
+        CHECK(eng_cuda_event_has_happened(gpu, copied[i])); /* never marked */
+    }
+    for (int i = 0; i < PIECES * N; i++) from[i] = test_float();
+    for (int i = 0; i < PIECES; i++) {
+        int s = i % SLOTS;
+        eng_cuda_event_await(gpu, read[s], ENG_CU_COPIES);
+        eng_cuda_enqueue_write(gpu, ENG_CU_COPIES, slots[s], from + i * N, N * sizeof *from);
+        eng_cuda_event_mark(gpu, copied[s], ENG_CU_COPIES);
+        eng_cuda_event_await(gpu, copied[s], ENG_CU_COMPUTE);
+        eng_cuda_select(gpu, &(EngCuElem){.src = {slots[s], N, 1, N, N},
+                                          .dst = {to + i * N, N, 1, N, N},
+                                          .out = out,
+                                          .rows = 1});
+        eng_cuda_event_mark(gpu, read[s], ENG_CU_COMPUTE);
+    }
+    eng_cuda_event_wait(gpu, read[0]);
+    CHECK(eng_cuda_event_has_happened(gpu, read[0]) && !eng_cuda_failed(gpu));
+    fetch(got, to, PIECES * N * sizeof *got);
+    for (int i = 0; i < PIECES; i++)
+        CHECK_MSG(memcmp(got + i * N, from + i * N, N * sizeof *got) == 0, "piece %d", i);
+    eng_cuda_free_host(gpu, from);
+    free(got), gpu_clear();
+}
+
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
@@ -340,7 +379,7 @@ int main(int argc, char **argv)
         {"glu", glus},          {"rope", ropes},
         {"select", selects},    {"topk", tops},
         {"publish", publishes}, {"accept", accepts},
-        {"bench_copy", copies},
+        {"bench_copy", copies}, {"copies go beside kernels", copies_go_beside_kernels},
     };
     if (!gpu_open()) return 1;
     int rc = test_main(argc, argv, tests, TEST_COUNT(tests));
