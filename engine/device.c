@@ -1,5 +1,5 @@
-/* What of a model is on a GPU: the plan that it was opened by, its device, the caches there; and
- * what becomes of all that when the GPU fails. */
+/* What of a model is on GPUs: the plan that it was opened by, its devices, the caches there; and
+ * what becomes of all that when one fails. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +24,9 @@ static void give_reason(EngModel *m, const EngError *why)
 static bool do_without(EngModel *m, const EngModelSettings *s, const EngError *why, EngError *err)
 {
     eng_plan_free(m->plan);
-    free(m->on_device);
+    free(m->device_of);
     m->plan = NULL;
-    m->on_device = NULL;
+    m->device_of = NULL;
     if (s->vram || s->rules) return eng_fail(err, why->code, "%s", why->message);
     give_reason(m, why);
     return true;
@@ -49,9 +49,11 @@ static EngPlanSettings wishes(const EngModel *m, const EngModelSettings *s)
 
 static void take_ops(EngModel *m)
 {
-    m->on_device = eng_alloc0((m->graph.ops.n + 1) * sizeof *m->on_device);
-    for (size_t i = 0; i < m->graph.ops.n; i++)
-        m->on_device[i] = eng_plan_device(m->plan, i).kind == ENG_PLACE_GPU;
+    m->device_of = eng_alloc0((m->graph.ops.n + 1) * sizeof *m->device_of);
+    for (size_t i = 0; i < m->graph.ops.n; i++) {
+        EngPlace place = eng_plan_device(m->plan, i);
+        m->device_of[i] = place.kind == ENG_PLACE_GPU ? place.index : ENG_NONE;
+    }
 }
 
 /* Rules must make sense even where there is no GPU for them. */
@@ -65,27 +67,46 @@ static bool without_device(EngModel *m, const EngModelSettings *s, EngError *err
     return plan || !s->rules;
 }
 
+static void close_from(EngModel *m, int n)
+{
+    for (int d = n; d < ENG_MAX_GPUS; d++) {
+        eng_cuda_close(m->cudas[d]);
+        m->cudas[d] = NULL;
+    }
+}
+
+/* As many as are wanted, or none with a reason. */
+static bool open_all(EngModel *m, int n, char reason[160])
+{
+    for (int d = 0; d < n; d++) {
+        EngCudaSettings set = {.ordinal = d};
+        m->cudas[d] = eng_cuda_open(&set, reason);
+        if (m->cudas[d]) continue;
+        close_from(m, 0);
+        return false;
+    }
+    return true;
+}
+
 bool eng_model_place(EngModel *m, const EngModelSettings *settings, EngError *err)
 {
     EngError why = {0};
     char reason[160] = "it is switched off";
-    EngCudaSettings set = {0};
-    m->cuda = settings->no_gpu ? NULL : eng_cuda_open(&set, reason);
-    if (!m->cuda) {
+    if (settings->no_gpu || !open_all(m, 1, reason)) {
         snprintf(m->gpu_reason, sizeof m->gpu_reason, "%s", reason);
         return without_device(m, settings, err);
     }
     EngPlanSettings want = wishes(m, settings);
-    uint64_t own = eng_cuda_info(m->cuda).own, left = own + eng_cuda_available(m->cuda);
+    EngCuda *cuda = m->cudas[0];
+    uint64_t own = eng_cuda_info(cuda).own, left = own + eng_cuda_available(cuda);
     m->plan = eng_plan_gguf(m->gguf, &want, left, own, &why);
     if (m->plan && *m->plan->gpu) {
-        eng_cuda_limit(m->cuda, m->plan->vram);
+        eng_cuda_limit(cuda, m->plan->vram);
         take_ops(m);
         return true;
     }
     if (m->plan) snprintf(m->gpu_reason, sizeof m->gpu_reason, "%s", m->plan->reason);
-    eng_cuda_close(m->cuda);
-    m->cuda = NULL;
+    close_from(m, 0);
     if (!m->plan) return do_without(m, settings, &why, err);
     eng_plan_free(m->plan);
     m->plan = NULL;
@@ -99,32 +120,59 @@ static void number_layers(EngModel *m)
     m->kv_at = eng_alloc0((size_t)(m->graph.n_layers + 1) * sizeof *m->kv_at);
     for (size_t i = 0; i < m->graph.ops.n; i++) {
         const EngOp *op = &m->graph.ops.data[i];
-        if (op->kind == ENG_OP_ATTN) m->kv_at[op->attn.layer] = m->on_device[i] ? -1 : n++;
+        if (op->kind == ENG_OP_ATTN) m->kv_at[op->attn.layer] = m->device_of[i] >= 0 ? -1 : n++;
     }
 }
 
-static uint64_t planned(const EngPlan *plan, EngPlanKind kind)
+static uint64_t planned(const EngPlan *plan, EngPlanKind kind, int gpu)
 {
     uint64_t bytes = 0;
-    for (size_t i = 0; i < plan->n_rows; i++)
-        if (plan->rows[i].kind == kind && plan->rows[i].place.kind == ENG_PLACE_GPU)
-            bytes += plan->rows[i].bytes;
+    for (size_t i = 0; i < plan->n_rows; i++) {
+        const EngPlanRow *row = &plan->rows[i];
+        if (row->kind == kind && row->place.kind == ENG_PLACE_GPU && row->place.index == gpu)
+            bytes += row->bytes;
+    }
     return bytes;
+}
+
+/* Takes over cudas[d]. */
+static EngDevice *new_device(EngModel *m, int d, EngError *err)
+{
+    bool *here = eng_alloc0((m->graph.ops.n + 1) * sizeof *here);
+    for (size_t i = 0; i < m->graph.ops.n; i++) here[i] = m->device_of[i] == d;
+    EngDevice *device = eng_gpu_new(&m->graph, here, m->backend->max_tokens, m->backend->max_out,
+                                    planned(m->plan, ENG_PLAN_KV, d), m->cudas[d], err);
+    m->cudas[d] = NULL;
+    free(here);
+    if (device) device->number = d;
+    return device;
+}
+
+static EngBackend *new_exec(EngModel *m, EngError *err)
+{
+    EngDevice *devices[ENG_MAX_GPUS];
+    int n = 0;
+    for (int d = 0; d < ENG_MAX_GPUS && m->cudas[d]; d++, n++) {
+        devices[n] = new_device(m, d, err);
+        if (devices[n]) continue;
+        while (n-- > 0) devices[n]->free(devices[n]);
+        close_from(m, 0);
+        return NULL;
+    }
+    EngBackend *exec = eng_exec_new(&m->graph, m->device_of, m->backend, devices, n, err);
+    m->n_devices = exec ? n : 0;
+    if (exec) memcpy(m->devices, devices, (size_t)n * sizeof(EngDevice *));
+    return exec;
 }
 
 bool eng_model_attach(EngModel *m, const EngModelSettings *settings, EngError *err)
 {
     EngError why = {0};
-    EngBackend *cpu = m->backend, *exec = NULL;
-    if (!m->cuda) return true;
-    EngDevice *device = eng_gpu_new(&m->graph, m->on_device, cpu->max_tokens, cpu->max_out,
-                                    planned(m->plan, ENG_PLAN_KV), m->cuda, &why);
-    m->cuda = NULL; /* the device's now, and the device is exec's */
-    if (device) exec = eng_exec_new(&m->graph, m->on_device, cpu, device, &why);
+    if (!m->cudas[0]) return true;
+    EngBackend *exec = new_exec(m, &why);
     if (!exec) return do_without(m, settings, &why, err);
-    m->cpu = cpu;
+    m->cpu = m->backend;
     m->backend = exec;
-    m->device = device;
     number_layers(m);
     snprintf(m->gpu, sizeof m->gpu, "%s", m->plan->gpu);
     return true;
@@ -134,9 +182,9 @@ void eng_model_detach(EngModel *m)
 {
     if (m->backend) m->backend->free(m->backend);
     if (m->cpu) m->cpu->free(m->cpu);
-    eng_cuda_close(m->cuda);
+    close_from(m, 0);
     eng_plan_free(m->plan);
-    free(m->on_device);
+    free(m->device_of);
     free(m->kv_at);
     free(m->far.data);
 }
@@ -167,30 +215,30 @@ bool eng_model_computed(EngModel *m)
 static void load_rest(EngModel *m)
 {
     EngError why = {0};
-    while (m->device && !eng_model_is_lost(m) && eng_model_load_far(m, UINT64_MAX, &why)) continue;
+    while (m->n_devices && !eng_model_is_lost(m) && eng_model_load_far(m, UINT64_MAX, &why))
+        continue;
     if (why.code) eng_model_lose(m, &why);
 }
 
 /* ---- caches ---------------------------------------------------------------------------------- */
 
+static void kv_free(EngModel *m, EngKv *kv)
+{
+    for (int d = 0; d < m->n_devices; d++) m->devices[d]->kv_free(m->devices[d], kv);
+    eng_kv_clear(kv);
+}
+
 bool eng_session_kv_new(EngSession *s, EngKvType type, int context, EngError *err)
 {
     EngModel *m = s->model;
     eng_lock_take(m->compute);
-    bool far = m->device && !eng_model_is_lost(m);
+    bool far = m->n_devices && !eng_model_is_lost(m);
     bool ok = eng_kv_init(&s->kv, &m->graph, type, context, far ? m->kv_at : NULL, err);
-    if (ok && far && !m->device->kv_new(m->device, &s->kv, err)) {
-        eng_kv_clear(&s->kv);
-        ok = false;
-    }
+    for (int d = 0; ok && far && d < m->n_devices; d++)
+        ok = m->devices[d]->kv_new(m->devices[d], &s->kv, err);
+    if (!ok) kv_free(m, &s->kv);
     eng_lock_give(m->compute);
     return ok;
-}
-
-static void kv_free(EngModel *m, EngKv *kv)
-{
-    if (kv->far) m->device->kv_free(m->device, kv);
-    eng_kv_clear(kv);
 }
 
 void eng_session_kv_free(EngSession *s)
@@ -205,7 +253,7 @@ bool eng_session_is_lost(const EngSession *s) { return s->kv.at && eng_model_is_
 bool eng_session_settle(EngSession *s, EngError *err)
 {
     EngModel *m = s->model;
-    if (!m->device) return true;
+    if (!m->n_devices) return true;
     eng_lock_take(m->compute);
     load_rest(m);
     EngKv kv;
@@ -221,32 +269,31 @@ bool eng_session_settle(EngSession *s, EngError *err)
 }
 
 /* n rows of a layer there, piece by piece. */
-static bool pretend_rows(EngSession *s, size_t at, int width, int n, uint64_t *state, EngError *err)
+static bool pretend_rows(const EngKv *kv, EngDevice *device, size_t at, int width, int n,
+                         uint64_t *state, EngError *err)
 {
     enum { PIECE = 1024 };
-    EngDevice *device = s->model->device;
-    size_t row = eng_kv_part(s->kv.type, width);
+    size_t row = eng_kv_part(kv->type, width);
     uint8_t *rows = eng_alloc0(PIECE * row);
     bool ok = true;
     for (int done = 0; ok && done < n; done += PIECE) {
         int now = ENG_MIN(PIECE, n - done);
-        eng_kv_random(&s->kv, rows, width, now, state);
-        ok =
-            device->kv_write(device, &s->kv, at + (size_t)done * row, rows, (size_t)now * row, err);
+        eng_kv_random(kv, rows, width, now, state);
+        ok = device->kv_write(device, kv, at + (size_t)done * row, rows, (size_t)now * row, err);
     }
     free(rows);
     return ok;
 }
 
-static bool pretend_far(EngSession *s, int first, int n, EngError *err)
+static bool pretend_far(const EngKv *kv, EngDevice *device, int first, int n, EngError *err)
 {
-    const EngKv *kv = &s->kv;
     uint64_t state = 0x9e3779b97f4a7c15u;
     bool ok = true;
-    for (size_t at = 0; ok && at < kv->far_bytes; at += kv->layer_bytes)
-        ok = pretend_rows(s, at + eng_kv_key_at(kv, first), kv->k_width, n, &state, err) &&
-             (kv->v_width == 0 ||
-              pretend_rows(s, at + eng_kv_value_at(kv, first), kv->v_width, n, &state, err));
+    size_t all = kv->far_bytes[device->number];
+    for (size_t at = 0; ok && at < all; at += kv->layer_bytes)
+        ok = pretend_rows(kv, device, at + eng_kv_key_at(kv, first), kv->k_width, n, &state, err) &&
+             (kv->v_width == 0 || pretend_rows(kv, device, at + eng_kv_value_at(kv, first),
+                                               kv->v_width, n, &state, err));
     return ok;
 }
 
@@ -256,7 +303,9 @@ bool eng_session_pretend_kv(EngSession *s, int first, int n)
     EngError why = {0};
     eng_lock_take(m->compute);
     eng_kv_pretend(&s->kv, first, n);
-    bool ok = pretend_far(s, first, n, &why);
+    bool ok = true;
+    for (int d = 0; ok && d < m->n_devices; d++)
+        ok = pretend_far(&s->kv, m->devices[d], first, n, &why);
     if (!ok) eng_model_lose(m, &why);
     eng_lock_give(m->compute);
     return ok;

@@ -116,7 +116,7 @@ static bool open_pool(EngModel *m, const EngModelSettings *settings, EngError *e
     m->pool = eng_pool_new(seats.n, seats.seats, err);
     bool ok = m->pool && wants_copy(m, settings->copy, seats.n_nodes, &copy, err);
     if (ok && (copy || seats.n_nodes > 1)) {
-        m->placement = eng_placement_new(&m->graph, &seats, copy, m->on_device, err);
+        m->placement = eng_placement_new(&m->graph, &seats, copy, m->device_of, err);
         ok = m->placement != NULL;
     }
     eng_seats_clear(&seats);
@@ -140,7 +140,7 @@ static bool open_backend(EngModel *m, const EngModelSettings *settings, EngError
                           .out = eng_alloc0(n * sizeof(int32_t))};
     m->compute = eng_lock_new();
     if (!eng_model_attach(m, settings, err)) return false;
-    if (m->device && !m->rehearsal) eng_model_find_far(m);
+    if (m->n_devices && !m->rehearsal) eng_model_find_far(m);
     return true;
 }
 
@@ -248,7 +248,7 @@ EngModelInfo eng_model_info(const EngModel *model)
         info.attention_products = eng_graph_attention_products(&model->graph);
         info.nodes = eng_pool_nodes(model->pool);
         info.copied_bytes = eng_model_copied_bytes(model);
-        if (model->device && !eng_model_is_lost(model))
+        if (model->n_devices && !eng_model_is_lost(model))
             memcpy(info.gpu, model->gpu, sizeof info.gpu);
         else
             memcpy(info.gpu_reason, model->gpu_reason, sizeof info.gpu_reason);

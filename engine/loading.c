@@ -20,12 +20,14 @@ uint64_t eng_model_copied_bytes(const EngModel *model)
 bool eng_model_load_far(EngModel *m, uint64_t n, EngError *err)
 {
     const uint8_t *from = NULL;
+    int d = 0;
     for (uint64_t done = 0, size; done < n; done += size) {
-        size = m->device->next(m->device, ENG_MIN(n - done, SLICE), &from);
+        do size = m->devices[d]->next(m->devices[d], ENG_MIN(n - done, SLICE), &from);
+        while (size == 0 && ++d < m->n_devices);
         if (size == 0) return done > 0;
         const EngMap *part = m->rehearsal ? NULL : eng_gguf_part(m->gguf, from);
         if (part) eng_map_touch(part, (uint64_t)(from - part->data), size);
-        if (!m->device->load(m->device, size, err)) return false;
+        if (!m->devices[d]->load(m->devices[d], size, err)) return false;
         if (part) eng_map_drop(part, (uint64_t)(from - part->data), size);
     }
     return true;
@@ -58,12 +60,12 @@ static bool is_table(const EngModel *m, const EngWeight *w)
     return false;
 }
 
-/* The matrices in the file that the device alone reads. */
+/* The matrices in the file that a device alone reads. */
 void eng_model_find_far(EngModel *m)
 {
     for (size_t i = 0; i < m->graph.ops.n; i++) {
         const EngWeight *w[ENG_LINEAR_MAX];
-        int n = m->on_device[i] ? eng_op_weights(&m->graph.ops.data[i], w) : 0;
+        int n = m->device_of[i] >= 0 ? eng_op_weights(&m->graph.ops.data[i], w) : 0;
         for (int j = 0; j < n; j++)
             if (!is_table(m, w[j])) add_far(m, w[j]);
     }
@@ -148,15 +150,17 @@ static void load_near(EngModel *m)
     }
 }
 
-/* The device's bytes; 0 when there is none, or none any more. */
+/* The devices' bytes; 0 when there is none, or none any more. */
 static uint64_t far_bytes(EngModel *m, uint64_t *ret_done)
 {
     uint64_t total = 0;
     *ret_done = 0;
-    if (!m->device || eng_model_is_lost(m)) return 0;
+    if (!m->n_devices || eng_model_is_lost(m)) return 0;
     eng_lock_take(m->compute);
-    total = m->device->weight_bytes;
-    *ret_done = m->device->loaded;
+    for (int d = 0; d < m->n_devices; d++) {
+        total += m->devices[d]->weight_bytes;
+        *ret_done += m->devices[d]->loaded;
+    }
     eng_lock_give(m->compute);
     return total;
 }

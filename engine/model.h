@@ -36,13 +36,14 @@ struct EngModel {
     uint64_t loaded;         /* bytes that eng_model_load has touched */
     char name[128];
 
-    /* device.c: a GPU, when there is a plan for one. */
+    /* device.c: GPUs, when there is a plan for some. */
     EngPlan *plan;
-    bool *on_device; /* [ops] */
-    EngCuda *cuda;   /* between opening it and `device` */
+    int *device_of;               /* [ops] number of a device, or -1: the CPU */
+    EngCuda *cudas[ENG_MAX_GPUS]; /* between opening them and `devices` */
     EngBackend *cpu; /* which `backend` hands its part to; NULL = it is `backend` itself */
-    EngDevice *device;
-    bool lost;  /* it failed: the CPU computes all */
+    EngDevice *devices[ENG_MAX_GPUS];
+    int n_devices;
+    bool lost;  /* one failed: the CPU computes all */
     int *kv_at; /* see EngKv */
     EngVec(EngFar) far;
     char gpu[96], gpu_reason[256];

@@ -249,7 +249,7 @@ static bool compute_batch(EngSession *const *sessions, size_t n, int kv, Share *
 static bool compute(EngSession *const *sessions, size_t n, Share *shares, EngError *err)
 {
     EngModel *m = sessions[0]->model;
-    bool ok = true, apart = m->device != NULL;
+    bool ok = true, apart = m->n_devices > 0;
     for (size_t i = 0; i < n; i++) shares[i] = (Share){0, -1};
     eng_lock_take(m->compute);
     for (int kv = apart ? 0 : -1; ok && kv < (apart ? ENG_KV_TYPES : 0); kv++) {
@@ -480,6 +480,7 @@ EngStats eng_session_stats(const EngSession *session)
     EngStats stats = session->stats;
     stats.used = session->n_past;
     stats.kv_bytes = eng_session_kv_bytes(session);
-    stats.kv_vram_bytes = session->kv.far_is_near ? 0 : session->kv.far_bytes;
+    for (int d = 0; d < ENG_MAX_GPUS; d++)
+        if (!session->kv.far_is_near[d]) stats.kv_vram_bytes += session->kv.far_bytes[d];
     return stats;
 }

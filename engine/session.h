@@ -55,7 +55,9 @@ bool eng_session_pretend_kv(EngSession *session, int first, int n);
 
 static inline size_t eng_session_kv_bytes(const EngSession *session)
 {
-    return session->kv.bytes + session->kv.far_bytes;
+    size_t bytes = session->kv.bytes;
+    for (int d = 0; d < ENG_MAX_GPUS; d++) bytes += session->kv.far_bytes[d];
+    return bytes;
 }
 
 /* Splits text of the answer into segments, behind those that wait to be given out. */

@@ -19,7 +19,7 @@ static void gpu_begin(EngDevice *device, const EngBatch *batch, uint32_t turn)
     EngCuRow *rows = (EngCuRow *)(void *)(g->host_step + 16);
     for (int i = 0; i < batch->n; i++) {
         const EngKv *kv = batch->kvs[i];
-        rows[i] = (EngCuRow){.kv = kv->far,
+        rows[i] = (EngCuRow){.kv = kv->far[device->number],
                              .layer = kv->layer_bytes,
                              .context = kv->context,
                              .position = batch->positions[i]};
@@ -32,6 +32,8 @@ static void gpu_begin(EngDevice *device, const EngBatch *batch, uint32_t turn)
     g->batch_rows = batch->n;
     g->dirty = true;
 }
+
+static void gpu_enter(EngDevice *device) { eng_cuda_enter(((EngGpu *)device)->cuda); }
 
 static void gpu_op(EngDevice *device, int op, int rows) { eng_gpu_op((EngGpu *)device, op, rows); }
 
@@ -128,34 +130,37 @@ static bool gpu_kv_new(EngDevice *device, EngKv *kv, EngError *err)
 {
     static const char what[] = "the context";
     EngGpu *g = (EngGpu *)device;
+    void **far = &kv->far[device->number];
+    bool *is_near = &kv->far_is_near[device->number];
     uint64_t bytes;
     if (!eng_mul_u64(kv->layer_bytes, (uint64_t)g->n_layers, &bytes)) bytes = SIZE_MAX;
     if (bytes == 0) return true;
     eng_cuda_enter(g->cuda);
     if (bytes <= g->contexts - ENG_MIN(g->contexts_taken, g->contexts))
-        kv->far = eng_cuda_alloc(g->cuda, (size_t)bytes, what, NULL);
-    kv->far_is_near = !kv->far;
-    if (!kv->far) kv->far = eng_cuda_alloc_host(g->cuda, (size_t)bytes, what, err);
-    if (!kv->far) return false;
-    kv->far_bytes = (size_t)bytes;
-    if (!kv->far_is_near) g->contexts_taken += bytes;
+        *far = eng_cuda_alloc(g->cuda, (size_t)bytes, what, NULL);
+    *is_near = !*far;
+    if (!*far) *far = eng_cuda_alloc_host(g->cuda, (size_t)bytes, what, err);
+    if (!*far) return false;
+    kv->far_bytes[device->number] = (size_t)bytes;
+    if (!*is_near) g->contexts_taken += bytes;
     return true;
 }
 
 static void gpu_kv_free(EngDevice *device, EngKv *kv)
 {
     EngGpu *g = (EngGpu *)device;
-    if (!kv->far) return;
+    int n = device->number;
+    if (!kv->far[n]) return;
     eng_cuda_enter(g->cuda);
     eng_cuda_sync(g->cuda, NULL); /* a walk that was left off still reads it */
-    if (kv->far_is_near) {
-        eng_cuda_free_host(g->cuda, kv->far);
+    if (kv->far_is_near[n]) {
+        eng_cuda_free_host(g->cuda, kv->far[n]);
     } else {
-        eng_cuda_free(g->cuda, kv->far);
-        g->contexts_taken -= kv->far_bytes;
+        eng_cuda_free(g->cuda, kv->far[n]);
+        g->contexts_taken -= kv->far_bytes[n];
     }
-    kv->far = NULL;
-    kv->far_bytes = 0;
+    kv->far[n] = NULL;
+    kv->far_bytes[n] = 0;
 }
 
 static bool gpu_kv_write(EngDevice *device, const EngKv *kv, size_t at, const void *from,
@@ -163,7 +168,7 @@ static bool gpu_kv_write(EngDevice *device, const EngKv *kv, size_t at, const vo
 {
     EngGpu *g = (EngGpu *)device;
     eng_cuda_enter(g->cuda);
-    return eng_cuda_write(g->cuda, (uint8_t *)kv->far + at, from, bytes, err);
+    return eng_cuda_write(g->cuda, (uint8_t *)kv->far[device->number] + at, from, bytes, err);
 }
 
 /* ---- making ---------------------------------------------------------------------------------- */
@@ -201,7 +206,8 @@ EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tok
                        uint64_t contexts, EngCuda *cuda, EngError *err)
 {
     EngGpu *g = eng_alloc0(sizeof *g);
-    g->base = (EngDevice){.begin = gpu_begin,
+    g->base = (EngDevice){.enter = gpu_enter,
+                          .begin = gpu_begin,
                           .op = gpu_op,
                           .publish = gpu_publish,
                           .accept = gpu_accept,

@@ -49,6 +49,7 @@ bool eng_kv_type(const char *name, EngKvType *ret_type);
 /* ---- the machine ----------------------------------------------------------------------------- */
 
 #define ENG_MAX_NODES 16
+#define ENG_MAX_GPUS 4
 
 typedef struct {
     char cpu_name[96];

@@ -15,9 +15,10 @@ typedef struct {
     size_t bytes; /* of `data` */
     uint8_t *data;
     const int *at; /* [layers] a layer's place in `data`, -1: it is far; NULL = all are there */
-    void *far;     /* in a device's memory (plan/backend.h), by the device's own count of layers */
-    size_t far_bytes;
-    bool far_is_near; /* `far` is DRAM that the device reads */
+    /* In each device's memory (plan/backend.h), by the device's own count of layers. */
+    void *far[ENG_MAX_GPUS];
+    size_t far_bytes[ENG_MAX_GPUS];
+    bool far_is_near[ENG_MAX_GPUS]; /* it is DRAM that the device reads */
 } EngKv;
 
 /* `at` is borrowed; the far layers are for the device to allocate. */

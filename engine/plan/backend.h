@@ -44,6 +44,9 @@ typedef struct {
 
 typedef struct EngDevice EngDevice;
 struct EngDevice {
+    int number; /* among a model's devices: kv->far[number] is its cache */
+    /* Before calls when another device was called last. */
+    void (*enter)(EngDevice *device);
     /* The batch's rows become the device's; `turn` is what flags are compared with. */
     void (*begin)(EngDevice *device, const EngBatch *batch, uint32_t turn);
     void (*op)(EngDevice *device, int op, int rows);
@@ -66,8 +69,9 @@ struct EngDevice {
     bool (*load)(EngDevice *device, uint64_t bytes, EngError *err);
     uint64_t weight_bytes, loaded; /* all, and those that are there */
 
-    /* kv->far: memory for the layers whose attention is the device's; its own as long as what is
-     * set aside for contexts lasts, then DRAM that it reaches. Bytes into it, from `at` on. */
+    /* kv->far[number]: memory for the layers whose attention is the device's; its own as long as
+     * what is set aside for contexts lasts, then DRAM that it reaches. Bytes into it, from `at` on.
+     */
     bool (*kv_new)(EngDevice *device, EngKv *kv, EngError *err);
     void (*kv_free)(EngDevice *device, EngKv *kv);
     bool (*kv_write)(EngDevice *device, const EngKv *kv, size_t at, const void *from, size_t bytes,

@@ -12,15 +12,14 @@ enum { FEW = 8 };
 typedef struct {
     EngBackend base;
     const EngGraph *graph;
-    const bool *on_device;
     EngBackend *cpu;
-    EngDevice *device;
+    EngDevice *devices[ENG_MAX_GPUS];
+    int n_devices;
     EngSchedule schedule;
-    float *up, *down; /* pinned: what is handed over */
-    uint32_t *flags;  /* pinned: [parts] up, then [parts] down */
+    float *up[ENG_MAX_GPUS], *down[ENG_MAX_GPUS]; /* pinned: what is handed over */
+    uint32_t *flags; /* pinned: [devices][parts] up, then [parts] down */
     uint32_t turn;
-    int select;   /* op */
-    bool *places; /* owned copy of on_device */
+    int select; /* op */
     EngError error;
     bool failed;
     bool lost; /* the device is not used any more: all ops are the CPU's */
@@ -32,35 +31,66 @@ static size_t view_floats(EngView v, int rows) { return (size_t)rows * (size_t)(
 
 static int rows_of(const EngBatch *batch, bool select) { return select ? batch->n_out : batch->n; }
 
-static int hand(const EngView *views, int n, int rows, float *area, EngHandOver ret[ENG_HAND_VIEWS])
+/* Those of the views that are a device's, one behind the other in its area. */
+static int hand(const EngHandView *views, int n, int device, int rows, float *area,
+                EngHandOver ret[ENG_HAND_VIEWS])
 {
+    int found = 0;
     for (int i = 0; i < n; i++) {
-        ret[i] = (EngHandOver){views[i], area};
-        area += view_floats(views[i], rows);
+        if (!(views[i].devices >> device & 1)) continue;
+        ret[found++] = (EngHandOver){views[i].view, area};
+        area += view_floats(views[i].view, rows);
     }
-    return n;
+    return found;
 }
 
-/* Waits for the device's flag; false when the device failed. */
-static bool wait_flag(Exec *e, const uint32_t *flag)
+static uint32_t *up_flag(Exec *e, int part, int device)
+{
+    return &e->flags[(size_t)device * e->schedule.parts.n + (size_t)part];
+}
+
+static uint32_t *down_flag(Exec *e, int part) { return up_flag(e, part, e->n_devices); }
+
+static size_t flags_of(const Exec *e) { return (size_t)(e->n_devices + 1) * e->schedule.parts.n; }
+
+/* Each device has a context of the driver, which calls are made in. */
+static EngDevice *use(Exec *e, int device)
+{
+    EngDevice *d = e->devices[device];
+    if (e->n_devices > 1) d->enter(d);
+    return d;
+}
+
+/* Waits for a device's flag; false when the device failed. */
+static bool wait_flag(Exec *e, int part, int device)
 {
     enum { SPINS = 4096 };
+    const uint32_t *flag = up_flag(e, part, device);
     while (__atomic_load_n(flag, __ATOMIC_ACQUIRE) != e->turn) {
         for (int i = 0; i < SPINS; i++)
             if (__atomic_load_n(flag, __ATOMIC_ACQUIRE) == e->turn) return true;
-        if (e->device->failed(e->device)) return false;
+        if (use(e, device)->failed(e->devices[device])) return false;
     }
     return true;
+}
+
+static bool wait_flags(Exec *e, int part, unsigned devices)
+{
+    for (int d = 0; d < e->n_devices; d++)
+        if (devices >> d & 1 && !wait_flag(e, part, d)) e->failed = true;
+    return !e->failed;
 }
 
 static void copy_in(Exec *e, const EngHostPart *p, const EngBatch *batch)
 {
     EngHandOver moves[ENG_HAND_VIEWS];
     int rows = rows_of(batch, p->select);
-    int n = hand(p->in, p->n_in, rows, e->up, moves);
-    for (int i = 0; i < n; i++)
-        memcpy(e->cpu->buffer(e->cpu, moves[i].view.buf), moves[i].host,
-               view_floats(moves[i].view, rows) * sizeof(float));
+    for (int d = 0; d < e->n_devices; d++) {
+        int n = hand(p->in, p->n_in, d, rows, e->up[d], moves);
+        for (int i = 0; i < n; i++)
+            memcpy(e->cpu->buffer(e->cpu, moves[i].view.buf), moves[i].host,
+                   view_floats(moves[i].view, rows) * sizeof(float));
+    }
     if (p->sum != ENG_NONE)
         memset(e->cpu->buffer(e->cpu, p->sum), 0,
                view_floats(eng_buffer_view(e->graph, p->sum), rows) * sizeof(float));
@@ -70,65 +100,62 @@ static void copy_out(Exec *e, const EngHostPart *p, const EngBatch *batch)
 {
     EngHandOver moves[ENG_HAND_VIEWS];
     int rows = rows_of(batch, p->select_out);
-    int n = hand(p->out, p->n_out, rows, e->down, moves);
-    for (int i = 0; i < n; i++)
-        memcpy(moves[i].host, e->cpu->buffer(e->cpu, moves[i].view.buf),
-               view_floats(moves[i].view, rows) * sizeof(float));
+    for (int d = 0; d < e->n_devices; d++) {
+        int n = hand(p->out, p->n_out, d, rows, e->down[d], moves);
+        for (int i = 0; i < n; i++)
+            memcpy(moves[i].host, e->cpu->buffer(e->cpu, moves[i].view.buf),
+                   view_floats(moves[i].view, rows) * sizeof(float));
+    }
 }
-
-/* Also where nothing is read: the areas are free for this part when the one before is taken over.
- */
-static bool is_published(const EngHostPart *p, int k) { return k > 0 || p->n_in > 0; }
 
 static void run_part(Exec *e, int k, const EngBatch *batch)
 {
     const EngHostPart *p = &e->schedule.parts.data[k];
-    uint32_t *up = &e->flags[k], *down = &e->flags[e->schedule.parts.n + (size_t)k];
-    if (e->failed) return;
-    if (is_published(p, k) && !wait_flag(e, up)) {
-        e->failed = true;
-        return;
-    }
+    if (e->failed || !wait_flags(e, k, p->gives)) return;
     copy_in(e, p, batch);
     if (p->to > p->from) e->cpu->run(e->cpu, p->from, p->to - p->from, batch);
+    if (!wait_flags(e, k, p->frees)) return;
     copy_out(e, p, batch);
-    __atomic_store_n(down, e->turn, __ATOMIC_RELEASE);
+    __atomic_store_n(down_flag(e, k), e->turn, __ATOMIC_RELEASE);
 }
 
 static void enqueue(Exec *e, const EngScheduleStep *s, const EngBatch *batch)
 {
     EngHandOver moves[ENG_HAND_VIEWS];
+    EngDevice *device = use(e, s->device);
     if (s->kind == ENG_STEP_OP) {
-        e->device->op(e->device, s->what, rows_of(batch, s->what >= e->select));
+        device->op(device, s->what, rows_of(batch, s->what >= e->select));
         return;
     }
     const EngHostPart *p = &e->schedule.parts.data[s->what];
-    if (s->kind == ENG_STEP_PUBLISH && is_published(p, s->what)) {
-        int rows = rows_of(batch, p->select), n = hand(p->in, p->n_in, rows, e->up, moves);
-        e->device->publish(e->device, moves, n, rows, &e->flags[s->what]);
-    } else if (s->kind == ENG_STEP_ACCEPT) {
+    if (s->kind == ENG_STEP_PUBLISH) {
+        int rows = rows_of(batch, p->select);
+        int n = hand(p->in, p->n_in, s->device, rows, e->up[s->device], moves);
+        device->publish(device, moves, n, rows, up_flag(e, s->what, s->device));
+    } else {
         int rows = rows_of(batch, p->select_out);
-        int n = hand(p->out, p->n_out, rows, e->down, moves);
-        e->device->accept(e->device, moves, n, rows, p->sum != ENG_NONE,
-                          &e->flags[e->schedule.parts.n + (size_t)s->what]);
+        int n = hand(p->out, p->n_out, s->device, rows, e->down[s->device], moves);
+        device->accept(device, moves, n, rows, p->sum != ENG_NONE, down_flag(e, s->what));
     }
 }
 
-static void enqueue_all(Exec *e, const EngBatch *batch)
+static void enqueue_all(Exec *e, int device, const EngBatch *batch)
 {
     for (size_t i = 0; i < e->schedule.steps.n; i++)
-        if (e->schedule.steps.data[i].kind != ENG_STEP_CPU)
+        if (e->schedule.steps.data[i].device == device)
             enqueue(e, &e->schedule.steps.data[i], batch);
 }
 
-/* All of the device's work at once, then the host's parts. */
+/* All of the devices' work at once, then the host's parts. */
 static void run_few(Exec *e, const EngBatch *batch)
 {
     int key = (batch->n - 1) * (FEW + 1) + batch->n_out;
-    if (!e->device->replay(e->device, key)) {
-        bool kept = e->device->keep_begin(e->device);
-        enqueue_all(e, batch);
-        if (kept && e->device->keep_end(e->device, key)) e->device->replay(e->device, key);
+    for (int d = 0; d < e->n_devices; d++) {
+        EngDevice *device = use(e, d);
+        if (device->replay(device, key)) continue;
+        bool kept = device->keep_begin(device);
+        enqueue_all(e, d, batch);
+        if (kept && device->keep_end(device, key)) device->replay(device, key);
     }
     for (size_t i = 0; i < e->schedule.steps.n; i++)
         if (e->schedule.steps.data[i].kind == ENG_STEP_CPU)
@@ -148,6 +175,26 @@ static void run_range(Exec *e, int first, int end, const EngBatch *batch)
     }
 }
 
+static void begin(Exec *e, const EngBatch *batch)
+{
+    if (e->failed) memset(e->flags, 0, flags_of(e) * sizeof *e->flags);
+    e->failed = false;
+    if (++e->turn == UINT32_MAX) e->turn = 1; /* the abandoned turn, and the flags' beginning */
+    for (int d = 0; d < e->n_devices; d++) e->devices[d]->begin(e->devices[d], batch, e->turn);
+}
+
+/* What failed first is told. */
+static void finish(Exec *e)
+{
+    for (int d = 0; d < e->n_devices; d++) {
+        EngError err = {0};
+        EngDevice *device = use(e, d);
+        if (device->finish(device, &err)) continue;
+        e->failed = true;
+        if (!e->error.code) e->error = err;
+    }
+}
+
 static void exec_run(EngBackend *backend, int first, int n, const EngBatch *batch)
 {
     Exec *e = (Exec *)backend;
@@ -156,20 +203,15 @@ static void exec_run(EngBackend *backend, int first, int n, const EngBatch *batc
         e->cpu->run(e->cpu, first, n, batch);
         return;
     }
-    if (first == 0) {
-        if (e->failed) memset(e->flags, 0, 2 * (e->schedule.parts.n + 1) * sizeof *e->flags);
-        e->failed = false;
-        if (++e->turn == UINT32_MAX) e->turn = 1; /* the abandoned turn, and the flags' beginning */
-        e->device->begin(e->device, batch, e->turn);
-    }
+    if (first == 0) begin(e, batch);
     if (first == 0 && end == ops && batch->n <= FEW && batch->n_out <= FEW)
         run_few(e, batch);
     else
         run_range(e, first, end, batch);
     if (e->failed) /* kernels that wait for the host wait no longer */
-        for (size_t k = 0; k < 2 * e->schedule.parts.n; k++)
-            __atomic_store_n(&e->flags[k], UINT32_MAX, __ATOMIC_RELEASE);
-    if (end == ops && !e->device->finish(e->device, &e->error)) e->failed = true;
+        for (size_t i = 0; i < flags_of(e); i++)
+            __atomic_store_n(&e->flags[i], UINT32_MAX, __ATOMIC_RELEASE);
+    if (end == ops) finish(e);
 }
 
 static const float *exec_logits(const EngBackend *backend)
@@ -187,9 +229,8 @@ static float *exec_buffer(EngBackend *backend, int buf)
 static void exec_free(EngBackend *backend)
 {
     Exec *e = (Exec *)backend;
-    if (e->device) e->device->free(e->device);
+    for (int d = 0; d < e->n_devices; d++) e->devices[d]->free(e->devices[d]);
     eng_schedule_clear(&e->schedule);
-    free(e->places);
     free(e);
 }
 
@@ -210,30 +251,58 @@ void eng_exec_count(const EngBackend *exec, int ret_steps[ENG_STEPS])
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
-static bool get_areas(Exec *e, EngError *err)
+/* The most that the views of a device's parts take. */
+static size_t area_floats(const Exec *e, int device, bool out)
 {
-    size_t up = 0, down = 0, flags = 2 * (e->schedule.parts.n + 1) * sizeof *e->flags;
-    int rows = e->base.max_tokens;
+    size_t most = 0;
     for (size_t i = 0; i < e->schedule.parts.n; i++) {
         const EngHostPart *p = &e->schedule.parts.data[i];
-        size_t in = 0, out = 0;
-        for (int j = 0; j < p->n_in; j++)
-            in += view_floats(p->in[j], p->select ? e->base.max_out : rows);
-        for (int j = 0; j < p->n_out; j++)
-            out += view_floats(p->out[j], p->select_out ? e->base.max_out : rows);
-        up = ENG_MAX(up, in);
-        down = ENG_MAX(down, out);
+        const EngHandView *views = out ? p->out : p->in;
+        int rows = (out ? p->select_out : p->select) ? e->base.max_out : e->base.max_tokens;
+        size_t floats = 0;
+        for (int j = 0; j < (out ? p->n_out : p->n_in); j++)
+            if (views[j].devices >> device & 1) floats += view_floats(views[j].view, rows);
+        most = ENG_MAX(most, floats);
     }
-    const char *what = "handing over between GPU and CPU";
-    e->up = e->device->pinned(e->device, up * sizeof(float), what, err);
-    e->down = e->up ? e->device->pinned(e->device, down * sizeof(float), what, err) : NULL;
-    e->flags = e->down ? e->device->pinned(e->device, flags, what, err) : NULL;
-    e->base.bytes += (up + down) * sizeof(float) + flags;
+    return most;
+}
+
+static void *pinned(Exec *e, int device, size_t bytes, EngError *err)
+{
+    EngDevice *d = use(e, device);
+    e->base.bytes += bytes;
+    return d->pinned(d, bytes, "handing over between GPU and CPU", err);
+}
+
+static bool get_areas(Exec *e, EngError *err)
+{
+    for (int d = 0; d < e->n_devices; d++) {
+        e->up[d] = pinned(e, d, area_floats(e, d, false) * sizeof(float), err);
+        if (!e->up[d]) return false;
+        e->down[d] = pinned(e, d, area_floats(e, d, true) * sizeof(float), err);
+        if (!e->down[d]) return false;
+    }
+    e->flags = pinned(e, 0, (flags_of(e) + 1) * sizeof *e->flags, err);
     return e->flags != NULL;
 }
 
-EngBackend *eng_exec_new(const EngGraph *graph, const bool *on_device, EngBackend *cpu,
-                         EngDevice *device, EngError *err)
+/* Two ops read what the host alone has. */
+static bool write_schedule(Exec *e, const int *device_of, EngError *err)
+{
+    int *places = eng_alloc0(e->graph->ops.n * sizeof *places);
+    for (size_t i = 0; i < e->graph->ops.n; i++) {
+        EngOpKind kind = e->graph->ops.data[i].kind;
+        bool near = kind == ENG_OP_EMBED || kind == ENG_OP_ROPE_TABLE;
+        places[i] = near ? ENG_NONE : device_of[i];
+        if (kind == ENG_OP_SELECT) e->select = (int)i + 1;
+    }
+    bool ok = eng_schedule_write(&e->schedule, e->graph, places, err);
+    free(places);
+    return ok;
+}
+
+EngBackend *eng_exec_new(const EngGraph *graph, const int *device_of, EngBackend *cpu,
+                         EngDevice *const *devices, int n_devices, EngError *err)
 {
     Exec *e = eng_alloc0(sizeof *e);
     e->base = (EngBackend){.run = exec_run,
@@ -247,17 +316,10 @@ EngBackend *eng_exec_new(const EngGraph *graph, const bool *on_device, EngBacken
                            .bytes = cpu->bytes};
     e->graph = graph;
     e->cpu = cpu;
-    e->device = device;
+    e->n_devices = n_devices;
+    for (int d = 0; d < n_devices; d++) e->devices[d] = devices[d];
     e->select = (int)graph->ops.n;
-    e->places = eng_alloc0(graph->ops.n * sizeof *e->places);
-    e->on_device = e->places;
-    for (size_t i = 0; i < graph->ops.n; i++) {
-        EngOpKind kind = graph->ops.data[i].kind;
-        e->places[i] = on_device[i] && kind != ENG_OP_EMBED && kind != ENG_OP_ROPE_TABLE;
-        if (kind == ENG_OP_SELECT) e->select = (int)i + 1;
-    }
-    if (eng_schedule_write(&e->schedule, graph, e->on_device, err) && get_areas(e, err))
-        return &e->base;
+    if (write_schedule(e, device_of, err) && get_areas(e, err)) return &e->base;
     exec_free(&e->base);
     return NULL;
 }

@@ -55,12 +55,12 @@ static void take(EngPlacement *p, EngWeight *w, bool far)
     eng_vec_push(&item->users, w);
 }
 
-static void take_all(EngPlacement *p, EngGraph *graph, const bool *on_device)
+static void take_all(EngPlacement *p, EngGraph *graph, const int *device_of)
 {
     for (size_t i = 0; i < graph->ops.n; i++) {
         const EngWeight *w[ENG_LINEAR_MAX];
         int n = eng_op_weights(&graph->ops.data[i], w);
-        for (int j = 0; j < n; j++) take(p, (EngWeight *)w[j], on_device && on_device[i]);
+        for (int j = 0; j < n; j++) take(p, (EngWeight *)w[j], device_of && device_of[i] >= 0);
     }
 }
 
@@ -94,11 +94,11 @@ static bool allocate(EngPlacement *p, const EngSeats *seats, EngError *err)
 }
 
 EngPlacement *eng_placement_new(EngGraph *graph, const EngSeats *seats, bool copy,
-                                const bool *on_device, EngError *err)
+                                const int *device_of, EngError *err)
 {
     EngPlacement *p = eng_alloc0(sizeof *p);
     p->n_nodes = seats->n_nodes;
-    take_all(p, graph, on_device);
+    take_all(p, graph, device_of);
     split(p, seats);
     if (!copy || allocate(p, seats, err)) return p;
     eng_placement_free(p);

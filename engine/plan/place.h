@@ -27,10 +27,10 @@
 typedef struct EngPlacement EngPlacement;
 
 /* Deals out the rows of all matrices of `graph`; with `copy` also gets memory for them, but for
- * those of ops with on_device[op] alone (NULL = none). Both must outlive it, and nobody may compute
- * with the graph meanwhile. ENG_ERR_MEMORY names the bytes. */
+ * those of ops with device_of[op] >= 0 alone (NULL = none). Both must outlive it, and nobody may
+ * compute with the graph meanwhile. ENG_ERR_MEMORY names the bytes. */
 EngPlacement *eng_placement_new(EngGraph *graph, const EngSeats *seats, bool copy,
-                                const bool *on_device, EngError *err);
+                                const int *device_of, EngError *err);
 void eng_placement_free(EngPlacement *placement);
 
 /* Copies about the next `n` bytes with all threads; nobody may compute meanwhile. A matrix is read

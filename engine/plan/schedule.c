@@ -4,22 +4,29 @@
 
 #include "base/mem.h"
 
-/* Where buffers' numbers are: [0] on the CPU, [1] on the device. */
 typedef struct {
     EngSchedule *s;
     const EngGraph *graph;
-    const bool *on_device;
-    bool (*valid)[2];
-    int part;    /* the CPU part being put together; ENG_NONE */
-    int *sum_of; /* per buffer: the part whose sum the device has not added yet; ENG_NONE */
-    int *open;   /* per part: not accepted yet */
+    const int *device_of;
+    unsigned *valid;   /* [buffers] which devices have its numbers, as bits */
+    bool *near;        /* [buffers] whether the CPU has */
+    int part;          /* the CPU part being put together; ENG_NONE */
+    int *sum_of;       /* [buffers] the part whose sum a device has not added yet; ENG_NONE */
+    bool *open;        /* [parts] not accepted yet */
+    unsigned has_used; /* devices whose areas have been used */
     bool after_select;
 } Writer;
 
-static void step(Writer *w, EngStepOf kind, int at, int what)
+static void step(Writer *w, EngStepOf kind, int at, int what, int device)
 {
-    EngScheduleStep s = {kind, at, what};
+    EngScheduleStep s = {kind, at, what, device};
     eng_vec_push(&w->s->steps, s);
+}
+
+static void step_each(Writer *w, EngStepOf kind, int at, int what, unsigned devices)
+{
+    for (int d = 0; d < ENG_MAX_GPUS; d++)
+        if (devices >> d & 1) step(w, kind, at, what, d);
 }
 
 EngView eng_buffer_view(const EngGraph *graph, int buf)
@@ -33,15 +40,63 @@ static bool is_whole(const Writer *w, EngView v)
     return v.heads * v.n == w->graph->widths.data[v.buf];
 }
 
-/* CPU part k ends here at the latest: the device takes over what it wrote. */
+static EngHostPart *last_part(Writer *w) { return &w->s->parts.data[w->s->parts.n - 1]; }
+
+static unsigned lowest(unsigned devices) { return devices & (~devices + 1); }
+
+/* The i-th view that an op reads or writes. */
+static EngView used(const EngUses *u, int i)
+{
+    return i < u->n_reads ? u->reads[i] : u->writes[i - u->n_reads];
+}
+
+/* Whether it needs what is there: it reads it, adds to it, or leaves a part of it as it is. */
+static bool needs(const Writer *w, const EngUses *u, int i)
+{
+    EngView v = used(u, i);
+    return i < u->n_reads || u->adds == v.buf || !is_whole(w, v);
+}
+
+/* ---- parts ----------------------------------------------------------------------------------- */
+
+static bool hand(const Writer *w, EngHandView *views, int *n, int buf, unsigned devices)
+{
+    for (int i = 0; i < *n; i++)
+        if (views[i].view.buf == buf) return views[i].devices |= devices, true;
+    if (*n == ENG_HAND_VIEWS) return false;
+    views[(*n)++] = (EngHandView){eng_buffer_view(w->graph, buf), devices};
+    return true;
+}
+
+/* A buffer that the CPU does not have yet, of one who has it. */
+static bool hand_in(Writer *w, EngHostPart *p, int buf)
+{
+    unsigned from = lowest(w->valid[buf]);
+    if (!hand(w, p->in, &p->n_in, buf, from)) return false;
+    p->gives |= from;
+    w->near[buf] = true;
+    return true;
+}
+
+static bool hand_out(Writer *w, EngHostPart *p, int buf, unsigned to)
+{
+    if (!hand(w, p->out, &p->n_out, buf, to)) return false;
+    p->takes |= to;
+    return true;
+}
+
+/* CPU part k ends here at the latest: devices take over what it wrote. */
 static void accept(Writer *w, int k, int at)
 {
+    EngHostPart *p = &w->s->parts.data[k];
     if (!w->open[k]) return;
-    w->open[k] = 0;
-    step(w, ENG_STEP_CPU, at, k);
-    step(w, ENG_STEP_ACCEPT, at, k);
-    int sum = w->s->parts.data[k].sum;
-    if (sum != ENG_NONE) w->sum_of[sum] = ENG_NONE;
+    w->open[k] = false;
+    p->frees = p->takes & ~p->gives & w->has_used;
+    w->has_used |= p->gives | p->takes;
+    step_each(w, ENG_STEP_PUBLISH, at, k, p->frees);
+    step(w, ENG_STEP_CPU, at, k, ENG_NONE);
+    step_each(w, ENG_STEP_ACCEPT, at, k, p->gives | p->takes);
+    if (p->sum != ENG_NONE) w->sum_of[p->sum] = ENG_NONE;
 }
 
 /* Parts are accepted in the order in which they were begun: the host goes through them so. */
@@ -50,36 +105,36 @@ static void accept_all(Writer *w, int at)
     for (size_t k = 0; k < w->s->parts.n; k++) accept(w, (int)k, at);
 }
 
-static bool add_view(EngView *views, int *n, EngView v)
+/* Devices that will want what `buf` holds now: who needs it up to when it is written next. */
+static unsigned wanted_by(const Writer *w, int op, int buf)
 {
-    for (int i = 0; i < *n; i++)
-        if (views[i].buf == v.buf) return true;
-    if (*n == ENG_HAND_VIEWS) return false;
-    views[(*n)++] = v;
-    return true;
-}
-
-/* What the CPU part reads and does not have yet. */
-static bool bring_in(Writer *w, const EngUses *u)
-{
-    EngHostPart *p = &w->s->parts.data[w->part];
-    for (int i = 0; i < u->n_reads + u->n_writes; i++) {
-        EngView v = i < u->n_reads ? u->reads[i] : u->writes[i - u->n_reads];
-        bool needs = i < u->n_reads || u->adds == v.buf || !is_whole(w, v);
-        if (!needs || w->valid[v.buf][0] || !w->valid[v.buf][1]) continue;
-        if (p->sum == v.buf && u->adds == v.buf) continue;
-        if (!add_view(p->in, &p->n_in, eng_buffer_view(w->graph, v.buf))) return false;
-        w->valid[v.buf][0] = true;
+    unsigned devices = 0;
+    for (int i = op; i < (int)w->graph->ops.n; i++) {
+        EngUses u = eng_op_uses(&w->graph->ops.data[i]);
+        bool is_written = false;
+        for (int j = 0; j < u.n_reads + u.n_writes; j++) {
+            if (used(&u, j).buf != buf) continue;
+            if (needs(w, &u, j) && w->device_of[i] >= 0) devices |= 1u << w->device_of[i];
+            is_written = is_written || j >= u.n_reads;
+        }
+        if (is_written) break;
     }
-    return true;
+    return devices;
 }
 
-static void begin_part(Writer *w, int op, const EngUses *u)
+/* The device that reads a buffer's numbers before they change, or the lowest that has them. */
+static unsigned home_of(const Writer *w, int op, int buf)
+{
+    unsigned both = w->valid[buf] & wanted_by(w, op, buf);
+    return lowest(both ? both : w->valid[buf]);
+}
+
+static EngHostPart *begin_part(Writer *w, int op)
 {
     EngHostPart p = {.from = op, .to = op, .sum = ENG_NONE, .select = w->after_select};
-    if (u->adds != ENG_NONE && w->valid[u->adds][1] && !w->valid[u->adds][0]) p.sum = u->adds;
     eng_vec_push(&w->s->parts, p);
     w->part = (int)w->s->parts.n - 1;
+    return last_part(w);
 }
 
 /* The part's inputs are known: it is handed over before, its results after. */
@@ -87,13 +142,36 @@ static void end_part(Writer *w)
 {
     EngHostPart *p = &w->s->parts.data[w->part];
     p->select_out = w->after_select;
-    w->open[w->part] = 1;
+    w->open[w->part] = true;
     if (p->sum != ENG_NONE) {
         w->sum_of[p->sum] = w->part;
-        add_view(p->out, &p->n_out, eng_buffer_view(w->graph, p->sum));
+        hand_out(w, p, p->sum, w->valid[p->sum]);
     }
-    step(w, ENG_STEP_PUBLISH, p->from, w->part);
+    step_each(w, ENG_STEP_PUBLISH, p->from, w->part, p->gives);
     w->part = ENG_NONE;
+}
+
+/* ---- the CPU's ops --------------------------------------------------------------------------- */
+
+/* What the CPU part reads and does not have yet. */
+static bool bring_in(Writer *w, const EngUses *u)
+{
+    EngHostPart *p = &w->s->parts.data[w->part];
+    for (int i = 0; i < u->n_reads + u->n_writes; i++) {
+        int buf = used(u, i).buf;
+        if (!needs(w, u, i) || w->near[buf] || !w->valid[buf]) continue;
+        if (p->sum == buf && u->adds == buf) continue;
+        if (!hand_in(w, p, buf)) return false;
+    }
+    return true;
+}
+
+static void begin_with(Writer *w, int op, const EngUses *u)
+{
+    EngHostPart *p = begin_part(w, op);
+    if (u->adds == ENG_NONE || !w->valid[u->adds] || w->near[u->adds]) return;
+    p->sum = u->adds;
+    w->valid[u->adds] = home_of(w, op + 1, u->adds);
 }
 
 /* Whether the op may join the part: a part that sums is of its one op. */
@@ -102,8 +180,7 @@ static bool joins(const Writer *w, const EngUses *u)
     const EngHostPart *p = &w->s->parts.data[w->part];
     if (p->sum != ENG_NONE) return false;
     for (int i = 0; i < u->n_reads; i++)
-        if (!w->valid[u->reads[i].buf][0] && p->to > p->from && p->n_in == ENG_HAND_VIEWS)
-            return false;
+        if (!w->near[u->reads[i].buf] && p->to > p->from && p->n_in == ENG_HAND_VIEWS) return false;
     return true;
 }
 
@@ -112,7 +189,7 @@ static bool on_cpu(Writer *w, int op, const EngUses *u)
     if (w->part != ENG_NONE && !joins(w, u)) end_part(w);
     if (w->part == ENG_NONE) {
         accept_all(w, op);
-        begin_part(w, op, u);
+        begin_with(w, op, u);
     }
     if (!bring_in(w, u)) return false;
     EngHostPart *p = &w->s->parts.data[w->part];
@@ -120,88 +197,92 @@ static bool on_cpu(Writer *w, int op, const EngUses *u)
     for (int i = 0; i < u->n_writes; i++) {
         int buf = u->writes[i].buf;
         if (p->sum == buf) continue;
-        w->valid[buf][0] = true;
-        w->valid[buf][1] = false;
+        w->near[buf] = true;
+        w->valid[buf] = 0;
     }
     if (p->sum != ENG_NONE) end_part(w);
     return true;
 }
 
-static bool reads_buffer(const Writer *w, const EngUses *u, int buf)
-{
-    for (int i = 0; i < u->n_reads; i++)
-        if (u->reads[i].buf == buf) return true;
-    for (int i = 0; i < u->n_writes; i++)
-        if (u->writes[i].buf == buf && (u->adds == buf || !is_whole(w, u->writes[i]))) return true;
-    return false;
-}
+/* ---- devices' ops ---------------------------------------------------------------------------- */
 
-/* Whether the device will want what `buf` holds now. */
-static bool is_wanted(const Writer *w, int op, int buf)
+/* Of what the last part wrote, also what a device reads much later. What does not fit is fetched
+ * then. */
+static void take_over_all(Writer *w, int op)
 {
-    for (int i = op; i < (int)w->graph->ops.n; i++) {
-        EngUses u = eng_op_uses(&w->graph->ops.data[i]);
-        if (reads_buffer(w, &u, buf) && w->on_device[i]) return true;
-        for (int j = 0; j < u.n_writes; j++)
-            if (u.writes[j].buf == buf && is_whole(w, u.writes[j]) && u.adds != buf) return false;
-    }
-    return false;
-}
-
-/* Buffers that the device lacks and the part has are handed over with it. Only the part that was
- * begun last can have written them: earlier ones were accepted when it began. */
-static bool take_over(Writer *w, int buf)
-{
-    if (w->valid[buf][1] || !w->valid[buf][0]) return true;
-    EngHostPart *p = &w->s->parts.data[w->s->parts.n - 1];
-    if (!w->open[w->s->parts.n - 1]) return false;
-    w->valid[buf][1] = true;
-    return add_view(p->out, &p->n_out, eng_buffer_view(w->graph, buf));
-}
-
-/* Of what the last part wrote, also what the device reads much later. */
-static bool take_over_all(Writer *w, int op)
-{
-    const EngHostPart *p = &w->s->parts.data[w->s->parts.n - 1];
+    EngHostPart *p = last_part(w);
     for (int i = p->from; i < p->to; i++) {
         EngUses u = eng_op_uses(&w->graph->ops.data[i]);
-        for (int j = 0; j < u.n_writes; j++)
-            if (is_wanted(w, op, u.writes[j].buf) && !take_over(w, u.writes[j].buf)) return false;
+        for (int j = 0; j < u.n_writes; j++) {
+            int buf = u.writes[j].buf;
+            unsigned to = wanted_by(w, op, buf) & ~w->valid[buf];
+            if (to && w->near[buf] && hand_out(w, p, buf, to)) w->valid[buf] |= to;
+        }
     }
-    return true;
 }
 
-static bool on_device(Writer *w, int op, const EngUses *u)
+/* What other parts have not handed over yet. */
+static void accept_used(Writer *w, int op, const EngUses *u, int device)
 {
-    if (w->part != ENG_NONE) {
-        end_part(w);
-        if (!take_over_all(w, op)) return false;
-    }
     for (int i = 0; i < u->n_reads + u->n_writes; i++) {
-        EngView v = i < u->n_reads ? u->reads[i] : u->writes[i - u->n_reads];
-        bool only_adds = i >= u->n_reads && u->adds == v.buf;
-        int sum = w->sum_of[v.buf];
+        int buf = used(u, i).buf, sum = w->sum_of[buf];
+        bool only_adds = i >= u->n_reads && u->adds == buf && w->valid[buf] == 1u << device;
         if (sum != ENG_NONE && !only_adds) accept(w, sum, op);
         for (size_t k = 0; k < w->s->parts.n; k++) {
             const EngHostPart *p = &w->s->parts.data[k];
             for (int j = 0; p->sum == ENG_NONE && j < p->n_out; j++)
-                if (p->out[j].buf == v.buf) accept(w, (int)k, op);
+                if (p->out[j].view.buf == buf) accept(w, (int)k, op);
         }
     }
-    step(w, ENG_STEP_OP, op, op);
+}
+
+/* What another device or the CPU has, through a part without ops. */
+static bool fetch(Writer *w, int op, const EngUses *u, int device)
+{
+    EngHostPart *p = NULL;
+    for (int i = 0; i < u->n_reads + u->n_writes; i++) {
+        int buf = used(u, i).buf;
+        bool is_there = w->near[buf] || w->valid[buf];
+        if (!needs(w, u, i) || !is_there || w->valid[buf] >> device & 1) continue;
+        if (!p) {
+            accept_all(w, op);
+            p = begin_part(w, op);
+        }
+        if (!w->near[buf] && !hand_in(w, p, buf)) return false;
+        if (!hand_out(w, p, buf, 1u << device)) return false;
+        w->valid[buf] |= 1u << device;
+    }
+    if (!p) return true;
+    end_part(w);
+    accept(w, (int)w->s->parts.n - 1, op);
+    return true;
+}
+
+static bool on_device(Writer *w, int op, const EngUses *u, int device)
+{
+    if (w->part != ENG_NONE) {
+        end_part(w);
+        take_over_all(w, op);
+    }
+    accept_used(w, op, u, device);
+    if (!fetch(w, op, u, device)) return false;
+    step(w, ENG_STEP_OP, op, op, device);
     for (int i = 0; i < u->n_writes; i++) {
-        w->valid[u->writes[i].buf][1] = true;
-        w->valid[u->writes[i].buf][0] = false;
+        w->valid[u->writes[i].buf] = 1u << device;
+        w->near[u->writes[i].buf] = false;
     }
     return true;
 }
+
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static bool write_ops(Writer *w)
 {
     for (int i = 0; i < (int)w->graph->ops.n; i++) {
         const EngOp *op = &w->graph->ops.data[i];
         EngUses u = eng_op_uses(op);
-        bool ok = w->on_device[i] ? on_device(w, i, &u) : on_cpu(w, i, &u);
+        int device = w->device_of[i];
+        bool ok = device >= 0 ? on_device(w, i, &u, device) : on_cpu(w, i, &u);
         if (!ok) return false;
         if (op->kind == ENG_OP_SELECT) w->after_select = true;
     }
@@ -214,26 +295,27 @@ static bool write_end(Writer *w)
     int end = (int)w->graph->ops.n, buf = w->graph->logits;
     if (w->part != ENG_NONE) end_part(w);
     accept_all(w, end);
-    if (w->valid[buf][0]) return true;
-    EngHostPart p = {.from = end, .to = end, .sum = ENG_NONE, .select = true, .select_out = true};
-    p.in[p.n_in++] = eng_buffer_view(w->graph, buf);
-    eng_vec_push(&w->s->parts, p);
-    step(w, ENG_STEP_PUBLISH, end, (int)w->s->parts.n - 1);
-    step(w, ENG_STEP_CPU, end, (int)w->s->parts.n - 1);
+    if (w->near[buf]) return true;
+    EngHostPart *p = begin_part(w, end);
+    if (!hand_in(w, p, buf)) return false;
+    end_part(w);
+    step(w, ENG_STEP_CPU, end, (int)w->s->parts.n - 1, ENG_NONE);
     return true;
 }
 
-bool eng_schedule_write(EngSchedule *ret, const EngGraph *graph, const bool *on_device,
+bool eng_schedule_write(EngSchedule *ret, const EngGraph *graph, const int *device_of,
                         EngError *err)
 {
     size_t n = graph->widths.n, ops = graph->ops.n;
-    Writer w = {.s = ret, .graph = graph, .on_device = on_device, .part = ENG_NONE};
+    Writer w = {.s = ret, .graph = graph, .device_of = device_of, .part = ENG_NONE};
     w.valid = eng_alloc0((n + 1) * sizeof *w.valid);
+    w.near = eng_alloc0((n + 1) * sizeof *w.near);
     w.sum_of = eng_alloc0((n + 1) * sizeof *w.sum_of);
-    w.open = eng_alloc0((ops + 2) * sizeof *w.open);
+    w.open = eng_alloc0((2 * ops + 2) * sizeof *w.open);
     for (size_t i = 0; i < n; i++) w.sum_of[i] = ENG_NONE;
     bool ok = write_ops(&w) && write_end(&w);
     free(w.valid);
+    free(w.near);
     free(w.sum_of);
     free(w.open);
     return ok || eng_fail(err, ENG_ERR_USAGE,

@@ -3,9 +3,10 @@
  * do on hardware. It checks what hardware leaves to chance: copies outside of allocations, grids and
  * shared memory beyond a card's limits.
  *
- * SIM_MEMORY: bytes of the card (8 GiB), SIM_CONTEXT: those that a context takes (0). SIM_FAIL="cuMemAlloc_v2:3:2": the third call of that name
- * and all later ones fail with error 2; an error from 700 on is the device's end, and every later
- * call fails with it. */
+ * SIM_DEVICES: cards (1), of which each has its own memory and context. SIM_MEMORY: bytes of a card
+ * (8 GiB), SIM_CONTEXT: those that a context takes (0). SIM_FAIL="cuMemAlloc_v2:3:2": the third call of that name
+ * and all later ones fail with error 2; an error from 700 on is the end of the device
+ * that was called, and every later call for it fails with it. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@
 typedef std::function<void()> Work;
 
 struct Stream {
+    int device;
     std::thread thread;
     std::mutex lock;
     std::condition_variable wake, idle;
@@ -47,11 +49,18 @@ struct Graph {
     std::vector<Work> work;
 };
 
+enum { MAX_DEVICES = 4, HOST = -1 };
+struct Block {
+    size_t bytes;
+    int device; /* or HOST: pinned */
+};
+
 static std::mutex lock; /* of what follows */
-static std::map<uintptr_t, size_t> blocks;
-static size_t taken, peak;
+static std::map<uintptr_t, Block> blocks;
+static size_t taken[MAX_DEVICES], peak[MAX_DEVICES];
 static std::map<std::string, long> calls;
-static std::atomic<int> lost;
+static std::atomic<int> lost[MAX_DEVICES];
+static thread_local int current; /* whose context calls are made in */
 
 enum { OK, BAD_VALUE = 1, NO_MEMORY = 2, NOT_FOUND = 500, NOT_READY = 600, LOST = 700 };
 enum { MAX_THREADS = 1024, SHARED_OPTIN = 99 << 10, SHARED = 48 << 10, MAX_GRID_YZ = 65535 };
@@ -67,14 +76,14 @@ static int enter(const char *name)
 {
     std::lock_guard<std::mutex> hold(lock);
     long n = ++calls[name];
-    if (lost) return lost;
+    if (lost[current]) return lost[current];
     const char *fail = getenv("SIM_FAIL");
     size_t length = strlen(name);
     if (!fail || strncmp(fail, name, length) != 0 || fail[length] != ':') return OK;
     long from = 0;
     int error = 0;
     if (sscanf(fail + length, ":%ld:%d", &from, &error) != 2 || n < from) return OK;
-    if (error >= LOST) lost = error;
+    if (error >= LOST) lost[current] = error;
     return error;
 }
 
@@ -90,12 +99,13 @@ SIM long hearth_sim_count(const char *name)
     return calls[name];
 }
 
-/* The most bytes taken at once since it was asked last. */
-SIM long hearth_sim_peak(const char *)
+/* The most bytes of a card, "0" …, taken at once since it was asked last. */
+SIM long hearth_sim_peak(const char *card)
 {
     std::lock_guard<std::mutex> hold(lock);
-    long most = (long)peak;
-    peak = taken;
+    int device = card ? atoi(card) : 0;
+    long most = (long)peak[device];
+    peak[device] = taken[device];
     return most;
 }
 
@@ -109,15 +119,20 @@ SIM int cuDriverGetVersion(int *version)
     *version = 13000;
     return OK;
 }
+static int devices()
+{
+    const char *text = getenv("SIM_DEVICES");
+    return text ? atoi(text) : 1;
+}
 SIM int cuDeviceGetCount(int *count)
 {
-    *count = 1;
+    *count = devices();
     return enter(__func__);
 }
 SIM int cuDeviceGet(int *device, int ordinal)
 {
-    *device = 0;
-    return ordinal == 0 ? OK : BAD_VALUE;
+    *device = ordinal;
+    return ordinal >= 0 && ordinal < devices() ? OK : BAD_VALUE;
 }
 SIM int cuDeviceGetName(char *name, int size, int)
 {
@@ -129,9 +144,9 @@ SIM int cuDeviceTotalMem_v2(size_t *bytes, int)
     *bytes = memory_of_card();
     return OK;
 }
-SIM int cuDeviceGetPCIBusId(char *id, int size, int)
+SIM int cuDeviceGetPCIBusId(char *id, int size, int device)
 {
-    snprintf(id, (size_t)size, "0000:00:00.0");
+    snprintf(id, (size_t)size, "0000:%02d:00.0", device);
     return OK;
 }
 /* Shared memory of other cards: KiB in HEARTH_SIM_SHARED. */
@@ -156,28 +171,41 @@ SIM int cuGetErrorString(int error, const char **text)
     return OK;
 }
 
-static int context;
-static long contexts;
-SIM int cuDevicePrimaryCtxRetain(void **ret, int)
+static int context[MAX_DEVICES];
+static long contexts[MAX_DEVICES];
+SIM int cuDevicePrimaryCtxRetain(int **ret, int device)
 {
     ENTER;
-    contexts++;
-    *ret = &context;
+    contexts[device]++;
+    *ret = &context[device];
     return OK;
 }
-SIM int cuDevicePrimaryCtxRelease_v2(int)
+SIM int cuDevicePrimaryCtxRelease_v2(int device)
 {
-    contexts--;
-    lost = 0; /* opened anew, it is as new */
+    contexts[device]--;
+    lost[device] = 0; /* opened anew, it is as new */
     return OK;
 }
-static size_t memory_free()
+static size_t memory_free(int device)
 {
     const char *text = getenv("SIM_CONTEXT");
-    size_t own = text && contexts > 0 ? strtoull(text, nullptr, 0) : 0, used = taken + own;
+    size_t own = text && contexts[device] > 0 ? strtoull(text, nullptr, 0) : 0,
+           used = taken[device] + own;
     return used < memory_of_card() ? memory_of_card() - used : 0;
 }
-SIM int cuCtxSetCurrent(void *) { return enter(__func__); }
+SIM int cuCtxSetCurrent(const int *ctx)
+{
+    current = (int)(ctx - context);
+    return enter(__func__);
+}
+
+/* Hardware refuses a stream of another context, too. */
+static bool is_foreign(const Stream *s)
+{
+    if (s->device != current)
+        fprintf(stderr, "a stream of device %d in the context of device %d\n", s->device, current);
+    return s->device != current;
+}
 
 /* ---- kernels --------------------------------------------------------------------------------- */
 
@@ -237,6 +265,7 @@ SIM int cuStreamCreate(Stream **ret, unsigned)
 {
     ENTER;
     Stream *s = new Stream;
+    s->device = current;
     s->thread = std::thread(serve, s);
     *ret = s;
     return OK;
@@ -368,6 +397,7 @@ SIM int cuGraphInstantiateWithFlags(Graph **exec, const Graph *graph, unsigned l
 SIM int cuGraphLaunch(const Graph *exec, Stream *s)
 {
     ENTER;
+    if (is_foreign(s)) return BAD_VALUE;
     return enqueue(s, [exec] {
         for (const Work &work : exec->work)
             work();
@@ -391,6 +421,7 @@ SIM int cuLaunchKernel(const Function *f, unsigned gx, unsigned gy, unsigned gz,
     size_t threads = (size_t)bx * by * bz;
     bool fits = gx && gy && gz && threads && threads <= MAX_THREADS && shared <= f->shared &&
                 threads <= f->kernel->threads && gy <= MAX_GRID_YZ && gz <= MAX_GRID_YZ;
+    if (is_foreign(s)) return BAD_VALUE;
     if (!fits) {
         fprintf(stderr, "kernel %s cannot be launched: %u,%u,%u blocks of %zu, %u bytes shared\n",
                 f->kernel->name, gx, gy, gz, threads, shared);
@@ -401,47 +432,48 @@ SIM int cuLaunchKernel(const Function *f, unsigned gx, unsigned gy, unsigned gz,
     std::vector<uint64_t> args((f->kernel->args + 7) / 8);
     memcpy(args.data(), from, f->kernel->args);
     const FiberKernel *kernel = f->kernel;
+    int device = s->device;
     return enqueue(s, [=] {
-        if (!lost) fiber_run(kernel, {gx, gy, gz}, {bx, by, bz}, shared, args.data());
+        if (!lost[device]) fiber_run(kernel, {gx, gy, gz}, {bx, by, bz}, shared, args.data());
     });
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-static void *block_new(size_t bytes)
+static void *block_new(size_t bytes, int device)
 {
     void *p; /* aligned_alloc wants whole multiples, and a block must end where it ends */
     if (posix_memalign(&p, 256, bytes)) return nullptr;
     memset(p, 0xa5, bytes);
-    blocks[(uintptr_t)p] = bytes;
+    blocks[(uintptr_t)p] = {bytes, device};
     return p;
 }
 
-static bool is_inside(uintptr_t at, size_t bytes)
+static bool is_inside(uintptr_t at, size_t bytes, int device)
 {
     std::lock_guard<std::mutex> hold(lock);
     auto block = blocks.upper_bound(at);
     if (block == blocks.begin()) return false;
     --block;
-    return at - block->first + bytes <= block->second;
+    return block->second.device == device && at - block->first + bytes <= block->second.bytes;
 }
 
 SIM int cuMemGetInfo_v2(size_t *free, size_t *total)
 {
     std::lock_guard<std::mutex> hold(lock);
     *total = memory_of_card();
-    *free = memory_free();
+    *free = memory_free(current);
     return OK;
 }
 SIM int cuMemAlloc_v2(uintptr_t *ret, size_t bytes)
 {
     ENTER;
     std::lock_guard<std::mutex> hold(lock);
-    if (bytes > memory_free()) return NO_MEMORY;
-    void *p = block_new(bytes);
+    if (bytes > memory_free(current)) return NO_MEMORY;
+    void *p = block_new(bytes, current);
     if (!p) return NO_MEMORY;
-    taken += bytes;
-    if (peak < taken) peak = taken;
+    taken[current] += bytes;
+    if (peak[current] < taken[current]) peak[current] = taken[current];
     *ret = (uintptr_t)p;
     return OK;
 }
@@ -449,8 +481,8 @@ SIM int cuMemFree_v2(uintptr_t at)
 {
     std::lock_guard<std::mutex> hold(lock);
     auto block = blocks.find(at);
-    if (block == blocks.end()) return BAD_VALUE;
-    taken -= block->second;
+    if (block == blocks.end() || block->second.device == HOST) return BAD_VALUE;
+    taken[block->second.device] -= block->second.bytes;
     blocks.erase(block);
     free((void *)at);
     return OK;
@@ -459,7 +491,7 @@ SIM int cuMemHostAlloc(void **ret, size_t bytes, unsigned)
 {
     ENTER;
     std::lock_guard<std::mutex> hold(lock);
-    *ret = block_new(bytes);
+    *ret = block_new(bytes, HOST);
     return *ret ? OK : NO_MEMORY;
 }
 SIM int cuMemFreeHost(void *p)
@@ -472,7 +504,7 @@ SIM int cuMemFreeHost(void *p)
 SIM int cuMemsetD8Async(uintptr_t to, unsigned char value, size_t bytes, Stream *s)
 {
     ENTER;
-    if (!is_inside(to, bytes)) return BAD_VALUE;
+    if (is_foreign(s) || !is_inside(to, bytes, current)) return BAD_VALUE;
     return enqueue(s, [=] { memset((void *)to, value, bytes); });
 }
 /* What a kernel reads before its copy has been made, or during it, is no number. */
@@ -486,8 +518,8 @@ static void copy(void *to, const void *from, size_t bytes)
 SIM int cuMemcpyHtoDAsync_v2(uintptr_t to, const void *from, size_t bytes, Stream *s)
 {
     ENTER;
-    if (!is_inside(to, bytes)) return BAD_VALUE;
-    if (is_inside((uintptr_t)from, bytes))
+    if (is_foreign(s) || !is_inside(to, bytes, current)) return BAD_VALUE;
+    if (is_inside((uintptr_t)from, bytes, HOST))
         return enqueue(s, [=] { copy((void *)to, from, bytes); });
     const char *first = static_cast<const char *>(from);
     return enqueue(s, [to, copy = std::vector<char>(first, first + bytes)] {
@@ -497,9 +529,9 @@ SIM int cuMemcpyHtoDAsync_v2(uintptr_t to, const void *from, size_t bytes, Strea
 SIM int cuMemcpyDtoHAsync_v2(void *to, uintptr_t from, size_t bytes, Stream *s)
 {
     ENTER;
-    if (!is_inside(from, bytes)) return BAD_VALUE;
+    if (is_foreign(s) || !is_inside(from, bytes, current)) return BAD_VALUE;
     int status = enqueue(s, [=] { memcpy(to, (void *)from, bytes); });
-    if (status != OK || is_inside((uintptr_t)to, bytes)) return status;
+    if (status != OK || is_inside((uintptr_t)to, bytes, HOST)) return status;
     std::unique_lock<std::mutex> hold(s->lock);
     s->idle.wait(hold, [s] { return s->recording || (s->queue.empty() && !s->busy); });
     return OK;
@@ -509,16 +541,16 @@ SIM int cuMemcpyDtoHAsync_v2(void *to, uintptr_t from, size_t bytes, Stream *s)
 
 SIM int nvmlInit_v2(void) { return OK; }
 SIM int nvmlShutdown(void) { return OK; }
-SIM int nvmlDeviceGetHandleByPciBusId_v2(const char *, void **device)
+SIM int nvmlDeviceGetHandleByPciBusId_v2(const char *id, void **device)
 {
-    *device = &context;
+    *device = &context[atoi(id + 5)];
     return OK;
 }
-SIM int nvmlDeviceGetMemoryInfo(void *, unsigned long long memory[3])
+SIM int nvmlDeviceGetMemoryInfo(const int *device, unsigned long long memory[3])
 {
     std::lock_guard<std::mutex> hold(lock);
     memory[0] = memory_of_card();
-    memory[1] = memory_free();
+    memory[1] = memory_free((int)(device - context));
     memory[2] = memory[0] - memory[1];
     return OK;
 }

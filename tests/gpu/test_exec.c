@@ -81,7 +81,19 @@ static void run_all(EngBackend *backend, double noise, float *ret)
 
 /* ---- placements ------------------------------------------------------------------------------ */
 
-typedef enum { ALL, BUT_EXPERTS, ONLY_EXPERTS, FIRST_HALF, SECOND_HALF, PLACEMENTS } Placement;
+/* TWO: of two devices the first has the first half; TWO_BUT_EXPERTS: and the CPU the experts;
+ * MIXED: any op is anybody's. */
+typedef enum {
+    ALL,
+    BUT_EXPERTS,
+    ONLY_EXPERTS,
+    FIRST_HALF,
+    SECOND_HALF,
+    TWO,
+    TWO_BUT_EXPERTS,
+    MIXED,
+    PLACEMENTS
+} Placement;
 
 /* The residual stream is complete behind it: layers' attention and feed-forward parts may part. */
 static bool is_joint(const EngOp *op)
@@ -96,21 +108,35 @@ static int middle(void)
     return at;
 }
 
-static bool *place(Placement placement)
+/* A layer's keys are kept where they are read. */
+static void join_attention(int *device_of)
 {
-    bool *on_device = calloc(model->graph.ops.n, sizeof *on_device);
+    int n = (int)model->graph.ops.n, attention = ENG_NONE;
+    for (int i = n; i-- > 0;) {
+        EngOpKind kind = model->graph.ops.data[i].kind;
+        if (kind == ENG_OP_ATTN) attention = device_of[i];
+        if (kind == ENG_OP_KV) device_of[i] = attention;
+    }
+}
+
+static int *place(Placement placement)
+{
+    int *device_of = calloc(model->graph.ops.n, sizeof *device_of);
     int cut = cut_at = middle();
     for (int i = 0; i < (int)model->graph.ops.n; i++) {
-        bool experts = model->graph.ops.data[i].kind == ENG_OP_EXPERTS;
+        bool experts = model->graph.ops.data[i].kind == ENG_OP_EXPERTS, here = true;
         switch (placement) {
-        case BUT_EXPERTS: on_device[i] = !experts; break;
-        case ONLY_EXPERTS: on_device[i] = experts; break;
-        case FIRST_HALF: on_device[i] = i < cut; break;
-        case SECOND_HALF: on_device[i] = i >= cut; break;
-        default: on_device[i] = true;
+        case BUT_EXPERTS: here = !experts; break;
+        case ONLY_EXPERTS: here = experts; break;
+        case FIRST_HALF: here = i < cut; break;
+        case SECOND_HALF: here = i >= cut; break;
+        default: here = placement != TWO_BUT_EXPERTS || !experts;
         }
+        device_of[i] = !here ? ENG_NONE : placement >= TWO && i >= cut;
+        if (placement == MIXED) device_of[i] = test_range(ENG_NONE, 1);
     }
-    return on_device;
+    join_attention(device_of);
+    return device_of;
 }
 
 static double distance(const float *a, const float *b, int n)
@@ -134,25 +160,42 @@ static long count(const char *name)
     return sim_count ? sim_count(name) : -1;
 }
 
-static EngBackend *open_exec(const bool *on_device)
+static EngDevice *open_device(const int *device_of, int number)
 {
     char reason[160] = "";
     EngError err = {0};
-    EngCudaSettings settings = {.cuda_library = library};
+    EngCudaSettings settings = {.cuda_library = library, .ordinal = number};
     EngCuda *cuda = eng_cuda_open(&settings, reason);
     CHECK_MSG(cuda, "%s", reason);
     if (!cuda) return NULL;
-    EngDevice *gpu = eng_gpu_new(&model->graph, on_device, model->backend->max_tokens,
+    bool *here = calloc(model->graph.ops.n, sizeof *here);
+    for (size_t i = 0; i < model->graph.ops.n; i++) here[i] = device_of[i] == number;
+    EngDevice *gpu = eng_gpu_new(&model->graph, here, model->backend->max_tokens,
                                  model->backend->max_out, 1 << 20, cuda, &err);
+    free(here);
     CHECK_MSG(gpu, "%s", err.message);
     if (!gpu) return NULL;
+    gpu->number = number;
     CHECK_MSG(gpu->kv_new(gpu, &kv, &err), "%s", err.message);
     const uint8_t *from;
     for (uint64_t n; (n = gpu->next(gpu, 100000, &from)) > 0;)
         CHECK_MSG(gpu->load(gpu, n, &err), "%s", err.message);
     CHECK_INT(gpu->loaded, gpu->weight_bytes);
-    EngBackend *exec = eng_exec_new(&model->graph, on_device, model->backend, gpu, &err);
+    return gpu;
+}
+
+static int devices_of(Placement placement) { return placement >= TWO ? 2 : 1; }
+
+/* Of as many devices as the placement names. */
+static EngBackend *open_exec(Placement placement)
+{
+    EngError err = {0};
+    EngDevice *devices[2] = {NULL};
+    int n = devices_of(placement), *device_of = place(placement);
+    for (int d = 0; d < n; d++) devices[d] = open_device(device_of, d);
+    EngBackend *exec = eng_exec_new(&model->graph, device_of, model->backend, devices, n, &err);
     CHECK_MSG(exec, "%s: %d of %d ops", err.message, cut_at, (int)model->graph.ops.n);
+    free(device_of);
     return exec;
 }
 
@@ -169,23 +212,21 @@ static void abandon(EngBackend *backend)
 static void compare(const char *file, Placement placement, double bound)
 {
     EngError err = {0};
-    bool *on_device = place(placement);
-    EngBackend *exec = open_exec(on_device);
-    free(on_device);
+    EngBackend *exec = open_exec(placement);
     if (!exec) return;
     memset(kv.data, 0, kv.bytes);
     abandon(exec);
     long launches = count("cuGraphLaunch");
     run_all(exec, 0, got);
     CHECK_MSG(exec->check(exec, &err), "%s", err.message);
-    if (library) CHECK_INT(count("cuGraphLaunch") - launches, DECODE);
+    if (library) CHECK_INT(count("cuGraphLaunch") - launches, DECODE * devices_of(placement));
     int n = model->h.n_vocab;
     for (int i = 0; i < 1 + DECODE; i++) {
         double d = distance(got + (size_t)i * (size_t)n, want + (size_t)i * (size_t)n, n);
         CHECK_MSG(d <= bound, "%s, placement %d, step %d: %.5f from the CPU's logits", file,
                   (int)placement, i, d);
     }
-    kv.far = NULL; /* gone with it */
+    memset(kv.far, 0, sizeof kv.far); /* gone with it */
     exec->free(exec);
 }
 
@@ -219,12 +260,23 @@ static void choose_tokens(const char *file, double bound)
     CHECK_MSG(false, "%s: no tokens are far from a tie of its router", file);
 }
 
+/* A machine may have one card. */
+static int placements(void)
+{
+    EngCudaSettings second = {.cuda_library = library, .ordinal = 1};
+    char reason[160];
+    EngCuda *cuda = eng_cuda_open(&second, reason);
+    eng_cuda_close(cuda);
+    return cuda ? PLACEMENTS : TWO;
+}
+
 static void logits_are_the_cpus_at_every_placement(void)
 {
     for (size_t i = 0; i < TEST_COUNT(models); i++) {
         if (!open_model(models[i].file)) continue;
         choose_tokens(models[i].file, models[i].bound);
-        for (int p = 0; p < PLACEMENTS; p++) compare(models[i].file, (Placement)p, models[i].bound);
+        for (int p = 0; p < placements(); p++)
+            compare(models[i].file, (Placement)p, models[i].bound);
         close_model();
     }
 }
@@ -235,9 +287,7 @@ static void the_shared_expert_overlaps(void)
 {
     int steps[ENG_STEPS], layers = 0;
     if (!open_model("v3_fused.gguf")) return;
-    bool *on_device = place(BUT_EXPERTS);
-    EngBackend *exec = open_exec(on_device);
-    free(on_device);
+    EngBackend *exec = open_exec(BUT_EXPERTS);
     for (size_t i = 0; i < model->graph.ops.n; i++)
         layers += model->graph.ops.data[i].kind == ENG_OP_EXPERTS;
     if (exec) {
@@ -257,5 +307,6 @@ int main(int argc, char **argv)
         {"the_shared_expert_overlaps", the_shared_expert_overlaps},
     };
     library = getenv("HEARTH_GPU") ? NULL : CUDA_SIM;
+    setenv("SIM_DEVICES", "2", 1);
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }
