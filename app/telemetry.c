@@ -62,9 +62,9 @@ static HearthHost *host_of(const EngHost *found, const char *error)
     for (int i = 0; i < found->nodes && i < ENG_MAX_NODES; i++)
         host->node_bytes[i] = found->node_bytes[i];
     host->dram_total = found->dram_total;
-    host->gpu = g_utf8_make_valid(found->gpu_name, -1);
+    host->gpu = g_utf8_make_valid(found->n_gpus ? found->gpus[0].name : "", -1);
     host->gpu_reason = hearth_sentence(found->gpu_reason);
-    host->vram_total = found->vram_total;
+    host->vram_total = found->n_gpus ? found->gpus[0].vram_total : 0;
     host->error = g_strdup(error);
     return host;
 }

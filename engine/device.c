@@ -8,6 +8,7 @@
 #include "cpu/cpu.h"
 #include "cuda/gpu.h"
 #include "plan/exec.h"
+#include "plan/rules.h"
 #include "session.h"
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -27,7 +28,7 @@ static bool do_without(EngModel *m, const EngModelSettings *s, const EngError *w
     free(m->device_of);
     m->plan = NULL;
     m->device_of = NULL;
-    if (s->vram || s->rules) return eng_fail(err, why->code, "%s", why->message);
+    if (s->vram || s->rules || s->gpus) return eng_fail(err, why->code, "%s", why->message);
     give_reason(m, why);
     return true;
 }
@@ -37,6 +38,7 @@ static EngPlanSettings wishes(const EngModel *m, const EngModelSettings *s)
 {
     EngPlanSettings want = eng_plan_defaults();
     want.vram = s->vram;
+    want.gpus = s->gpus;
     want.context = s->context;
     want.kv = s->kv;
     want.batch = s->batch;
@@ -62,7 +64,7 @@ static bool without_device(EngModel *m, const EngModelSettings *s, EngError *err
     EngPlanSettings want = wishes(m, s);
     want.vram = 0;
     want.no_gpu = true;
-    EngPlan *plan = s->rules ? eng_plan_gguf(m->gguf, &want, 0, 0, err) : NULL;
+    EngPlan *plan = s->rules ? eng_plan_gguf(m->gguf, &want, NULL, err) : NULL;
     eng_plan_free(plan);
     return plan || !s->rules;
 }
@@ -75,38 +77,44 @@ static void close_from(EngModel *m, int n)
     }
 }
 
-/* As many as are wanted, or none with a reason. */
-static bool open_all(EngModel *m, int n, char reason[160])
+/* As many as are wanted, or none with a reason; of those that rules alone name, as many as there
+ * are. Returns how many. */
+static int open_all(EngModel *m, const EngModelSettings *s, EngVramLeft *left, char reason[160])
 {
-    for (int d = 0; d < n; d++) {
+    int named = s->gpus ? 0 : eng_rules_gpus(s->rules), least = ENG_MAX(s->gpus, 1);
+    for (int d = 0; d < ENG_MIN(ENG_MAX(least, named), ENG_MAX_GPUS); d++) {
         EngCudaSettings set = {.ordinal = d};
-        m->cudas[d] = eng_cuda_open(&set, reason);
-        if (m->cudas[d]) continue;
-        close_from(m, 0);
-        return false;
+        char none[160];
+        m->cudas[d] = eng_cuda_open(&set, d < least ? reason : none);
+        if (!m->cudas[d] && d >= least) return d;
+        if (!m->cudas[d]) return close_from(m, 0), 0;
+        left[d].taken = eng_cuda_info(m->cudas[d]).own;
+        left[d].bytes = left[d].taken + eng_cuda_available(m->cudas[d]);
     }
-    return true;
+    return ENG_MAX(least, named);
 }
 
 bool eng_model_place(EngModel *m, const EngModelSettings *settings, EngError *err)
 {
     EngError why = {0};
+    EngVramLeft left[ENG_MAX_GPUS];
     char reason[160] = "it is switched off";
-    if (settings->no_gpu || !open_all(m, 1, reason)) {
+    if (settings->no_gpu || !open_all(m, settings, left, reason)) {
         snprintf(m->gpu_reason, sizeof m->gpu_reason, "%s", reason);
+        if (settings->gpus > 1 && !settings->no_gpu)
+            return eng_fail(err, ENG_ERR_USAGE, "%d GPUs cannot be used: %s.", settings->gpus,
+                            reason);
         return without_device(m, settings, err);
     }
     EngPlanSettings want = wishes(m, settings);
-    EngCuda *cuda = m->cudas[0];
-    uint64_t own = eng_cuda_info(cuda).own, left = own + eng_cuda_available(cuda);
-    m->plan = eng_plan_gguf(m->gguf, &want, left, own, &why);
-    if (m->plan && *m->plan->gpu) {
-        eng_cuda_limit(cuda, m->plan->vram);
+    m->plan = eng_plan_gguf(m->gguf, &want, left, &why);
+    close_from(m, m->plan ? m->plan->n_gpus : 0);
+    if (m->plan && m->plan->n_gpus) {
+        for (int d = 0; d < m->plan->n_gpus; d++) eng_cuda_limit(m->cudas[d], m->plan->gpu_vram[d]);
         take_ops(m);
         return true;
     }
     if (m->plan) snprintf(m->gpu_reason, sizeof m->gpu_reason, "%s", m->plan->reason);
-    close_from(m, 0);
     if (!m->plan) return do_without(m, settings, &why, err);
     eng_plan_free(m->plan);
     m->plan = NULL;

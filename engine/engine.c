@@ -25,13 +25,7 @@ bool eng_probe(EngHost *ret_host, EngError *err)
     const char *limit = getenv("HEARTH_CPU_MASK");
     snprintf(host.isa_limit, sizeof host.isa_limit, "%s", limit ? limit : "");
     snprintf(host.no_amx, sizeof host.no_amx, "%s", eng_cpu_amx_refused());
-    EngCudaProbe gpu = {0};
-    if (eng_cuda_probe(&gpu, host.gpu_reason)) {
-        memcpy(host.gpu_name, gpu.name, sizeof host.gpu_name);
-        host.vram_total = gpu.total;
-        host.vram_available = gpu.available;
-        host.gpu_processors = gpu.processors;
-    }
+    host.n_gpus = eng_cuda_probe(host.gpus, host.gpu_reason);
     *ret_host = host;
     return true;
 }

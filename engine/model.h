@@ -67,9 +67,13 @@ uint64_t eng_model_copied_bytes(const EngModel *model);
 bool eng_model_load_far(EngModel *model, uint64_t n, EngError *err);
 void eng_model_find_far(EngModel *model);
 
-/* planning.c: eng_plan_model, for at most so much VRAM, of which the driver has taken some. */
-EngPlan *eng_plan_gguf(const EngGguf *gguf, const EngPlanSettings *settings, uint64_t vram_left,
-                       uint64_t taken, EngError *err);
+/* planning.c: eng_plan_model, for at most so much VRAM of each GPU, of which the driver has taken
+ * some; NULL = as it is before one is opened. */
+typedef struct {
+    uint64_t bytes, taken;
+} EngVramLeft;
+EngPlan *eng_plan_gguf(const EngGguf *gguf, const EngPlanSettings *settings,
+                       const EngVramLeft *left, EngError *err);
 
 /* Whether the model knows text; otherwise ENG_ERR_REFUSED. */
 bool eng_model_has_text(const EngModel *model, EngError *err);

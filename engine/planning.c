@@ -24,30 +24,65 @@ static void estimate_cpu(const EngHost *host, EngPlanSpeeds *speeds)
     if (speeds->disk_gb_s == 0) speeds->disk_gb_s = 2;
 }
 
-/* A size of VRAM given makes any card behave as one of that size, and stands for one where there is
- * none. */
-static void describe_gpu(const EngHost *host, const EngPlanSettings *want, EngPlanMachine *m)
+enum { USUAL = 128 }; /* processors of a GPU that nobody has seen */
+
+/* The slowest of several decides: a token goes through all of them. */
+static void estimate_gpus(const EngPlanMachine *m, const EngPlanSettings *want,
+                          EngPlanSpeeds *speeds)
 {
-    if (want->no_gpu) {
-        snprintf(m->reason, sizeof m->reason, "it is switched off");
-        return;
-    }
-    m->vram_given = want->vram > 0;
-    if (*host->gpu_name) {
-        m->vram = want->vram ? want->vram : host->vram_available;
-        snprintf(m->gpu, sizeof m->gpu, "%s", host->gpu_name);
-        eng_cost_gpu(host->gpu_name, &m->speeds);
-        if (m->vram == 0) m->vram = host->vram_total; /* the driver does not tell */
-    } else if (want->vram) {
-        m->vram = want->vram;
-        m->assumed = true;
-        snprintf(m->gpu, sizeof m->gpu, "%s", eng_cost_gpu("", &m->speeds));
-    } else {
-        snprintf(m->reason, sizeof m->reason, "%s", host->gpu_reason);
+    for (int g = 0; g < m->n_gpus; g++) {
+        EngPlanSpeeds s = want->speeds;
+        eng_cost_gpu(m->assumed ? "" : m->gpus[g].name, &s);
+        speeds->vram_gb_s = g ? ENG_MIN(speeds->vram_gb_s, s.vram_gb_s) : s.vram_gb_s;
+        speeds->gpu_gop_s = g ? ENG_MIN(speeds->gpu_gop_s, s.gpu_gop_s) : s.gpu_gop_s;
+        speeds->pcie_gb_s = g ? ENG_MIN(speeds->pcie_gb_s, s.pcie_gb_s) : s.pcie_gb_s;
     }
 }
 
-enum { USUAL = 128 }; /* processors of a GPU that nobody has seen */
+static EngPlanGpu real_gpu(const EngHostGpu *gpu, uint64_t wanted)
+{
+    EngPlanGpu g = {.vram = gpu->vram_available ? gpu->vram_available : gpu->vram_total,
+                    .processors = gpu->processors ? gpu->processors : USUAL};
+    if (wanted) g.vram = wanted;
+    memcpy(g.name, gpu->name, sizeof g.name);
+    return g;
+}
+
+static EngPlanGpu assumed_gpu(uint64_t vram)
+{
+    EngPlanGpu g = {.vram = vram, .processors = USUAL};
+    EngPlanSpeeds none = {0};
+    snprintf(g.name, sizeof g.name, "%s", eng_cost_gpu("", &none));
+    return g;
+}
+
+/* A size of VRAM given makes any card behave as one of that size, and stands for one where there is
+ * none. Rules take cards that they name into use, as far as there are any. */
+static bool describe_gpus(const EngHost *host, const EngPlanSettings *want, EngPlanMachine *m,
+                          EngError *err)
+{
+    int named = ENG_MIN(eng_rules_gpus(want->rules), host->n_gpus);
+    int n = want->gpus ? want->gpus : ENG_MAX(named, 1);
+    if (want->no_gpu) {
+        snprintf(m->reason, sizeof m->reason, "it is switched off");
+        return true;
+    }
+    if (want->gpus < 0 || want->gpus > ENG_MAX_GPUS || (host->n_gpus && n > host->n_gpus))
+        return eng_fail(err, ENG_ERR_USAGE,
+                        "%d GPUs cannot be used: choose 1 to %d, as many as this machine has.", n,
+                        host->n_gpus ? host->n_gpus : ENG_MAX_GPUS);
+    m->vram_given = want->vram > 0;
+    m->assumed = host->n_gpus == 0;
+    if (m->assumed && !want->vram) {
+        snprintf(m->reason, sizeof m->reason, "%s", host->gpu_reason);
+        return true;
+    }
+    for (int g = 0; g < n; g++)
+        m->gpus[g] = m->assumed ? assumed_gpu(want->vram) : real_gpu(&host->gpus[g], want->vram);
+    m->n_gpus = n;
+    estimate_gpus(m, want, &m->speeds);
+    return true;
+}
 
 static uint64_t gpu_bytes(const EngGraph *graph, const bool *on_device, int max_tokens,
                           int processors, uint64_t *ret_matrices)
@@ -71,21 +106,22 @@ static bool describe(const EngPlanSettings *want, EngPlanMachine *ret, EngError 
                             .speeds = want->speeds,
                             .cpu_bytes = eng_cpu_bytes,
                             .gpu_bytes = gpu_bytes,
-                            .sends = false, /* no backend does */
-                            .processors = host.gpu_processors ? host.gpu_processors : USUAL};
-    describe_gpu(&host, want, ret);
+                            .sends = false}; /* no backend does */
+    if (!describe_gpus(&host, want, ret, err)) return false;
     estimate_cpu(&host, &ret->speeds);
     return true;
 }
 
-EngPlan *eng_plan_gguf(const EngGguf *gguf, const EngPlanSettings *settings, uint64_t vram_left,
-                       uint64_t taken, EngError *err)
+EngPlan *eng_plan_gguf(const EngGguf *gguf, const EngPlanSettings *settings,
+                       const EngVramLeft *left, EngError *err)
 {
     EngPlanSettings want = settings ? *settings : eng_plan_defaults();
     EngPlanMachine machine;
     if (!gguf || !describe(&want, &machine, err)) return NULL;
-    machine.vram = ENG_MIN(machine.vram, vram_left);
-    machine.taken = taken;
+    for (int g = 0; left && g < machine.n_gpus; g++) {
+        machine.gpus[g].vram = ENG_MIN(machine.gpus[g].vram, left[g].bytes);
+        machine.gpus[g].taken = left[g].taken;
+    }
     EngOutline *outline = eng_outline_new(gguf, err);
     EngPlan *plan = outline ? eng_plan_make(outline, &want, &machine, err) : NULL;
     eng_outline_free(outline);
@@ -96,7 +132,7 @@ EngPlan *eng_plan(const EngHeader *headers, size_t n, const EngPlanSettings *set
                   EngError *err)
 {
     EngGguf *gguf = eng_gguf_open_headers(headers, n, err);
-    EngPlan *plan = eng_plan_gguf(gguf, settings, UINT64_MAX, 0, err);
+    EngPlan *plan = eng_plan_gguf(gguf, settings, NULL, err);
     eng_gguf_free(gguf);
     return plan;
 }
@@ -104,12 +140,12 @@ EngPlan *eng_plan(const EngHeader *headers, size_t n, const EngPlanSettings *set
 EngPlan *eng_plan_file(const char *path, const EngPlanSettings *settings, EngError *err)
 {
     EngGguf *gguf = eng_gguf_open(path, err);
-    EngPlan *plan = eng_plan_gguf(gguf, settings, UINT64_MAX, 0, err);
+    EngPlan *plan = eng_plan_gguf(gguf, settings, NULL, err);
     eng_gguf_free(gguf);
     return plan;
 }
 
 EngPlan *eng_plan_model(const EngModel *model, const EngPlanSettings *settings, EngError *err)
 {
-    return eng_plan_gguf(model->gguf, settings, UINT64_MAX, 0, err);
+    return eng_plan_gguf(model->gguf, settings, NULL, err);
 }

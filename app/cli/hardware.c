@@ -7,6 +7,29 @@ typedef struct {
 
 static const HearthOption options[] = {{NULL}};
 
+/* "gpu" is the one that is used when nothing else is said. */
+static void add_gpus(JsonBuilder *out, const EngHost *host)
+{
+    const EngHostGpu none = {0}, *first = host->n_gpus ? host->gpus : &none;
+    json_builder_set_member_name(out, "gpu");
+    json_builder_begin_object(out);
+    hearth_io_json_text(out, "name", first->name, -1);
+    hearth_io_json_text(out, "reason", host->gpu_reason, -1);
+    hearth_io_json_int(out, "vram_total", first->vram_total);
+    hearth_io_json_int(out, "vram_available", first->vram_available);
+    json_builder_end_object(out);
+    json_builder_set_member_name(out, "gpus");
+    json_builder_begin_array(out);
+    for (int i = 0; i < host->n_gpus; i++) {
+        json_builder_begin_object(out);
+        hearth_io_json_text(out, "name", host->gpus[i].name, -1);
+        hearth_io_json_int(out, "vram_total", host->gpus[i].vram_total);
+        hearth_io_json_int(out, "vram_available", host->gpus[i].vram_available);
+        json_builder_end_object(out);
+    }
+    json_builder_end_array(out);
+}
+
 static bool print_json(const EngHost *host, GError **error)
 {
     g_autoptr(JsonBuilder) out = json_builder_new();
@@ -33,13 +56,7 @@ static bool print_json(const EngHost *host, GError **error)
     json_builder_end_array(out);
     hearth_io_json_int(out, "dram_total", host->dram_total);
     hearth_io_json_int(out, "dram_available", host->dram_available);
-    json_builder_set_member_name(out, "gpu");
-    json_builder_begin_object(out);
-    hearth_io_json_text(out, "name", host->gpu_name, -1);
-    hearth_io_json_text(out, "reason", host->gpu_reason, -1);
-    hearth_io_json_int(out, "vram_total", host->vram_total);
-    hearth_io_json_int(out, "vram_available", host->vram_available);
-    json_builder_end_object(out);
+    add_gpus(out, host);
     json_builder_end_object(out);
     return hearth_io_write_json(out, error);
 }
@@ -77,13 +94,14 @@ static bool print_plain(const EngHost *host, GError **error)
         g_autofree char *size = size_text(host->node_bytes[i]);
         add_line(out, i ? "" : "NUMA nodes", "%d: %s", i, size);
     }
-    if (*host->gpu_name) {
-        g_autofree char *vram = size_text(host->vram_total),
-                        *free_vram = size_text(host->vram_available);
-        add_line(out, "GPU", "%s, VRAM %s, %s available", host->gpu_name, vram, free_vram);
-    } else {
-        add_line(out, "GPU", "none in use: %s", host->gpu_reason);
+    for (int i = 0; i < host->n_gpus; i++) {
+        const EngHostGpu *gpu = &host->gpus[i];
+        g_autofree char *vram = size_text(gpu->vram_total),
+                        *free_vram = size_text(gpu->vram_available),
+                        *name = host->n_gpus > 1 ? g_strdup_printf("GPU %d", i) : g_strdup("GPU");
+        add_line(out, name, "%s, VRAM %s, %s available", gpu->name, vram, free_vram);
     }
+    if (host->n_gpus == 0) add_line(out, "GPU", "none in use: %s", host->gpu_reason);
     return hearth_io_write(out->str, out->len, error);
 }
 

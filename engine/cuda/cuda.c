@@ -4,20 +4,29 @@
 
 #include "cuda/driver.h"
 
-bool eng_cuda_probe(EngCudaProbe *ret, char ret_reason[160])
+static bool describe(const EngDriver *driver, int nth, EngHostGpu *ret, char ret_reason[160])
+{
+    EngCuDevice device;
+    if (!eng_driver_probe(driver, nth, &device, ret->name, &ret->vram_total, &ret->vram_available,
+                          ret_reason))
+        return false;
+    if (driver->device_attribute(&ret->processors, ENG_CU_PROCESSORS, device) != ENG_CU_SUCCESS)
+        ret->processors = 0;
+    return true;
+}
+
+int eng_cuda_probe(EngHostGpu ret[ENG_MAX_GPUS], char ret_reason[160])
 {
     EngDriver driver;
+    char none[160];
+    int n = 0;
     if (!eng_driver_open(&driver, eng_cuda_library(), eng_cuda_nvml_library(), ret_reason))
-        return false;
-    EngCuDevice device;
-    bool ok =
-        eng_driver_probe(&driver, 0, &device, ret->name, &ret->total, &ret->available, ret_reason);
-    if (ok && driver.device_attribute(&ret->processors, ENG_CU_PROCESSORS, device) != 0)
-        ret->processors = 0;
-    if (ok && !eng_driver_has_kernels(&driver)) {
+        return 0;
+    while (n < ENG_MAX_GPUS && describe(&driver, n, &ret[n], n ? none : ret_reason)) n++;
+    if (n > 0 && !eng_driver_has_kernels(&driver)) {
         snprintf(ret_reason, 160, ENG_CUDA_NO_KERNELS);
-        ok = false;
+        n = 0;
     }
     eng_driver_close(&driver);
-    return ok;
+    return n;
 }

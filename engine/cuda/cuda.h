@@ -2,18 +2,12 @@
 #ifndef ENG_CUDA_CUDA_H
 #define ENG_CUDA_CUDA_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "engine.h"
 
-typedef struct {
-    char name[96];
-    uint64_t total, available; /* bytes; available: 0 when the driver does not tell (no NVML) */
-    int processors;            /* streaming multiprocessors; 0 = not told */
-} EngCudaProbe;
-
-/* Describes the first GPU that the engine can use (Turing, compute capability 7.5, or later), in
- * the driver's order: fastest first, CUDA_VISIBLE_DEVICES respected. false: there is none, or there
- * are no kernels for it, which is no error: a phrase says why. */
-bool eng_cuda_probe(EngCudaProbe *ret, char ret_reason[160]);
+/* Describes the GPUs that the engine can use (Turing, compute capability 7.5, or later), in the
+ * driver's order: fastest first, CUDA_VISIBLE_DEVICES respected. Returns how many; 0: there is
+ * none, or there are no kernels for it, which is no error: a phrase says why. Without NVML the
+ * driver does not tell how much VRAM is free. */
+int eng_cuda_probe(EngHostGpu ret[ENG_MAX_GPUS], char ret_reason[160]);
 
 #endif

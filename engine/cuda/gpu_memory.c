@@ -231,8 +231,8 @@ bool eng_gpu_allocate(EngGpu *g, const bool *on_device, uint64_t contexts, EngEr
     Cutter weights = {0}, buffers = {0};
     if (!has_room(g, &bytes, contexts, err)) return false;
     size_t all = (size_t)(bytes.matrices + bytes.small);
-    weights.base = eng_cuda_alloc(g->cuda, ENG_MAX(all, 1), "the model's weights", err);
-    if (!weights.base) return false;
+    if (all) weights.base = eng_cuda_alloc(g->cuda, all, "the model's weights", err);
+    if (all && !weights.base) return false;
     buffers.base = eng_cuda_alloc(g->cuda, (size_t)bytes.buffers, "the compute buffers", err);
     if (!buffers.base) return false;
     place_weights(g, &weights, on_device);

@@ -52,6 +52,12 @@ bool eng_kv_type(const char *name, EngKvType *ret_type);
 #define ENG_MAX_GPUS 4
 
 typedef struct {
+    char name[96];
+    uint64_t vram_total, vram_available; /* bytes; available: 0 when the driver does not tell */
+    int processors;                      /* streaming multiprocessors; 0 = not told */
+} EngHostGpu;
+
+typedef struct {
     char cpu_name[96];
     char isa[96];       /* instruction sets in use, space separated: "avx2 fma f16c" */
     char isa_limit[16]; /* value of HEARTH_CPU_MASK, or "" */
@@ -62,10 +68,9 @@ typedef struct {
     int nodes;                              /* NUMA nodes, at least 1 */
     uint64_t node_bytes[ENG_MAX_NODES];
     uint64_t dram_total, dram_available; /* bytes */
-    char gpu_name[96];                   /* "" = none */
-    char gpu_reason[160];                /* why no GPU is used, when gpu_name is "" */
-    uint64_t vram_total, vram_available; /* bytes */
-    int gpu_processors;                  /* 0 = not told */
+    int n_gpus;                          /* that can be used, in the driver's order */
+    EngHostGpu gpus[ENG_MAX_GPUS];
+    char gpu_reason[160]; /* why no GPU is used, when n_gpus is 0 */
 } EngHost;
 
 /* Describes the machine. Fails (ENG_ERR_USAGE) when HEARTH_CPU_MASK names no known set. */
@@ -185,10 +190,11 @@ typedef struct {
     bool copy;
     int nodes; /* for tests: as if memory were so many nodes; 0 = as the machine is */
 
-    /* A GPU computes what a plan for these gives it (EngPlanSettings has them, too). With none of
+    /* GPUs compute what a plan for these gives it (EngPlanSettings has them, too). With none of
      * `vram` and `rules` it is used when that is quicker and it has room; with either, opening
      * fails when what is asked for cannot be. Without a GPU, EngModelInfo says why. */
     bool no_gpu;
+    int gpus;
     uint64_t vram;
     const char *rules;
     int context; /* what sessions are expected to have: longer ones, and several at once, keep */
@@ -234,7 +240,7 @@ typedef struct {
     int nodes;             /* NUMA nodes that the rows of its matrices are dealt out to */
     uint64_t copied_bytes; /* of weight_bytes: what is or will be copied into their memory */
     bool has_template;
-    char gpu[96];         /* the GPU that computes; "" = none does */
+    char gpu[96];         /* the GPU that computes, or "2 x NAME"; "" = none does */
     char gpu_reason[256]; /* why not, when gpu is ""; or how it failed: the CPU goes on then */
 } EngModelInfo;
 
@@ -277,14 +283,17 @@ typedef struct {
 } EngPlanSpeeds;
 
 typedef struct {
-    uint64_t vram; /* bytes that a GPU has, whether there is one or not; 0 = what is free here */
+    /* How many GPUs may be used, 1 … ENG_MAX_GPUS; 0 = one, or as many as rules name. Layers are
+     * dealt out to them in order. */
+    int gpus;
+    uint64_t vram; /* bytes that each has, whether there is one or not; 0 = what is free here */
     uint64_t dram; /* 0 = what is free */
     int context;   /* tokens; 0 = min(trained context, 4096) */
     EngKvType kv;
     int batch;   /* tokens per prefill chunk; 0 = what suits the machine best */
     int nodes;   /* 0 = as the machine is */
     bool no_gpu; /* as if there were none */
-    /* Lines of `<regex> device=gpu0|cpu|numaN|disk`, # begins a comment; NULL = none. The first
+    /* Lines of `<regex> device=gpuN|cpu|numaN|disk`, # begins a comment; NULL = none. The first
      * whose regex (PCRE2) is found in a tensor's name decides where it lies. */
     const char *rules;
     EngPlanSpeeds speeds;
@@ -299,7 +308,9 @@ typedef struct {
 } EngPlanRow;
 
 struct EngPlan {
-    char gpu[96];        /* its name, "" = none is used */
+    char gpu[96];        /* its name, or "2 x NAME"; "" = none is used */
+    int n_gpus;
+    uint64_t gpu_vram[ENG_MAX_GPUS]; /* each one's budget; `vram` is their sum */
     bool assumed;        /* there is no such GPU here: the plan is for one as fast as `gpu` */
     char reason[160];    /* why no GPU is used, when gpu is "" */
     uint64_t vram, dram; /* budgets: rows and reserve stay within */

@@ -50,17 +50,19 @@ static void rule_derived(const EngOutline *o, EngRuled *ruled)
 static bool read_rules(const EngPlanner *p, const EngPlanSettings *want, EngError *err)
 {
     if (!want->rules) return true;
-    if (!eng_rules_read(want->rules, p->o, p->m->vram > 0, p->m->nodes, p->ruled, err))
-        return false;
+    if (!eng_rules_read(want->rules, p->o, p->m->n_gpus, p->m->nodes, p->ruled, err)) return false;
     rule_derived(p->o, p->ruled);
     return true;
 }
 
-static bool rules_want_gpu(const EngPlanner *p)
+/* How many GPUs rules need. */
+static int gpus_ruled(const EngPlanner *p)
 {
+    int n = 0;
     for (size_t i = 0; i < p->o->parts.n; i++)
-        if (p->ruled[i].line && p->ruled[i].place.kind == ENG_PLACE_GPU) return true;
-    return false;
+        if (p->ruled[i].line && p->ruled[i].place.kind == ENG_PLACE_GPU)
+            n = ENG_MAX(n, p->ruled[i].place.index + 1);
+    return n;
 }
 
 /* ---- refusals -------------------------------------------------------------------------------- */
@@ -74,21 +76,30 @@ static const char *size_text(uint64_t bytes, bool up, char ret[32])
     return ret;
 }
 
-static void refuse_vram(const EngPlanner *p, const EngLayout *l, EngError *err)
+static int first_short(const EngPlanner *p, const EngLayout *l)
 {
-    char need[32], have[32], kv[32], buffers[32], weights[32];
-    uint64_t cache = (uint64_t)l->kv_layers * p->kv_layer;
+    for (int g = 0; g < l->gpus; g++)
+        if (l->least_vram[g] > p->vram[g]) return g;
+    return -1;
+}
+
+static void refuse_vram(const EngPlanner *p, const EngLayout *l, int g, EngError *err)
+{
+    char need[32], have[32], kv[32], buffers[32], weights[32], where[32] = "";
+    const EngPlanGpu *gpu = &p->m->gpus[g];
+    uint64_t cache = (uint64_t)l->kv_layers[g] * p->kv_layer, sum = l->least_vram[g];
     /* The reserve grows with the card */
-    uint64_t least = (l->least_vram + ((uint64_t)385 << 20)) / 63 * 64;
-    if (p->m->taken) least = ENG_MAX(least, l->least_vram + p->m->taken + ((uint64_t)65 << 20));
+    uint64_t least = (sum + ((uint64_t)385 << 20)) / 63 * 64;
+    if (gpu->taken) least = ENG_MAX(least, sum + gpu->taken + ((uint64_t)65 << 20));
+    if (l->gpus > 1) snprintf(where, sizeof where, " on GPU %d", g);
     eng_fail(err, ENG_ERR_MEMORY,
-             "At least %s of VRAM are needed (context %s, buffers %s, weights %s) and there are "
+             "At least %s of VRAM are needed%s (context %s, buffers %s, weights %s) and there are "
              "%s: shorten the context, keep it in 8 bits, take a smaller quantization, or do "
              "without the GPU.",
-             size_text(least, true, need), size_text(cache, true, kv),
-             size_text(l->gpu_buffers, true, buffers),
-             size_text(l->least_vram - cache - l->gpu_buffers, true, weights),
-             size_text(p->m->vram, false, have));
+             size_text(least, true, need), where, size_text(cache, true, kv),
+             size_text(l->gpu_buffers[g], true, buffers),
+             size_text(sum - cache - l->gpu_buffers[g], true, weights),
+             size_text(gpu->vram, false, have));
 }
 
 static bool refuse_dram(const EngPlanner *p, const EngLayout *l, EngError *err)
@@ -118,22 +129,23 @@ static void keep_better(EngLayout *best, bool *has, EngLayout *next)
 typedef struct {
     EngLayout best;
     bool found;
-    bool gpu_tried, gpu_fits;
+    bool gpu_fits;
     EngError no_room; /* why not, with the smallest chunk */
     bool dram_short;
     EngLayout least; /* numbers alone */
 } Search;
 
-static void try_one(const EngPlanner *p, Search *s, bool gpu, int batch)
+static void try_one(const EngPlanner *p, Search *s, int gpus, int batch)
 {
     EngLayout layout;
-    if (eng_layout_make(p, gpu, batch, &layout)) {
-        s->gpu_fits = s->gpu_fits || gpu;
+    if (eng_layout_make(p, gpus, batch, &layout)) {
+        s->gpu_fits = s->gpu_fits || gpus;
         keep_better(&s->best, &s->found, &layout);
         return;
     }
-    if (layout.least_vram > p->vram)
-        refuse_vram(p, &layout, &s->no_room);
+    int g = first_short(p, &layout);
+    if (g >= 0)
+        refuse_vram(p, &layout, g, &s->no_room);
     else
         s->dram_short = true;
     s->least.least_dram = layout.least_dram;
@@ -143,15 +155,15 @@ static void try_one(const EngPlanner *p, Search *s, bool gpu, int batch)
 static bool search(const EngPlanner *p, const EngPlanSettings *want, Search *s, EngError *err)
 {
     *s = (Search){0};
-    int most = ENG_MIN(MOST_TOKENS, p->context);
-    for (int batch = want->batch ? want->batch : most; p->m->vram > 0; batch /= 2) {
-        try_one(p, s, true, batch);
-        if (want->batch || batch / 2 < LEAST_BATCH) break;
-    }
-    if (p->m->vram > 0 && !s->gpu_fits && !s->dram_short && p->m->vram_given)
+    int most = ENG_MIN(MOST_TOKENS, p->context), ruled = gpus_ruled(p);
+    for (int gpus = ENG_MAX(ruled, 1); gpus <= p->m->n_gpus; gpus++)
+        for (int batch = want->batch ? want->batch : most;; batch /= 2) {
+            try_one(p, s, gpus, batch);
+            if (want->batch || batch / 2 < LEAST_BATCH) break;
+        }
+    if (p->m->n_gpus && !s->gpu_fits && !s->dram_short && p->m->vram_given)
         return eng_fail(err, s->no_room.code, "%s", s->no_room.message);
-    if (!rules_want_gpu(p))
-        try_one(p, s, false, want->batch ? want->batch : ENG_MIN(USUAL_BATCH, most));
+    if (!ruled) try_one(p, s, 0, want->batch ? want->batch : ENG_MIN(USUAL_BATCH, most));
     if (s->found) return true;
     return s->dram_short ? refuse_dram(p, &s->least, err)
                          : eng_fail(err, s->no_room.code, "%s", s->no_room.message);
@@ -160,7 +172,7 @@ static bool search(const EngPlanner *p, const EngPlanSettings *want, Search *s, 
 /* ---- the result ------------------------------------------------------------------------------ */
 
 typedef struct {
-    uint64_t vram, disk, dealt, node[ENG_MAX_NODES];
+    uint64_t vram[ENG_MAX_GPUS], disk, dealt, node[ENG_MAX_NODES];
 } Amounts;
 
 static void count(const EngPlanner *p, const EngLayout *l, Amounts sums[ENG_PLAN_KINDS])
@@ -170,17 +182,20 @@ static void count(const EngPlanner *p, const EngLayout *l, Amounts sums[ENG_PLAN
         const EngPlanPart *part = &p->o->parts.data[i];
         Amounts *a = &sums[part->kind];
         uint64_t here = part->bytes - l->spread.vram[i] - l->spread.disk[i];
-        a->vram += l->spread.vram[i];
+        if (l->gpus) a->vram[eng_layout_gpu(p, l, i)] += l->spread.vram[i];
         a->disk += l->spread.disk[i];
         if (p->ruled[i].line && here && p->ruled[i].place.index >= 0)
             a->node[p->ruled[i].place.index] += here;
         else
             a->dealt += here;
     }
-    uint64_t layers = (uint64_t)p->o->graph.n_layers, there = (uint64_t)l->kv_layers;
-    sums[ENG_PLAN_KV].vram += there * p->kv_layer;
-    sums[ENG_PLAN_KV].dealt += (layers - there) * p->kv_layer;
-    sums[ENG_PLAN_BUFFERS].vram += l->gpu_buffers;
+    int near = p->o->graph.n_layers;
+    for (int g = 0; g < l->gpus; g++) {
+        sums[ENG_PLAN_KV].vram[g] += (uint64_t)l->kv_layers[g] * p->kv_layer;
+        sums[ENG_PLAN_BUFFERS].vram[g] += l->gpu_buffers[g];
+        near -= l->kv_layers[g];
+    }
+    sums[ENG_PLAN_KV].dealt += (uint64_t)near * p->kv_layer;
     sums[ENG_PLAN_BUFFERS].dealt += l->cpu_buffers;
 }
 
@@ -222,9 +237,11 @@ static void add_row(EngPlan *plan, int kind, EngPlace place, uint64_t bytes)
 
 static void add_rows(EngPlan *plan, const Amounts sums[ENG_PLAN_KINDS])
 {
-    plan->rows = eng_alloc0((size_t)ENG_PLAN_KINDS * (ENG_MAX_NODES + 2) * sizeof *plan->rows);
+    plan->rows = eng_alloc0((size_t)ENG_PLAN_KINDS * (ENG_MAX_NODES + ENG_MAX_GPUS + 1) *
+                            sizeof *plan->rows);
     for (int k = 0; k < ENG_PLAN_KINDS; k++) {
-        add_row(plan, k, (EngPlace){ENG_PLACE_GPU, 0}, sums[k].vram);
+        for (int g = 0; g < plan->n_gpus; g++)
+            add_row(plan, k, (EngPlace){ENG_PLACE_GPU, g}, sums[k].vram[g]);
         for (int n = 0; n < plan->nodes; n++)
             add_row(plan, k, (EngPlace){ENG_PLACE_CPU, n}, sums[k].node[n]);
         add_row(plan, k, (EngPlace){ENG_PLACE_DISK, -1}, sums[k].disk);
@@ -255,6 +272,39 @@ static void predict(const EngPlanner *p, const EngLayout *l, EngPlan *plan)
     plan->prefill_term = eng_time_term(&l->prompt);
 }
 
+/* "A", "2 x A", or "A and B". */
+static void name_gpus(const EngPlanner *p, int n, char ret[96])
+{
+    const EngPlanGpu *gpus = p->m->gpus;
+    size_t at = 0;
+    bool alike = true;
+    for (int g = 1; g < n; g++) alike = alike && strcmp(gpus[g].name, gpus[0].name) == 0;
+    if (n > 1 && alike) {
+        snprintf(ret, 96, "%d x %.80s", n, gpus[0].name);
+        return;
+    }
+    for (int g = 0; g < n; g++)
+        at += (size_t)snprintf(ret + at, 96 - at, "%s%.*s", g ? " and " : "", 90 / n - 5,
+                               gpus[g].name);
+}
+
+/* What the plan says of GPUs. */
+static void describe_gpus(const EngPlanner *p, const Search *s, EngPlan *plan)
+{
+    plan->n_gpus = s->best.gpus;
+    for (int g = 0; g < ENG_MAX(plan->n_gpus, ENG_MIN(p->m->n_gpus, 1)); g++) {
+        plan->vram += p->m->gpus[g].vram;
+        plan->vram_reserve += p->m->gpus[g].vram - p->vram[g];
+        if (g < plan->n_gpus) plan->gpu_vram[g] = p->m->gpus[g].vram;
+    }
+    plan->assumed = plan->n_gpus && p->m->assumed;
+    name_gpus(p, plan->n_gpus, plan->gpu);
+    const char *why = p->m->n_gpus == 0 ? p->m->reason
+                      : s->gpu_fits     ? "the CPU alone is quicker with a model this small"
+                                        : "not enough of its VRAM is free";
+    if (plan->n_gpus == 0) snprintf(plan->reason, sizeof plan->reason, "%s", why);
+}
+
 static EngPlan *write_plan(const EngPlanner *p, const EngPlanSettings *want, Search *s,
                            EngError *err)
 {
@@ -262,9 +312,7 @@ static EngPlan *write_plan(const EngPlanner *p, const EngPlanSettings *want, Sea
     count(p, &s->best, sums);
     if (!deal(p, sums, err)) return NULL;
     EngPlan *plan = eng_alloc0(sizeof *plan);
-    *plan = (EngPlan){.vram = p->m->vram,
-                      .dram = p->m->dram,
-                      .vram_reserve = p->m->vram - p->vram,
+    *plan = (EngPlan){.dram = p->m->dram,
                       .dram_reserve = p->m->dram - p->dram,
                       .nodes = p->m->nodes,
                       .context = p->context,
@@ -277,17 +325,7 @@ static EngPlan *write_plan(const EngPlanner *p, const EngPlanSettings *want, Sea
                       .n_ops = p->o->graph.ops.n,
                       .ops = s->best.ops};
     s->best.ops = NULL;
-    if (s->best.gpu) {
-        snprintf(plan->gpu, sizeof plan->gpu, "%s", p->m->gpu);
-        plan->assumed = p->m->assumed;
-    } else if (p->m->vram == 0) {
-        snprintf(plan->reason, sizeof plan->reason, "%s", p->m->reason);
-    } else if (s->gpu_fits) {
-        snprintf(plan->reason, sizeof plan->reason,
-                 "the CPU alone is quicker with a model this small");
-    } else {
-        snprintf(plan->reason, sizeof plan->reason, "not enough of its VRAM is free");
-    }
+    describe_gpus(p, s, plan);
     add_rows(plan, sums);
     predict(p, &s->best, plan);
     return plan;
@@ -305,7 +343,10 @@ EngPlan *eng_plan_make(const EngOutline *outline, const EngPlanSettings *want,
                 : trained     ? ENG_MIN(trained, USUAL_CONTEXT)
                               : USUAL_CONTEXT;
     p.prompt = ENG_MIN(p.context, MOST_TOKENS);
-    p.vram = machine->vram - vram_reserve(machine->vram, machine->taken);
+    for (int g = 0; g < machine->n_gpus; g++) {
+        const EngPlanGpu *gpu = &machine->gpus[g];
+        p.vram[g] = gpu->vram - vram_reserve(gpu->vram, gpu->taken);
+    }
     p.dram = machine->dram - dram_reserve(machine->dram);
     size_t token = eng_kv_token_bytes(&outline->graph, want->kv);
     p.kv_layer =

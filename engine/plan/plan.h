@@ -4,20 +4,29 @@
  * What a rule places stays there. Otherwise, with a GPU, attention and shared experts go to it or
  * the plan is refused; then dense layers, first to last, and the head, as long as they fit; then
  * the experts of as many layers as make a token quickest. Each comes with what its ops need in
- * buffers, as those who allocate them reckon it: no device takes more than its plan says. On
- * several sizes of a chunk, and without the GPU, this is tried, and that plan is taken by which a
- * prompt and an answer come soonest: more memory only adds to what can be tried. */
+ * buffers, as those who allocate them reckon it: no device takes more than its plan says. Of
+ * several GPUs each has layers that follow each other, in proportion to its VRAM, and the last one
+ * the head. With several sizes of a chunk, with one GPU and more, and without, this is tried, and
+ * that plan is taken by which a prompt and an answer come soonest: more memory only adds to what can
+ * be tried. */
 #ifndef ENG_PLAN_PLAN_H
 #define ENG_PLAN_PLAN_H
 
 #include "plan/rules.h"
 
 typedef struct {
-    char gpu[96];
+    char name[96];
+    uint64_t vram;
+    uint64_t taken; /* of it, by the driver's context already; 0 = not known */
+    int processors;
+} EngPlanGpu;
+
+typedef struct {
+    EngPlanGpu gpus[ENG_MAX_GPUS];
+    int n_gpus;
     bool assumed;
-    char reason[160]; /* why there is no GPU, when vram is 0 */
-    uint64_t vram, dram;
-    uint64_t taken;  /* of the VRAM, by the driver's context already; 0 = not known */
+    char reason[160]; /* why there is no GPU, when n_gpus is 0 */
+    uint64_t dram;
     bool vram_given; /* what does not fit is then an error, not a reason to do without */
     int nodes, threads;
     EngPlanSpeeds speeds; /* none 0 but those of a GPU that is not there */
@@ -25,8 +34,7 @@ typedef struct {
     /* What a GPU needs beside the matrices of its ops, and how much these are. */
     uint64_t (*gpu_bytes)(const EngGraph *graph, const bool *on_device, int max_tokens,
                           int processors, uint64_t *ret_matrices);
-    int processors; /* of the GPU */
-    bool sends;     /* long prompts' experts go to the GPU to be multiplied there */
+    bool sends; /* long prompts' experts go to the GPU to be multiplied there */
 } EngPlanMachine;
 
 EngPlan *eng_plan_make(const EngOutline *outline, const EngPlanSettings *want,

@@ -10,8 +10,7 @@
 
 typedef struct {
     const EngOutline *outline;
-    bool has_gpu;
-    int nodes;
+    int gpus, nodes;
     EngRuled *ruled;
     int line;
     EngError *err;
@@ -52,22 +51,25 @@ static bool read_device(const Reader *r, Word name, EngPlace *ret)
 {
     if (word_is(name, "cpu")) return *ret = (EngPlace){ENG_PLACE_CPU, -1}, true;
     if (word_is(name, "disk")) return *ret = (EngPlace){ENG_PLACE_DISK, -1}, true;
-    if (word_is(name, "gpu0")) {
-        if (r->has_gpu) return *ret = (EngPlace){ENG_PLACE_GPU, 0}, true;
+    for (int i = 0; i < r->gpus; i++) {
+        char gpu[16];
+        snprintf(gpu, sizeof gpu, "gpu%d", i);
+        if (word_is(name, gpu)) return *ret = (EngPlace){ENG_PLACE_GPU, i}, true;
+    }
+    if (word_is(name, "gpu0"))
         return eng_fail(r->err, ENG_ERR_USAGE,
                         "Line %d of the rules: there is no GPU here: leave the line out, or plan "
                         "for one with a size of VRAM.",
                         r->line);
-    }
     for (int i = 0; i < r->nodes; i++) {
         char node[16];
         snprintf(node, sizeof node, "numa%d", i);
         if (word_is(name, node)) return *ret = (EngPlace){ENG_PLACE_CPU, i}, true;
     }
     return eng_fail(r->err, ENG_ERR_USAGE,
-                    "Line %d of the rules: there is no device \"%.*s\": it can be gpu0, cpu, disk "
-                    "or numa0 to numa%d.",
-                    r->line, SHOWN(name), r->nodes - 1);
+                    "Line %d of the rules: there is no device \"%.*s\": it can be gpu0 to gpu%d, "
+                    "cpu, disk or numa0 to numa%d.",
+                    r->line, SHOWN(name), ENG_MAX(r->gpus, 1) - 1, r->nodes - 1);
 }
 
 static bool read_key(const Reader *r, Word word, bool *has_device, EngPlace *ret)
@@ -175,10 +177,10 @@ static bool ops_agree(const Reader *r)
     return true;
 }
 
-bool eng_rules_read(const char *text, const EngOutline *outline, bool has_gpu, int nodes,
-                    EngRuled *ret, EngError *err)
+bool eng_rules_read(const char *text, const EngOutline *outline, int gpus, int nodes, EngRuled *ret,
+                    EngError *err)
 {
-    Reader r = {outline, has_gpu, nodes, ret, 0, err};
+    Reader r = {outline, gpus, nodes, ret, 0, err};
     while (*text) {
         const char *end = text + strcspn(text, "\n");
         r.line++;
@@ -186,4 +188,16 @@ bool eng_rules_read(const char *text, const EngOutline *outline, bool has_gpu, i
         text = *end ? end + 1 : end;
     }
     return ops_agree(&r);
+}
+
+int eng_rules_gpus(const char *text)
+{
+    static const char key[] = "device=gpu";
+    int n = 0;
+    while (text && (text = strstr(text, key))) {
+        text += sizeof key - 1;
+        int number = *text >= '0' && *text <= '9' ? *text - '0' : 0;
+        n = ENG_MAX(n, ENG_MIN(number + 1, ENG_MAX_GPUS));
+    }
+    return n;
 }

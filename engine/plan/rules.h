@@ -12,7 +12,10 @@ typedef struct {
 /* Reads `text` (engine.h: EngPlanSettings.rules) and finds who each part is for: ret[parts]. What
  * is derived goes with the rest of its op. ENG_ERR_USAGE with the line of a rule that cannot be
  * read, names no tensor, or asks for what is not there. */
-bool eng_rules_read(const char *text, const EngOutline *outline, bool has_gpu, int nodes,
-                    EngRuled *ret, EngError *err);
+bool eng_rules_read(const char *text, const EngOutline *outline, int gpus, int nodes, EngRuled *ret,
+                    EngError *err);
+
+/* How many GPUs rules name, counted up to the highest; text may be NULL. */
+int eng_rules_gpus(const char *text);
 
 #endif

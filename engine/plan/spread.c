@@ -18,7 +18,40 @@ void eng_layout_clear(EngLayout *layout)
     free(layout->spread.disk);
     free(layout->ops);
     free(layout->on_gpu);
+    free(layout->gpu_of_layer);
     *layout = (EngLayout){0};
+}
+
+/* ---- GPUs ------------------------------------------------------------------------------------ */
+
+/* Each has layers that follow each other, as many as its VRAM is of all. */
+static void deal_layers(const EngPlanner *p, EngLayout *l)
+{
+    int layers = p->o->h.n_layers, at = 0;
+    double all = 0, so_far = 0;
+    for (int g = 0; g < l->gpus; g++) all += (double)p->vram[g];
+    for (int g = 0; g < l->gpus; g++) {
+        so_far += (double)p->vram[g];
+        int end = g == l->gpus - 1 || all <= 0 ? layers : (int)(layers * so_far / all + 0.5);
+        while (at < end) l->gpu_of_layer[at++] = g;
+    }
+}
+
+/* What is behind the last layer is where that is. */
+int eng_layout_gpu(const EngPlanner *p, const EngLayout *l, size_t part)
+{
+    int layer = p->o->parts.data[part].layer;
+    const EngRuled *rule = &p->ruled[part];
+    if (rule->line && rule->place.kind == ENG_PLACE_GPU) return rule->place.index;
+    if (layer < 0 || layer >= p->o->h.n_layers) layer = p->o->h.n_layers - 1;
+    return l->gpu_of_layer[layer];
+}
+
+static bool fits(const EngPlanner *p, const EngLayout *l)
+{
+    for (int g = 0; g < l->gpus; g++)
+        if (l->vram_used[g] > p->vram[g]) return false;
+    return true;
 }
 
 /* ---- ops ------------------------------------------------------------------------------------- */
@@ -27,6 +60,28 @@ static bool in_vram(const EngPlanner *p, const EngLayout *l, int part)
 {
     uint64_t bytes = p->o->parts.data[part].bytes;
     return bytes > 0 && l->spread.vram[part] == bytes;
+}
+
+/* Hand-overs and contexts. */
+static void count_ops(const EngPlanner *p, EngLayout *l)
+{
+    const EngGraph *g = &p->o->graph;
+    int was = -1;
+    l->spread.crossings = 0;
+    l->spread.gpu_attention = false;
+    memset(l->kv_layers, 0, sizeof l->kv_layers);
+    for (size_t i = 0; i < g->ops.n; i++) {
+        EngOpKind kind = g->ops.data[i].kind;
+        if (kind == ENG_OP_ROUTE && i > 0) l->ops[i] = l->ops[i - 1];
+        int is = l->ops[i].kind == ENG_PLACE_GPU ? l->ops[i].index : -1;
+        l->spread.crossings += is != was;
+        was = is;
+        if (is < 0 || kind != ENG_OP_ATTN) continue;
+        l->kv_layers[is]++;
+        l->spread.gpu_attention = true;
+    }
+    l->spread.crossings += was >= 0; /* logits come back */
+    l->spread.may_send = p->m->sends && l->spread.gpu_attention;
 }
 
 /* What has no weights is done where the next weights are, for it prepares their input; but experts
@@ -40,7 +95,7 @@ static void place_ops(const EngPlanner *p, EngLayout *l)
         if (part >= 0) {
             next = (EngPlace){ENG_PLACE_CPU, -1};
             if (in_vram(p, l, part))
-                next = (EngPlace){ENG_PLACE_GPU, 0};
+                next = (EngPlace){ENG_PLACE_GPU, eng_layout_gpu(p, l, (size_t)part)};
             else if (p->ruled[part].line && p->ruled[part].place.kind == ENG_PLACE_CPU)
                 next = p->ruled[part].place;
         }
@@ -49,49 +104,38 @@ static void place_ops(const EngPlanner *p, EngLayout *l)
         l->ops[i] = kind == ENG_OP_KV ? attention : next;
         if (kind == ENG_OP_ROPE_TABLE) l->ops[i] = (EngPlace){ENG_PLACE_CPU, -1};
     }
-    l->kv_layers = l->spread.crossings = 0;
-    bool was = false;
-    for (size_t i = 0; i < g->ops.n; i++) {
-        if (g->ops.data[i].kind == ENG_OP_ROUTE && i > 0) l->ops[i] = l->ops[i - 1];
-        bool is = l->ops[i].kind == ENG_PLACE_GPU;
-        l->spread.crossings += is != was;
-        was = l->on_gpu[i] = is;
-        l->kv_layers += is && g->ops.data[i].kind == ENG_OP_ATTN;
-    }
-    l->spread.crossings += was; /* logits come back */
-    l->spread.gpu_attention = l->kv_layers > 0;
-    l->spread.may_send = p->m->sends && l->spread.gpu_attention;
+    count_ops(p, l);
 }
 
 /* ---- what it takes --------------------------------------------------------------------------- */
 
 /* Matrices that are multiplied together go together, also where a rule names one of them alone:
  * what is there without being planned for counts as buffers. */
-static void count_buffers(const EngPlanner *p, EngLayout *l)
+static void count_buffers(const EngPlanner *p, EngLayout *l, int gpu)
 {
     uint64_t matrices = 0, planned = 0;
-    l->gpu_buffers =
-        p->m->gpu_bytes(&p->o->graph, l->on_gpu, l->batch, p->m->processors, &matrices);
+    for (size_t i = 0; i < p->o->graph.ops.n; i++)
+        l->on_gpu[i] = l->ops[i].kind == ENG_PLACE_GPU && l->ops[i].index == gpu;
+    l->gpu_buffers[gpu] =
+        p->m->gpu_bytes(&p->o->graph, l->on_gpu, l->batch, p->m->gpus[gpu].processors, &matrices);
     for (size_t i = 0; i < p->o->parts.n; i++) {
         EngPlanKind kind = p->o->parts.data[i].kind;
-        if (kind != ENG_PLAN_TABLE && kind != ENG_PLAN_UNUSED) planned += l->spread.vram[i];
+        if (kind != ENG_PLAN_TABLE && kind != ENG_PLAN_UNUSED && eng_layout_gpu(p, l, i) == gpu)
+            planned += l->spread.vram[i];
     }
-    if (matrices > planned) l->gpu_buffers += matrices - planned;
-}
-
-static uint64_t kv_bytes(const EngPlanner *p, const EngLayout *l)
-{
-    return (uint64_t)l->kv_layers * p->kv_layer;
+    if (matrices > planned) l->gpu_buffers[gpu] += matrices - planned;
 }
 
 /* After parts have come or gone. */
 static void settle(const EngPlanner *p, EngLayout *l)
 {
     place_ops(p, l);
-    l->gpu_buffers = l->vram_used = 0;
-    if (l->gpu) count_buffers(p, l);
-    for (size_t i = 0; i < p->o->parts.n; i++) l->vram_used += l->spread.vram[i];
-    l->vram_used += kv_bytes(p, l) + l->gpu_buffers;
+    for (int g = 0; g < l->gpus; g++) {
+        count_buffers(p, l, g);
+        l->vram_used[g] = (uint64_t)l->kv_layers[g] * p->kv_layer + l->gpu_buffers[g];
+    }
+    for (size_t i = 0; i < p->o->parts.n && l->gpus; i++)
+        l->vram_used[eng_layout_gpu(p, l, i)] += l->spread.vram[i];
 }
 
 /* ---- filling --------------------------------------------------------------------------------- */
@@ -109,7 +153,7 @@ static void place_fixed(const EngPlanner *p, EngLayout *l)
         const EngPlanPart *part = &p->o->parts.data[i];
         const EngRuled *rule = &p->ruled[i];
         bool must = part->kind == ENG_PLAN_ATTENTION || part->kind == ENG_PLAN_SHARED;
-        if (rule->line ? rule->place.kind == ENG_PLACE_GPU : l->gpu && must)
+        if (rule->line ? rule->place.kind == ENG_PLACE_GPU : l->gpus && must)
             take(l, p, i);
         else if (rule->line ? rule->place.kind == ENG_PLACE_DISK : part->kind == ENG_PLAN_UNUSED)
             l->spread.disk[i] = part->bytes;
@@ -117,8 +161,10 @@ static void place_fixed(const EngPlanner *p, EngLayout *l)
             cpu += part->bytes;
     }
     settle(p, l);
-    l->least_vram = l->vram_used;
-    l->least_dram = cpu + (uint64_t)p->o->graph.n_layers * p->kv_layer - kv_bytes(p, l);
+    memcpy(l->least_vram, l->vram_used, sizeof l->least_vram);
+    int near = p->o->graph.n_layers;
+    for (int g = 0; g < l->gpus; g++) near -= l->kv_layers[g];
+    l->least_dram = cpu + (uint64_t)near * p->kv_layer;
 }
 
 /* Parts of a kind and layer (-1: any) that no rule has placed. */
@@ -154,33 +200,39 @@ static bool fill_group(const EngPlanner *p, EngLayout *l, EngPlanKind kind, int 
     for (size_t i = 0; i < p->o->parts.n; i++)
         if (in_group(p, i, kind, layer)) take(l, p, i);
     settle(p, l);
-    if (l->vram_used <= p->vram) return true;
+    if (fits(p, l)) return true;
     for (size_t i = 0; i < p->o->parts.n; i++)
         if (in_group(p, i, kind, layer)) l->spread.vram[i] = 0;
     settle(p, l);
     return false;
 }
 
-/* Layers with experts that no rule has placed. */
-static int expert_layers(const EngPlanner *p)
+static void set_experts(const EngPlanner *p, EngLayout *l, int layer, bool there)
 {
-    int n = 0;
-    for (int i = 0; i < p->o->h.n_layers; i++) n += group_of(p, ENG_PLAN_EXPERTS, i).bytes > 0;
-    return n;
+    for (size_t i = 0; i < p->o->parts.n; i++)
+        if (in_group(p, i, ENG_PLAN_EXPERTS, layer))
+            l->spread.vram[i] = there ? p->o->parts.data[i].bytes : 0;
 }
 
-/* Those of the first n such layers. */
-static void set_experts(const EngPlanner *p, EngLayout *l, int n)
+/* Layers with experts that no rule has placed: the first of each GPU, the second of each, … */
+static int order_layers(const EngPlanner *p, const EngLayout *l, int *ret_order)
 {
-    int end = 0;
-    for (int left = n; left > 0; end++) left -= group_of(p, ENG_PLAN_EXPERTS, end).bytes > 0;
-    l->expert_layers = n;
-    for (size_t i = 0; i < p->o->parts.n; i++) {
-        const EngPlanPart *part = &p->o->parts.data[i];
-        if (in_group(p, i, ENG_PLAN_EXPERTS, -1))
-            l->spread.vram[i] = part->layer < end ? part->bytes : 0;
+    int layers = p->o->h.n_layers, n = 0, *at = eng_alloc0(ENG_MAX_GPUS * sizeof *at);
+    for (bool more = true; more;) {
+        more = false;
+        for (int g = 0; g < ENG_MAX(l->gpus, 1); g++) {
+            int i = at[g];
+            while (i < layers &&
+                   (l->gpu_of_layer[i] != g || group_of(p, ENG_PLAN_EXPERTS, i).bytes == 0))
+                i++;
+            at[g] = i + 1;
+            if (i >= layers) continue;
+            ret_order[n++] = i;
+            more = true;
+        }
     }
-    settle(p, l);
+    free(at);
+    return n;
 }
 
 /* What is in neither VRAM nor DRAM, least missed first. */
@@ -209,40 +261,62 @@ static void weigh(const EngPlanner *p, EngLayout *l)
     l->token = eng_cost_token(p->o, &l->spread, &p->m->speeds, NULL);
 }
 
-/* Those of as many layers as make a token quickest. */
-static void fill_experts(const EngPlanner *p, EngLayout *l, bool may)
+/* Those of as many layers as make a token quickest. A GPU that has no room for a layer's gets none
+ * of what comes after. */
+static void fill_experts(const EngPlanner *p, EngLayout *l, const bool room[ENG_MAX_GPUS])
 {
-    l->all_expert_layers = expert_layers(p);
-    int most = may ? l->all_expert_layers : 0, best = 0;
-    double quickest = 0;
-    for (int n = 0; n <= most; n++) {
-        set_experts(p, l, n);
-        if (n > 0 && l->vram_used > p->vram) break;
+    int *order = eng_alloc0((size_t)(p->o->h.n_layers + 1) * sizeof *order), taken = 0;
+    bool full[ENG_MAX_GPUS];
+    for (int g = 0; g < ENG_MAX_GPUS; g++) full[g] = !room[g];
+    l->all_expert_layers = order_layers(p, l, order);
+    settle(p, l);
+    weigh(p, l);
+    double quickest = eng_time_sum(&l->token);
+    for (int i = 0; i < l->all_expert_layers; i++) {
+        int layer = order[i], gpu = l->gpu_of_layer[layer];
+        if (full[gpu]) continue;
+        set_experts(p, l, layer, true);
+        settle(p, l);
+        full[gpu] = !fits(p, l);
+        if (full[gpu]) {
+            set_experts(p, l, layer, false);
+            continue;
+        }
+        order[taken++] = layer;
         weigh(p, l);
         double time = eng_time_sum(&l->token);
-        if (n > 0 && time > quickest) continue;
+        if (time > quickest) continue;
         quickest = time;
-        best = n;
+        l->expert_layers = taken;
     }
-    set_experts(p, l, best);
+    for (int i = l->expert_layers; i < taken; i++) set_experts(p, l, order[i], false);
+    free(order);
+    settle(p, l);
     weigh(p, l);
 }
 
-bool eng_layout_make(const EngPlanner *planner, bool gpu, int batch, EngLayout *ret_layout)
+bool eng_layout_make(const EngPlanner *planner, int gpus, int batch, EngLayout *ret_layout)
 {
     const EngPlanner *p = planner;
     EngLayout *l = ret_layout;
-    *l = (EngLayout){.gpu = gpu, .batch = batch};
+    *l = (EngLayout){.gpus = gpus, .batch = batch};
     l->spread.vram = eng_alloc0((p->o->parts.n + 1) * sizeof *l->spread.vram);
     l->spread.disk = eng_alloc0((p->o->parts.n + 1) * sizeof *l->spread.disk);
     l->ops = eng_alloc0((p->o->graph.ops.n + 1) * sizeof *l->ops);
     l->on_gpu = eng_alloc0((p->o->graph.ops.n + 1) * sizeof *l->on_gpu);
+    l->gpu_of_layer = eng_alloc0((size_t)(p->o->h.n_layers + 1) * sizeof *l->gpu_of_layer);
     l->cpu_buffers = p->m->cpu_bytes(&p->o->graph, batch, p->m->threads);
+    deal_layers(p, l);
     place_fixed(p, l);
-    if (l->least_vram > p->vram || l->least_dram > p->dram) return false;
-    bool room = gpu;
-    for (int i = 0; i < p->o->h.n_layers && room; i++) room = fill_group(p, l, ENG_PLAN_DENSE, i);
-    room = room && fill_group(p, l, ENG_PLAN_HEAD, -1);
+    if (!fits(p, l) || l->least_dram > p->dram) return false;
+    bool room[ENG_MAX_GPUS] = {false};
+    for (int g = 0; g < gpus; g++) room[g] = true;
+    for (int i = 0; i < p->o->h.n_layers && gpus; i++) {
+        bool *here = &room[l->gpu_of_layer[i]];
+        *here = *here && fill_group(p, l, ENG_PLAN_DENSE, i);
+    }
+    bool *last = &room[ENG_MAX(gpus, 1) - 1];
+    *last = *last && fill_group(p, l, ENG_PLAN_HEAD, -1);
     fill_experts(p, l, room);
     l->prompt = eng_cost_prompt(p->o, &l->spread, &p->m->speeds, p->prompt, batch);
     return true;

@@ -10,27 +10,31 @@ typedef struct {
     const EngPlanMachine *m;
     EngRuled *ruled; /* [parts] */
     int context, prompt;
-    uint64_t vram, dram; /* without the reserves */
-    uint64_t kv_layer;   /* bytes */
+    uint64_t vram[ENG_MAX_GPUS], dram; /* without the reserves */
+    uint64_t kv_layer;                 /* bytes */
 } EngPlanner;
 
 typedef struct {
-    bool gpu;
+    int gpus; /* that are used */
     int batch;
     int all_expert_layers, expert_layers; /* that no rule has placed; whose experts are in VRAM */
     EngSpread spread;
+    int *gpu_of_layer; /* [layers] which one's it would be */
     EngPlace *ops;
-    bool *on_gpu;  /* [ops] the same for who counts buffers */
-    int kv_layers; /* whose context is in VRAM */
-    uint64_t gpu_buffers, cpu_buffers, vram_used;
-    uint64_t least_vram, least_dram;
+    bool *on_gpu;                /* [ops] for who counts buffers: those of one GPU */
+    int kv_layers[ENG_MAX_GPUS]; /* whose context is in VRAM */
+    uint64_t gpu_buffers[ENG_MAX_GPUS], vram_used[ENG_MAX_GPUS], cpu_buffers;
+    uint64_t least_vram[ENG_MAX_GPUS], least_dram;
     EngTime token, prompt;
 } EngLayout;
 
 /* False when the least does not fit; least_vram and least_dram are set in any case. Clear either.
  */
-bool eng_layout_make(const EngPlanner *planner, bool gpu, int batch, EngLayout *ret_layout);
+bool eng_layout_make(const EngPlanner *planner, int gpus, int batch, EngLayout *ret_layout);
 void eng_layout_clear(EngLayout *layout);
+
+/* The GPU that a part is on when it is in VRAM. */
+int eng_layout_gpu(const EngPlanner *planner, const EngLayout *layout, size_t part);
 
 /* Seconds until a prompt and an answer are there. */
 double eng_layout_exchange(const EngLayout *layout);

@@ -36,6 +36,13 @@ static const char *const placements[] = {
     "blk.0 device=cpu\nattn_(norm|q|k|v|output|kv) device=gpu0",
 };
 
+/* For machines with a second card. */
+static const char *const on_two[] = {
+    "blk.0 device=gpu0\n. device=gpu1",
+    "blk.0 device=gpu1\nattn device=gpu0\noutput device=gpu1",
+    "blk.0 device=gpu1\n. device=cpu",
+};
+
 /* ---- the driver ------------------------------------------------------------------------------ */
 
 static bool simulated(void)
@@ -322,6 +329,16 @@ static uint64_t planned(const EngModel *m, int kind)
     return bytes;
 }
 
+static uint64_t planned_on(const EngModel *m, int gpu)
+{
+    const EngPlan *plan = eng_model_plan(m);
+    uint64_t bytes = 0;
+    for (size_t i = 0; plan && i < plan->n_rows; i++)
+        if (plan->rows[i].place.kind == ENG_PLACE_GPU && plan->rows[i].place.index == gpu)
+            bytes += plan->rows[i].bytes;
+    return bytes;
+}
+
 /* The card counts. A plan is no more than a little above what is taken. */
 static void no_more_is_taken_than_planned(void)
 {
@@ -343,6 +360,50 @@ static void no_more_is_taken_than_planned(void)
             eng_session_free(s);
             eng_model_free(m);
         }
+}
+
+/* Each card takes what its own plan says; a token is one launch on each; what the second one lacks
+ * is told. */
+static void two_gpus(void)
+{
+    if (!simulated()) return;
+    setenv("SIM_DEVICES", "2", 1);
+    for (size_t i = 0; i < TEST_COUNT(models); i++) {
+        EngModel *cpu = on_cpu(models[i].file);
+        EngSession *s = open_session(cpu, CONTEXT, ENG_KV_F32);
+        float *want = logits_of(cpu, s);
+        eng_session_free(s);
+        for (size_t p = 0; p < TEST_COUNT(on_two); p++) {
+            sim("hearth_sim_peak", "0"), sim("hearth_sim_peak", "1");
+            EngModelSettings set = {.rules = on_two[p], .kv = ENG_KV_F32};
+            EngModel *m = open_model(models[i].file, set);
+            if (!m) continue;
+            CHECK_STR(eng_model_info(m).gpu, "2 x Simulated GPU");
+            s = open_session(m, CONTEXT, ENG_KV_F32);
+            long launches = calls("cuGraphLaunch");
+            float *got = logits_of(m, s);
+            CHECK_INT(calls("cuGraphLaunch") - launches, 2 * (TOKENS - PROMPT));
+            compare(m, got, want, models[i].bound, on_two[p]);
+            for (int d = 0; d < 2; d++) {
+                uint64_t peak = (uint64_t)sim("hearth_sim_peak", d ? "1" : "0");
+                CHECK(peak > 0 && peak <= planned_on(m, d));
+            }
+            free(got);
+            eng_session_free(s);
+            eng_model_free(m);
+        }
+        free(want);
+        eng_model_free(cpu);
+    }
+    setenv("SIM_DEVICES", "1", 1);
+    EngError err = {0};
+    EngModelSettings set = {.rules = on_two[0]};
+    CHECK(!try_model("llama.gguf", &set, &err));
+    CHECK_MSG(strstr(err.message, "Line 2 ") && strstr(err.message, "gpu1"), "%s", err.message);
+    set = (EngModelSettings){.gpus = 2};
+    CHECK(!try_model("llama.gguf", &set, &err));
+    CHECK_MSG(strstr(err.message, "2 GPUs cannot be used"), "%s", err.message);
+    unsetenv("SIM_DEVICES");
 }
 
 static void too_little_is_refused(void)
@@ -598,6 +659,7 @@ int main(int argc, char **argv)
         {"two_sessions_in_one_step", two_sessions_in_one_step},
         {"rewinding_and_pretending", rewinding_and_pretending},
         {"no_more_is_taken_than_planned", no_more_is_taken_than_planned},
+        {"two_gpus", two_gpus},
         {"too_little_is_refused", too_little_is_refused},
         {"without_wishes_the_cpu_may_be_quicker", without_wishes_the_cpu_may_be_quicker},
         {"without_wishes_a_gpu_is_used_when_it_gains", without_wishes_a_gpu_is_used_when_it_gains},

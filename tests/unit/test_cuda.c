@@ -90,11 +90,12 @@ static void a_failing_driver_is_a_reason(void)
 static void this_machine_has_a_gpu_or_a_reason(void)
 {
     Gpu g = {0};
-    EngCudaProbe p = {0};
-    g.found = eng_cuda_probe(&p, g.reason);
+    EngHostGpu all[ENG_MAX_GPUS] = {0};
+    g.found = eng_cuda_probe(all, g.reason) > 0;
+    EngHostGpu p = all[0];
     if (g.found) memcpy(g.name, p.name, sizeof g.name);
-    g.total = p.total;
-    g.available = p.available;
+    g.total = p.vram_total;
+    g.available = p.vram_available;
     CHECK((g.name[0] != '\0') == g.found);
     CHECK((g.reason[0] == '\0') == g.found);
     CHECK(!g.found || (g.total > 0 && g.available <= g.total));

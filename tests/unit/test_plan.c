@@ -238,6 +238,18 @@ static void check_sums(const EngHeader *h, const EngPlanSettings *want, const En
     }
     CHECK_MSG(most - least < 1024, "nodes differ by %llu", (unsigned long long)(most - least));
     if (want->vram == 0) CHECK_INT(sum(plan, -1, ENG_PLACE_GPU), 0);
+    uint64_t reserve = 0;
+    for (int g = 0; g < plan->n_gpus; g++) {
+        uint64_t gpu = 0;
+        for (size_t i = 0; i < plan->n_rows; i++)
+            if (plan->rows[i].place.kind == ENG_PLACE_GPU && plan->rows[i].place.index == g)
+                gpu += plan->rows[i].bytes;
+        CHECK_INT(plan->gpu_vram[g], want->vram);
+        CHECK(gpu > 0 && gpu + plan->vram_reserve / (uint64_t)plan->n_gpus <= want->vram);
+        reserve += plan->gpu_vram[g];
+    }
+    if (plan->n_gpus) CHECK_INT(plan->vram, reserve);
+    CHECK(plan->n_gpus <= ENG_MAX(want->gpus, 1));
     CHECK(plan->decode_tok_s > 0 && plan->prefill_tok_s > 0 && plan->load_s >= 0);
 }
 
@@ -250,6 +262,7 @@ static void bytes_add_up(void)
         EngPlanSettings want = any_machine();
         EngError err = {0};
         want.vram = test_range(0, 3) ? test_random() % (12 * GIB) : 0;
+        want.gpus = test_range(0, ENG_MAX_GPUS);
         EngPlan *plan = eng_plan(&h, 1, &want, &err);
         if (plan)
             check_sums(&h, &want, plan), planned++;
@@ -271,8 +284,9 @@ static void more_vram_is_never_slower(void)
         EngHeader h = header_of(&shape);
         EngPlanSettings want = any_machine();
         want.batch = test_range(0, 1) ? 512 : 0;
+        want.gpus = test_range(1, 3);
         double before = 0, decode = 0;
-        char on_gpu = 0; /* a first letter */
+        int on_gpus = 0;
         for (want.vram = 512 * MIB; want.vram < 10 * GIB; want.vram += 256 * MIB) {
             EngPlan *plan = eng_plan(&h, 1, &want, NULL);
             if (!plan) {
@@ -283,13 +297,13 @@ static void more_vram_is_never_slower(void)
             double time = plan->prompt / plan->prefill_tok_s + 512 / plan->decode_tok_s;
             CHECK_MSG(before == 0 || time <= before * (1 + 1e-9), "%llu MiB: %g s, not %g",
                       (unsigned long long)(want.vram / MIB), time, before);
-            if (want.batch && *plan->gpu == on_gpu)
+            if (want.batch && plan->n_gpus == on_gpus)
                 CHECK_MSG(plan->decode_tok_s >= decode * (1 - 1e-9), "%llu MiB: %g tok/s, not %g",
                           (unsigned long long)(want.vram / MIB), plan->decode_tok_s, decode);
             compared += before > 0;
             before = time;
             decode = plan->decode_tok_s;
-            on_gpu = *plan->gpu;
+            on_gpus = plan->n_gpus;
             eng_plan_free(plan);
         }
         free((void *)h.data);
@@ -330,8 +344,8 @@ static void settings_out_of_range_are_refused(void)
 {
     Shape shape = large_shape();
     EngHeader h = header_of(&shape);
-    EngPlanSettings bad[] = {
-        {.context = -1}, {.batch = 5000}, {.batch = -1}, {.nodes = 99}, {.context = 1 << 30}};
+    EngPlanSettings bad[] = {{.context = -1},      {.batch = 5000}, {.batch = -1}, {.nodes = 99},
+                             {.context = 1 << 30}, {.gpus = 5},     {.gpus = -1}};
     for (size_t i = 0; i < TEST_COUNT(bad); i++) {
         EngError err = {0};
         CHECK(!eng_plan(&h, 1, &bad[i], &err));
@@ -370,6 +384,44 @@ static void vram_is_filled_by_value(void)
         eng_plan_free(plan);
     }
     CHECK(some_dense && head && experts);
+    free((void *)h.data);
+}
+
+/* Layers that follow each other on each GPU, the head behind the last, and a token quicker with
+ * what both hold. */
+static void several_gpus(void)
+{
+    Shape shape = large_shape();
+    EngHeader h = header_of(&shape);
+    EngPlanSettings want = eng_plan_defaults();
+    want.speeds = (EngPlanSpeeds){50, 1000, 800, 80000, 25, 2};
+    want.dram = 64 * GIB;
+    want.batch = 512;
+    want.vram = 2 * GIB;
+    EngPlan *one = eng_plan(&h, 1, &want, NULL);
+    want.gpus = 2;
+    EngPlan *two = eng_plan(&h, 1, &want, NULL);
+    CHECK(one && two);
+    CHECK_INT(one->n_gpus, 1);
+    CHECK_INT(two->n_gpus, 2);
+    CHECK_MSG(strncmp(two->gpu, "2 x ", 4) == 0, "%s", two->gpu);
+    CHECK(two->expert_layers_in_vram > one->expert_layers_in_vram);
+    CHECK(two->decode_tok_s > one->decode_tok_s);
+    int at = 0;
+    for (size_t i = 0; i < two->n_ops; i++) {
+        EngPlace place = eng_plan_device(two, i);
+        if (place.kind != ENG_PLACE_GPU) continue;
+        CHECK(place.index >= at);
+        at = place.index;
+    }
+    CHECK_INT(at, 1);
+    uint64_t head[2] = {0};
+    for (size_t i = 0; i < two->n_rows; i++)
+        if (two->rows[i].kind == ENG_PLAN_HEAD && two->rows[i].place.kind == ENG_PLACE_GPU)
+            head[two->rows[i].place.index] += two->rows[i].bytes;
+    CHECK(head[0] == 0 && head[1] > 0);
+    eng_plan_free(one);
+    eng_plan_free(two);
     free((void *)h.data);
 }
 
@@ -482,6 +534,7 @@ int main(int argc, char **argv)
         {"refusals name the least", refusals_name_the_least},
         {"settings out of range are refused", settings_out_of_range_are_refused},
         {"VRAM is filled by value", vram_is_filled_by_value},
+        {"several GPUs", several_gpus},
         {"rules decide", rules_decide},
         {"rules that cannot be followed", rules_that_cannot_be_followed},
     };

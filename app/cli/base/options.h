@@ -39,6 +39,7 @@ typedef struct {
     const char *use;   /* "auto", "off"; NULL = "auto" */
     const char *rules; /* a file */
     guint64 vram;
+    int gpus;
 } HearthGpuOptions;
 
 /* Rows of a table of options, for values with a HearthGpuOptions called `member`. */
@@ -48,8 +49,10 @@ typedef struct {
      "whether a GPU may be used where there is one (auto)"},                                       \
     {"vram", 0, HEARTH_OPTION_SIZE, "SIZE", offsetof(Values, member.vram), 0, 0,                   \
      "most of a GPU's memory to take: 24GiB (what is free)"},                                      \
+    {"gpus", 0, HEARTH_OPTION_INT, "N", offsetof(Values, member.gpus), 1, ENG_MAX_GPUS,            \
+     "how many GPUs may be used (1, or as many as --rules name)"},                                 \
     {"rules", 0, HEARTH_OPTION_TEXT, "FILE", offsetof(Values, member.rules), 0, 0,                 \
-     "lines that say what lies where: REGEX device=gpu0|cpu|numaN|disk"}
+     "lines that say what lies where: REGEX device=gpuN|cpu|numaN|disk"}
 /* clang-format on */
 
 /* Fills `values`; what is no option goes to `operands` (borrowed strings). `args` ends with NULL.

@@ -9,7 +9,7 @@ typedef struct {
     HearthCommon common;
     const char *quant, *kv, *rules, *gpu;
     guint64 vram, dram;
-    int context;
+    int context, gpus;
 } Values;
 
 static const HearthOption options[] = {
@@ -19,12 +19,14 @@ static const HearthOption options[] = {
      "memory of a GPU, there or not: 24GiB (what is free on the one here)"},
     {"dram", 0, HEARTH_OPTION_SIZE, "SIZE", offsetof(Values, dram), 0, 0,
      "memory beside it: 382GiB (what is free)"},
+    {"gpus", 0, HEARTH_OPTION_INT, "N", offsetof(Values, gpus), 1, ENG_MAX_GPUS,
+     "how many GPUs may be used (1, or as many as --rules name)"},
     {"context", 0, HEARTH_OPTION_INT, "N", offsetof(Values, context), 1, 1 << 26,
      "tokens of context (4096, or as many as the model knows)"},
     {"kv", 0, HEARTH_OPTION_CHOICE, "f16|q8_0", offsetof(Values, kv), 0, 0,
      "16 bits per number of the context, or 8 (f16)"},
     {"rules", 0, HEARTH_OPTION_TEXT, "FILE", offsetof(Values, rules), 0, 0,
-     "lines that say what lies where: REGEX device=gpu0|cpu|numaN|disk"},
+     "lines that say what lies where: REGEX device=gpuN|cpu|numaN|disk"},
     {"gpu", 0, HEARTH_OPTION_CHOICE, "auto|off", offsetof(Values, gpu), 0, 0,
      "whether a GPU may be used where there is one (auto)"},
     {NULL},
@@ -85,6 +87,7 @@ static EngPlan *make(const HearthSubject *s, const Values *values, GError **erro
     EngError failure = {0};
     g_autofree char *rules = NULL;
     settings.vram = values->vram;
+    settings.gpus = values->gpus;
     settings.dram = values->dram;
     settings.context = values->context;
     settings.no_gpu = strcmp(values->gpu, "off") == 0;
@@ -187,8 +190,8 @@ static guint64 amount(const EngPlan *plan, int kind, EngPlace place)
 static void append_table(GString *out, const EngPlan *plan)
 {
     g_autoptr(GArray) places = g_array_new(FALSE, FALSE, sizeof(EngPlace));
-    if (*plan->gpu) {
-        EngPlace gpu = {ENG_PLACE_GPU, 0};
+    for (int g = 0; g < plan->n_gpus; g++) {
+        EngPlace gpu = {ENG_PLACE_GPU, g};
         g_array_append_val(places, gpu);
     }
     for (int n = 0; n < plan->nodes; n++) {
@@ -291,7 +294,7 @@ const HearthCommand hearth_plan_command = {
         "Prints a table of bytes, and the speed that follows from what the CPU was just\n"
         "measured to reach and from what is known of the GPU by its name. With --vram and no\n"
         "GPU in the machine, the plan is for a usual card of that size, and says so.\n\n"
-        "A line of --rules is REGEX device=gpu0|cpu|numaN|disk: what is found in a tensor's name\n"
+        "A line of --rules is REGEX device=gpuN|cpu|numaN|disk: what is found in a tensor's name\n"
         "says that it lies there. The first line that fits a tensor holds; # begins a comment.",
     .options = options,
     .values_size = sizeof(Values),

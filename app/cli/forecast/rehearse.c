@@ -117,7 +117,8 @@ static bool predict_by_plan(const EngModel *model, const char *rules, HearthPred
     EngPlanSettings settings = eng_plan_defaults();
     EngError failure = {0};
     const EngPlan *made = eng_model_plan(model);
-    settings.vram = made->vram;
+    settings.vram = made->gpu_vram[0];
+    settings.gpus = made->n_gpus;
     settings.dram = made->dram;
     settings.context = made->context;
     settings.kv = made->kv;
