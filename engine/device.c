@@ -45,6 +45,8 @@ static EngPlanSettings wishes(const EngModel *m, const EngModelSettings *s)
     want.nodes = s->nodes;
     want.no_gpu = s->no_gpu;
     want.rules = s->rules;
+    want.experts = s->experts;
+    want.defer = s->defer;
     if (m->rehearsal) want.dram = (uint64_t)1 << 50;
     return want;
 }

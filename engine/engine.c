@@ -68,9 +68,10 @@ static bool open_text(EngModel *m, bool required, EngError *err)
     return true;
 }
 
-static bool build_graph(EngModel *m, EngError *err)
+static bool build_graph(EngModel *m, const EngModelSettings *s, EngError *err)
 {
-    EngBuild build = {.g = &m->graph, .arena = &m->arena, .err = err};
+    EngBuild build = {
+        .g = &m->graph, .arena = &m->arena, .experts = s->experts, .defer = s->defer, .err = err};
     bool ok = eng_arch_build(&build, m->gguf);
     m->h = build.h;
     m->derived = build.derived;
@@ -151,7 +152,7 @@ static EngModel *open_model(EngGguf *gguf, EngRehearsal *rehearsal,
         eng_fail(err, ENG_ERR_USAGE,
                  "A prefill chunk of %d tokens cannot be used: choose 1 to 4096.", s.batch);
     if (ok && open_text(m, s.vocab_only, err) &&
-        (s.vocab_only || (build_graph(m, err) && open_backend(m, &s, err))) &&
+        (s.vocab_only || (build_graph(m, &s, err) && open_backend(m, &s, err))) &&
         eng_gguf_check(m->gguf, err))
         return m;
     eng_model_free(m);

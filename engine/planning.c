@@ -122,7 +122,7 @@ EngPlan *eng_plan_gguf(const EngGguf *gguf, const EngPlanSettings *settings,
         machine.gpus[g].vram = ENG_MIN(machine.gpus[g].vram, left[g].bytes);
         machine.gpus[g].taken = left[g].taken;
     }
-    EngOutline *outline = eng_outline_new(gguf, err);
+    EngOutline *outline = eng_outline_new(gguf, want.experts, want.defer, err);
     EngPlan *plan = outline ? eng_plan_make(outline, &want, &machine, err) : NULL;
     eng_outline_free(outline);
     return plan;

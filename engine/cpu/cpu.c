@@ -37,6 +37,7 @@ static const Phase phases[ENG_OP_COUNT][MAX_PHASES + 1] = {
                         {eng_cpu_experts_hidden, SHARED},
                         {eng_cpu_experts_quantize, SLOTS},
                         {eng_cpu_experts_down, SHARED}},
+    [ENG_OP_ADD] = {{eng_cpu_op_add, SMALL}},
     [ENG_OP_SELECT] = {{eng_cpu_op_select, ALONE}},
 };
 

@@ -86,7 +86,7 @@ static inline size_t eng_cpu_act_stride(size_t bytes)
 
 typedef void EngCpuOp(EngCpu *cpu, const EngOp *op, int thread);
 EngCpuOp eng_cpu_op_embed, eng_cpu_op_rope_table, eng_cpu_op_norm, eng_cpu_op_rope, eng_cpu_op_kv,
-    eng_cpu_op_glu, eng_cpu_op_select, eng_cpu_op_attn, eng_cpu_op_route;
+    eng_cpu_op_glu, eng_cpu_op_add, eng_cpu_op_select, eng_cpu_op_attn, eng_cpu_op_route;
 EngCpuOp eng_cpu_linear_prepare, eng_cpu_op_linear, eng_cpu_op_heads;
 EngCpuOp eng_cpu_experts_group, eng_cpu_experts_fill, eng_cpu_experts_hidden,
     eng_cpu_experts_quantize, eng_cpu_experts_down;

@@ -121,6 +121,14 @@ void eng_cpu_op_glu(EngCpu *cpu, const EngOp *op, int thread)
     }
 }
 
+void eng_cpu_op_add(EngCpu *cpu, const EngOp *op, int thread)
+{
+    (void)thread;
+    for (int64_t t; (t = eng_pool_next(cpu->pool, cpu->rows)) >= 0;)
+        cpu->k->add_scaled(eng_cpu_row(cpu, op->src, (int)t), eng_cpu_row(cpu, op->dst, (int)t),
+                           op->src.n, 1);
+}
+
 /* Later ops see only these rows. One thread runs it, between two barriers. */
 void eng_cpu_op_select(EngCpu *cpu, const EngOp *op, int thread)
 {

@@ -4,7 +4,7 @@
  * A token's place in an expert is a slot. Phases: group slots by expert; quantize activations into
  * their slots; hidden = silu(gate x) * (up x) for tiles of (expert, rows); quantize hidden; for
  * tiles of output rows add weight * (down hidden), experts in ascending order, so that a token's
- * sum has one order whatever else is in the batch. */
+ * sum has one order whatever else is in the batch. What is chosen may be nobody's here. */
 #include <string.h>
 
 #include "base/num.h"
@@ -38,7 +38,7 @@ static const int32_t *token_ids(const EngCpu *cpu, const EngOpExperts *e, int to
     return (const int32_t *)(const void *)eng_cpu_row(cpu, e->ids, token);
 }
 
-/* Counting sort of (token, expert) pairs by expert. */
+/* Counting sort of (token, expert) pairs by expert; those of a negative id have no slot. */
 void eng_cpu_experts_group(EngCpu *cpu, const EngOp *op, int thread)
 {
     (void)thread;
@@ -47,7 +47,10 @@ void eng_cpu_experts_group(EngCpu *cpu, const EngOp *op, int thread)
     int n_experts = (int)e->gate.mats;
     memset(s->first, 0, ((size_t)n_experts + 1) * sizeof *s->first);
     for (int t = 0; t < cpu->rows; t++)
-        for (int k = 0; k < e->n_used; k++) s->first[token_ids(cpu, e, t)[k] + 1]++;
+        for (int k = 0; k < e->n_used; k++) {
+            int id = token_ids(cpu, e, t)[k];
+            if (id >= 0) s->first[id + 1]++;
+        }
     s->n_active = 0;
     for (int i = 0; i < n_experts; i++) {
         if (s->first[i + 1] > 0) s->active[s->n_active++] = i;
@@ -56,10 +59,11 @@ void eng_cpu_experts_group(EngCpu *cpu, const EngOp *op, int thread)
     for (int t = 0; t < cpu->rows; t++) {
         const float *weights = eng_cpu_row(cpu, e->weights, t);
         for (int k = 0; k < e->n_used; k++) {
-            int slot = s->first[token_ids(cpu, e, t)[k]]++;
+            int id = token_ids(cpu, e, t)[k], slot = id < 0 ? -1 : s->first[id]++;
+            s->slot[t * e->n_used + k] = slot;
+            if (slot < 0) continue;
             s->token[slot] = t;
             s->weight[slot] = weights[k];
-            s->slot[t * e->n_used + k] = slot;
         }
     }
     for (int i = n_experts; i > 0; i--) s->first[i] = s->first[i - 1]; /* undo the advance */
@@ -84,11 +88,15 @@ static void fill_slots(EngCpu *cpu, const EngOp *op, const EngWeight *w, int tok
     EngAct act = eng_type_info(w->type)->act;
     const int32_t *slot = cpu->slots.slot + token * e->n_used;
     size_t stride;
-    uint8_t *base = slot_activations(cpu, e, w, &stride);
-    uint8_t *one = base + (size_t)slot[0] * stride;
-    cpu->k->quantize[act](eng_cpu_row(cpu, op->src, token), one, w->cols);
-    if (stride)
-        for (int k = 1; k < e->n_used; k++) memcpy(base + (size_t)slot[k] * stride, one, stride);
+    uint8_t *base = slot_activations(cpu, e, w, &stride), *one = NULL;
+    for (int k = 0; k < e->n_used && !(one && stride == 0); k++) {
+        uint8_t *at = base + (size_t)ENG_MAX(slot[k], 0) * stride;
+        if (slot[k] < 0) continue;
+        if (one)
+            memcpy(at, one, stride);
+        else
+            cpu->k->quantize[act](eng_cpu_row(cpu, op->src, token), one = at, w->cols);
+    }
 }
 
 void eng_cpu_experts_fill(EngCpu *cpu, const EngOp *op, int thread)
@@ -154,7 +162,8 @@ void eng_cpu_experts_quantize(EngCpu *cpu, const EngOp *op, int thread)
     const EngOpExperts *e = &op->experts;
     EngAct act = eng_type_info(e->down.type)->act;
     size_t stride = act_stride(&e->down);
-    for (int64_t i; (i = eng_pool_next(cpu->pool, (int64_t)cpu->rows * e->n_used)) >= 0;)
+    int64_t slots = cpu->slots.first[e->gate.mats];
+    for (int64_t i; (i = eng_pool_next(cpu->pool, slots)) >= 0;)
         cpu->k->quantize[act](cpu->hidden + (size_t)i * (size_t)e->down.cols,
                               cpu->hidden_act + (size_t)i * stride, e->down.cols);
 }
@@ -170,6 +179,8 @@ static void down_work(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int 
     size_t stride = act_stride(w);
     const uint8_t *x = cpu->hidden_act;
     float *y = eng_cpu_scratch(cpu, thread);
+    for (int t = 0; e->set && t < cpu->rows; t++)
+        memset(eng_cpu_row(cpu, op->dst, t) + row0, 0, (size_t)rows * sizeof *y);
     for (int i = 0; i < s->n_active; i++) {
         int expert = s->active[i], end = s->first[expert + 1];
         const uint8_t *wr = eng_weight_rows(w, expert, row0);
@@ -190,7 +201,8 @@ static void down_ask(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int t
 {
     (void)thread;
     const EngOp *op = arg;
-    eng_cpu_ask(&op->experts.down, cpu->slots.active[0], tile->row0, tile->rows);
+    if (cpu->slots.n_active > 0)
+        eng_cpu_ask(&op->experts.down, cpu->slots.active[0], tile->row0, tile->rows);
 }
 
 void eng_cpu_experts_down(EngCpu *cpu, const EngOp *op, int thread)
@@ -198,8 +210,7 @@ void eng_cpu_experts_down(EngCpu *cpu, const EngOp *op, int thread)
     const EngOpExperts *e = &op->experts;
     size_t row = e->down.row_bytes * (size_t)e->n_used, all_bytes = row * (size_t)e->down.rows;
     EngCpuTiles tiles = {.n = 1, .times = 1, .w = {&e->down}};
-    tiles.tile[0] = cpu->rows > 1
-                        ? ENG_TILE_ROWS
-                        : ENG_MAX(eng_cpu_piece_rows(cpu, row, all_bytes), DOWN_ROWS);
+    tiles.tile[0] =
+        cpu->rows > 1 ? ENG_TILE_ROWS : ENG_MAX(eng_cpu_piece_rows(cpu, row, all_bytes), DOWN_ROWS);
     eng_cpu_tiles(cpu, &tiles, down_work, down_ask, op, thread);
 }

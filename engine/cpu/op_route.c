@@ -54,6 +54,22 @@ static void drop_groups(const EngOpRoute *p, const float *choice, bool *taken, i
     for (int i = 0; i < n; i++) taken[i] = !chosen[i / size];
 }
 
+/* A NaN comes first, that it is not lost among what is deferred. */
+static bool is_before(float a, float b) { return isnan(a) ? !isnan(b) : a > b; }
+
+/* Of equal weights the one chosen first. */
+static void sort_by_weight(int32_t *ids, float *weights, int n)
+{
+    for (int i = 1; i < n; i++) {
+        int32_t id = ids[i];
+        float weight = weights[i];
+        int at = i;
+        for (; at > 0 && is_before(weight, weights[at - 1]); at--)
+            ids[at] = ids[at - 1], weights[at] = weights[at - 1];
+        ids[at] = id, weights[at] = weight;
+    }
+}
+
 static void route_token(const EngOpRoute *p, float *scores, int n, int32_t *ids, float *weights)
 {
     float choice[MAX_EXPERTS];
@@ -70,6 +86,7 @@ static void route_token(const EngOpRoute *p, float *scores, int n, int32_t *ids,
     }
     for (int k = 0; k < p->n_used; k++)
         weights[k] = (p->norm ? weights[k] / (sum + 1e-20f) : weights[k]) * p->scale;
+    if (p->by_weight) sort_by_weight(ids, weights, p->n_used);
 }
 
 void eng_cpu_op_route(EngCpu *cpu, const EngOp *op, int thread)

@@ -62,6 +62,15 @@ static void place_vector(EngGpu *g, Cutter *c, const float *x, int64_t n, const 
     if (*ret) await(g, x, (void *)*ret, (size_t)n * sizeof *x);
 }
 
+/* Experts that are computed in two goes (model/arch.h) are there once. */
+static bool shares_experts(const EngGpu *g, const bool *on_device, size_t i)
+{
+    const EngOp *op = &g->graph->ops.data[i];
+    return i > 0 && op->kind == ENG_OP_EXPERTS && op[-1].kind == ENG_OP_EXPERTS &&
+           on_device[i - 1] &&
+           eng_weight_mat(&op->experts.gate, 0) == eng_weight_mat(&op[-1].experts.gate, 0);
+}
+
 static void place_op(EngGpu *g, Cutter *c, size_t i)
 {
     const EngOp *op = &g->graph->ops.data[i];
@@ -79,7 +88,12 @@ static void place_op(EngGpu *g, Cutter *c, size_t i)
 static void place_weights(EngGpu *g, Cutter *c, const bool *on_device)
 {
     for (size_t i = 0; i < g->graph->ops.n; i++)
-        if (is_here(g->graph, on_device, i)) place_op(g, c, i);
+        if (!is_here(g->graph, on_device, i))
+            continue;
+        else if (shares_experts(g, on_device, i))
+            g->ops[i] = g->ops[i - 1];
+        else
+            place_op(g, c, i);
 }
 
 uint64_t eng_gpu_next(EngDevice *device, uint64_t most, const uint8_t **ret_from)

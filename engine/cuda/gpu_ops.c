@@ -105,7 +105,7 @@ static void experts_few(EngGpu *g, const EngOp *op, const EngGpuOp *there, int r
     EngCuView src = eng_gpu_view(g, op->src), dst = eng_gpu_view(g, op->dst);
     int ff = (int)e->gate.rows, width = ff * e->n_used;
     EngCuView gate = {g->gate, width, e->n_used, ff, ff}, up = {g->up, width, e->n_used, ff, ff};
-    EngCuExperts a = {.chosen = chosen_of(g, e), .tokens = rows};
+    EngCuExperts a = {.chosen = chosen_of(g, e), .tokens = rows, .set = e->set};
     a.act = prepare_few(g, e->gate.type, src, rows);
     a.w = there->w[0], a.dst = gate;
     eng_cuda_experts_up(g->cuda, e->gate.type, &a);
@@ -123,7 +123,7 @@ static void experts_many(EngGpu *g, const EngOp *op, const EngGpuOp *there, int 
 {
     const EngOpExperts *e = &op->experts;
     int ff = (int)e->gate.rows, most = rows * e->n_used;
-    EngCuMoe moe = {.chosen = chosen_of(g, e), .slots = g->slots, .tokens = rows};
+    EngCuMoe moe = {.chosen = chosen_of(g, e), .slots = g->slots, .tokens = rows, .set = e->set};
     moe.slots.experts = (int)e->gate.mats;
     eng_cuda_moe_group(g->cuda, &moe);
     EngCuMatmulExperts a = {.slots = moe.slots, .most = most, .gather = true};
@@ -189,6 +189,7 @@ static void route(EngGpu *g, const EngOp *op, const EngGpuOp *there, int rows)
                     .sigmoid = p->gate == ENG_GATE_SIGMOID,
                     .group_top2 = p->group_top2,
                     .norm = p->norm,
+                    .by_weight = p->by_weight,
                     .scale = p->scale,
                     .rows = rows};
     eng_cuda_route(g->cuda, &a);
@@ -213,6 +214,7 @@ static void element(EngGpu *g, const EngOp *op, const EngGpuOp *there, int rows)
         a.other = eng_gpu_view(g, op->glu.up);
         eng_cuda_glu(g->cuda, &a);
         break;
+    case ENG_OP_ADD: eng_cuda_add(g->cuda, &a); break;
     default: /* SELECT */ a.out = wanted_of(g); eng_cuda_select(g->cuda, &a);
     }
 }

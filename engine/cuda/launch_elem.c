@@ -30,6 +30,11 @@ void eng_cuda_glu(EngCuda *cuda, const EngCuElem *args)
     if (args->rows > 0) eng_cuda_launch(cuda, ENG_CU_glu, flat(items, args->rows), args);
 }
 
+void eng_cuda_add(EngCuda *cuda, const EngCuElem *args)
+{
+    if (args->rows > 0) eng_cuda_launch(cuda, ENG_CU_add, flat(args->src.n, args->rows), args);
+}
+
 void eng_cuda_rope(EngCuda *cuda, const EngCuElem *args)
 {
     int items = args->src.heads * (args->dims / 2 + args->src.n - args->dims);

@@ -7,6 +7,7 @@
 
 void eng_cuda_norm(EngCuda *cuda, const EngCuElem *args);
 void eng_cuda_glu(EngCuda *cuda, const EngCuElem *args);
+void eng_cuda_add(EngCuda *cuda, const EngCuElem *args);
 void eng_cuda_rope(EngCuda *cuda, const EngCuElem *args);
 void eng_cuda_select(EngCuda *cuda, const EngCuElem *args); /* in place: out ascending */
 void eng_cuda_topk(EngCuda *cuda, const EngCuTopk *args);

@@ -197,8 +197,14 @@ typedef struct {
     int gpus;
     uint64_t vram;
     const char *rules;
-    int context; /* what sessions are expected to have: longer ones, and several at once, keep */
+    int context;  /* what sessions are expected to have: longer ones, and several at once, keep */
     EngKvType kv; /* what VRAM is not planned for in DRAM that the GPU reads, which is slower */
+
+    /* These two change the model's mathematics, and so what it says; 0: as it was made. `experts`:
+     * a token is sent to so few of them, of 1 … the model's own number. `defer`: of these, so many,
+     * those of least weight, are computed beside the next layer's attention and added with its
+     * experts, which the last layer's are not. ENG_ERR_USAGE where that cannot be. */
+    int experts, defer;
 } EngModelSettings;
 
 EngModelSettings eng_model_defaults(void);
@@ -297,6 +303,7 @@ typedef struct {
      * whose regex (PCRE2) is found in a tensor's name decides where it lies. */
     const char *rules;
     EngPlanSpeeds speeds;
+    int experts, defer; /* see EngModelSettings */
 } EngPlanSettings;
 
 EngPlanSettings eng_plan_defaults(void);
@@ -319,7 +326,7 @@ struct EngPlan {
     int context, batch;
     EngKvType kv;
     size_t n_rows;
-    EngPlanRow *rows;             /* by kind, then GPU, DRAM, disk */
+    EngPlanRow *rows;                         /* by kind, then GPU, DRAM, disk */
     int expert_layers, expert_layers_in_vram; /* of those whose experts no rule has placed */
     double token_vram_bytes, token_dram_bytes, token_disk_bytes; /* read for a generated token */
     double token_products;                                       /* multiply-adds of it */
@@ -456,9 +463,9 @@ typedef struct {
 /* One bounded piece of work for each of n sessions of one model: a prefill chunk (which may also
  * yield the first token's text at the next call), or one token. ret_steps has n entries.
  *
- * When the GPU fails (a driver's fault, sleep, memory), the step says the same without progress, and
- * the next ones compute on the CPU all that the sessions have said so far, then go on: nothing is
- * lost but time. EngModelInfo tells. Opened again, the model may use the GPU again. */
+ * When the GPU fails (a driver's fault, sleep, memory), the step says the same without progress,
+ * and the next ones compute on the CPU all that the sessions have said so far, then go on: nothing
+ * is lost but time. EngModelInfo tells. Opened again, the model may use the GPU again. */
 bool eng_step(EngSession *const *sessions, size_t n, EngStep *ret_steps, EngError *err);
 
 /* Appends tokens to the timeline with no sampling. ret_logits is [n][n_vocab], or NULL. */

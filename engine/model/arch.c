@@ -28,6 +28,27 @@ void eng_arch_names(char *ret_names, size_t size)
         at += (size_t)snprintf(ret_names + at, size - at, "%s%s", i ? ", " : "", archs[i].name);
 }
 
+/* What a person wants changed of the experts. */
+static bool choose_experts(EngBuild *build)
+{
+    EngHparams *h = &build->h;
+    int own = h->n_experts_used;
+    if ((build->experts || build->defer) && h->n_experts == 0)
+        return eng_fail(build->err, ENG_ERR_USAGE,
+                        "This model has no experts: there is nothing to use less of or to defer.");
+    if (build->experts < 0 || build->experts > own)
+        return eng_fail(
+            build->err, ENG_ERR_USAGE,
+            "This model sends a token to %d experts: it can be 1 to %d instead, not %d.", own, own,
+            build->experts);
+    if (build->experts) h->n_experts_used = build->experts;
+    if (build->defer < 0 || build->defer > ENG_MAX(h->n_experts_used - 1, 0))
+        return eng_fail(build->err, ENG_ERR_USAGE,
+                        "A token is sent to %d experts: 0 to %d of them can be deferred, not %d.",
+                        h->n_experts_used, h->n_experts_used - 1, build->defer);
+    return true;
+}
+
 bool eng_arch_build(EngBuild *build, const EngGguf *gguf)
 {
     const EngArch *arch = eng_arch_find(gguf->arch);
@@ -39,7 +60,7 @@ bool eng_arch_build(EngBuild *build, const EngGguf *gguf)
             "This model's family is \"%.40s\", which this version cannot run. It runs %s.",
             gguf->arch, names);
     }
-    if (!eng_hparams_read(gguf, &build->h, build->err)) return false;
+    if (!eng_hparams_read(gguf, &build->h, build->err) || !choose_experts(build)) return false;
     eng_binder_init(&build->b, gguf, build->arena, build->err);
     build->b.outline = build->outline != 0;
     bool ok = arch->build(build);
@@ -129,6 +150,7 @@ EngTrunk eng_arch_begin(EngBuild *build, int ff)
         .ids = eng_graph_buffer(g, 1, ENG_MAX(h->n_experts_used, 1)),
         .weights = eng_graph_buffer(g, 1, ENG_MAX(h->n_experts_used, 1)),
     };
+    if (build->defer > 0) t.deferred = eng_graph_buffer(g, 1, h->n_embd);
     const float *factors =
         eng_bind_vector(&build->b, false, "rope_freqs.weight", 0, h->rope_dims / 2);
     /* YaRN's attention factor goes into cos and sin; where a file states DeepSeek's mscale_all_dim
@@ -189,6 +211,25 @@ void eng_arch_ffn(EngBuild *build, const EngTrunk *t, int layer, const char *suf
     ffn_out(build, t, layer, suffix, ff);
 }
 
+/* The chosen experts by weight: the first of them now, `later` when the next layer adds its own. */
+static void experts_ops(EngBuild *build, const EngTrunk *t, EngOpExperts experts, int later)
+{
+    EngGraph *g = build->g;
+    EngView ids = experts.ids, weights = experts.weights;
+    int now = experts.n_used - later;
+    if (build->deferred) eng_graph_add(g, t->x, t->deferred);
+    experts.n_used = now;
+    experts.ids = eng_view_part(ids, 0, now), experts.weights = eng_view_part(weights, 0, now);
+    eng_graph_experts(g, t->x, t->norm, experts);
+    build->deferred = later > 0;
+    if (later == 0) return;
+    experts.n_used = later;
+    experts.ids = eng_view_part(ids, now, later);
+    experts.weights = eng_view_part(weights, now, later);
+    experts.set = true;
+    eng_graph_experts(g, t->deferred, t->norm, experts);
+}
+
 void eng_arch_experts(EngBuild *build, const EngTrunk *t, int layer, EngOpRoute route,
                       int ff_shared)
 {
@@ -209,10 +250,12 @@ void eng_arch_experts(EngBuild *build, const EngTrunk *t, int layer, EngOpRoute 
     };
     route.weights = t->weights;
     route.n_used = h->n_experts_used;
+    route.by_weight = build->defer > 0;
+    int later = layer < h->n_layers - 1 ? build->defer : 0;
     eng_graph_linear(build->g, t->router, t->norm, router, NULL, false);
     if (ff_shared > 0) ffn_in(build, t, layer, "_shexp", ff_shared); /* one op with the router */
     eng_graph_route(build->g, t->ids, t->router, route);
-    if (b->ok) eng_graph_experts(build->g, t->x, t->norm, experts);
+    if (b->ok) experts_ops(build, t, experts, later);
     if (ff_shared > 0) ffn_out(build, t, layer, "_shexp", ff_shared);
 }
 

@@ -20,6 +20,8 @@ typedef struct {
     /* Not 0: a graph of shapes alone. The next address for what is derived, behind which there is
      * no memory, as behind those of the tensors. */
     uintptr_t outline;
+    int experts, defer; /* as EngModelSettings has them */
+    bool deferred;      /* a layer's experts wait to be added: eng_arch_experts */
     EngError *err;
 } EngBuild;
 
@@ -30,7 +32,8 @@ typedef struct {
 } EngArch;
 
 /* Reads the numbers of `gguf`, binds its tensors, writes the ops of its family into build->g. Give
- * it g, arena, err and outline; `derived` is the caller's to free, whatever comes back. */
+ * it g, arena, err, outline, experts and defer; `derived` is the caller's to free, whatever comes
+ * back. */
 bool eng_arch_build(EngBuild *build, const EngGguf *gguf);
 
 const EngArch *eng_arch_find(const char *name);    /* NULL = unknown family */
@@ -50,6 +53,7 @@ typedef struct {
     EngView rope_table; /* rope_dims */
     EngView gate, up;   /* of the feed-forward part */
     EngView router, ids, weights;
+    EngView deferred; /* the sum of experts that the next layer adds */
 } EngTrunk;
 
 /* Token table, rope table. `ff`: widest dense feed-forward part. */
@@ -61,7 +65,11 @@ bool eng_arch_end(EngBuild *build, const EngTrunk *trunk);
  * suffix "" or "_shexp"). */
 void eng_arch_ffn(EngBuild *build, const EngTrunk *t, int layer, const char *suffix, int ff);
 /* x += routed experts of norm, then the shared one, ff_shared wide (0: there is none). `route` has
- * everything but the views. */
+ * everything but the views.
+ *
+ * Deferred (KTransformers, SOSP 2025, https://doi.org/10.1145/3731569.3764843): of the chosen
+ * experts those of least weight are computed behind the others, into a sum that the next layer adds
+ * together with its own experts. Nobody waits for them before that layer's attention. */
 void eng_arch_experts(EngBuild *build, const EngTrunk *t, int layer, EngOpRoute route,
                       int ff_shared);
 

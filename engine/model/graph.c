@@ -121,6 +121,8 @@ void eng_graph_experts(EngGraph *g, EngView dst, EngView src, EngOpExperts exper
     append(g, ENG_OP_EXPERTS, dst, src)->experts = experts;
 }
 
+void eng_graph_add(EngGraph *g, EngView dst, EngView src) { append(g, ENG_OP_ADD, dst, src); }
+
 void eng_graph_select(EngGraph *g, EngView dst, EngView src) { append(g, ENG_OP_SELECT, dst, src); }
 
 uint64_t eng_graph_attention_products(const EngGraph *graph)

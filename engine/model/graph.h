@@ -42,6 +42,7 @@ void eng_graph_attn(EngGraph *g, EngView dst, EngView q, EngOpAttn attn);
 void eng_graph_glu(EngGraph *g, EngView dst, EngView gate, EngView up);
 void eng_graph_route(EngGraph *g, EngView ids, EngView logits, EngOpRoute route);
 void eng_graph_experts(EngGraph *g, EngView dst, EngView src, EngOpExperts experts);
+void eng_graph_add(EngGraph *g, EngView dst, EngView src);
 void eng_graph_select(EngGraph *g, EngView dst, EngView src);
 
 #endif

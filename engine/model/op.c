@@ -21,8 +21,9 @@ EngUses eng_op_uses(const EngOp *op)
     case ENG_OP_EXPERTS:
         reads(&u, op->experts.ids);
         reads(&u, op->experts.weights);
-        u.adds = op->dst.buf;
+        if (!op->experts.set) u.adds = op->dst.buf;
         break;
+    case ENG_OP_ADD: u.adds = op->dst.buf; break;
     default: break;
     }
     writes(&u, op->dst);

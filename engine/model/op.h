@@ -28,7 +28,8 @@ typedef enum {
     ENG_OP_ATTN,       /* dst = softmax(scale q K) V over the token's own past and itself */
     ENG_OP_GLU,        /* dst = silu(gate) * up */
     ENG_OP_ROUTE,      /* from router logits: ids and weights of the chosen experts */
-    ENG_OP_EXPERTS,    /* dst += sum of weight * expert(src) over the chosen experts */
+    ENG_OP_EXPERTS,    /* dst (+)= sum of weight * expert(src) over the chosen experts */
+    ENG_OP_ADD,        /* dst += src */
     ENG_OP_SELECT,     /* dst = the rows whose logits are wanted; later ops see only these */
     ENG_OP_COUNT
 } EngOpKind;
@@ -91,12 +92,14 @@ typedef struct {
     bool group_top2; /* a group's score: sum of its two best (V3) instead of its best (V2) */
     bool norm;
     float scale;
+    bool by_weight; /* the chosen in the order of their weights, largest first; else of choice */
 } EngOpRoute;
 
 typedef struct {
-    EngView ids, weights;
+    EngView ids, weights; /* [n_used]; an id below 0: somebody else computes that one */
     EngWeight gate, up, down;
     int n_used;
+    bool set; /* dst = instead of dst += */
 } EngOpExperts;
 
 typedef struct {

@@ -80,31 +80,62 @@ static double share_at_work(const EngHparams *h, double tokens)
     return h->n_experts > 0 ? 1 - pow(1 - (double)h->n_experts_used / h->n_experts, tokens) : 1;
 }
 
+/* Of a layer, what may run side by side: the GPU's attention, its shared expert and experts; the
+ * CPU's experts. */
+typedef struct {
+    EngTime attention, gpu, cpu;
+} LayerTime;
+
+static void add_longer_of(EngTime *sum, const EngTime *a, const EngTime *b, double share)
+{
+    EngTime part = *b;
+    for (int i = 0; i < ENG_TERMS; i++) part.s[i] *= share;
+    add(sum, eng_time_sum(a) > eng_time_sum(&part) ? a : &part);
+}
+
+/* The CPU has a layer's deferred experts until the next layer's attention is done. */
+static void add_layers(EngTime *sum, const LayerTime *layers, int n, double deferred)
+{
+    static const EngTime none;
+    for (int i = 0; i < n; i++) {
+        add_longer_of(sum, &layers[i].attention, i > 0 ? &layers[i - 1].cpu : &none, deferred);
+        add_longer_of(sum, &layers[i].gpu, &layers[i].cpu, i < n - 1 ? 1 - deferred : 1);
+    }
+}
+
+/* Where a part's time counts. */
+static EngTime *time_of(const EngPlanPart *p, LayerTime *layers, bool gpu, EngTime *sum)
+{
+    bool aside = p->kind == ENG_PLAN_EXPERTS || p->kind == ENG_PLAN_SHARED;
+    if (aside) return gpu ? &layers[p->layer].gpu : &layers[p->layer].cpu;
+    return gpu && p->kind == ENG_PLAN_ATTENTION && p->layer >= 0 ? &layers[p->layer].attention
+                                                                 : sum;
+}
+
 EngTime eng_cost_token(const EngOutline *outline, const EngSpread *spread,
                        const EngPlanSpeeds *speeds, double ret_read[3])
 {
     const EngOutline *o = outline;
-    int layers = o->h.n_layers + 1;
-    EngTime sum = {0}, *gpu = eng_alloc0(2 * (size_t)layers * sizeof *gpu), *cpu = gpu + layers;
+    int n = o->h.n_layers;
+    EngTime sum = {0};
+    LayerTime *layers = eng_alloc0((size_t)(n + 1) * sizeof *layers);
     double read[3] = {0};
     for (size_t i = 0; i < o->parts.n; i++) {
         const EngPlanPart *p = &o->parts.data[i];
         if (p->read == 0) continue;
         Shares s = shares_of(spread, o, i);
-        bool aside = p->kind == ENG_PLAN_EXPERTS || p->kind == ENG_PLAN_SHARED;
         double used = p->kind == ENG_PLAN_EXPERTS ? share_at_work(&o->h, 1) : 1;
         double bytes = used * p->read, products = used * p->products;
-        add_gpu(aside ? &gpu[p->layer] : &sum, speeds, bytes * s.vram, products * s.vram);
-        add_cpu(aside ? &cpu[p->layer] : &sum, speeds, bytes * s.cpu, products * s.cpu,
+        add_gpu(time_of(p, layers, true, &sum), speeds, bytes * s.vram, products * s.vram);
+        add_cpu(time_of(p, layers, false, &sum), speeds, bytes * s.cpu, products * s.cpu,
                 bytes * s.disk);
         read[0] += bytes * s.vram;
         read[1] += bytes * ENG_MAX(s.cpu - s.disk, 0);
         read[2] += bytes * s.disk;
     }
-    for (int i = 0; i < layers; i++)
-        add(&sum, eng_time_sum(&gpu[i]) > eng_time_sum(&cpu[i]) ? &gpu[i] : &cpu[i]);
+    add_layers(&sum, layers, n, (double)o->defer / ENG_MAX(o->h.n_experts_used, 1));
     sum.s[ENG_TERM_HANDOVER] += spread->crossings * handover_s;
-    free(gpu);
+    free(layers);
     if (ret_read) memcpy(ret_read, read, sizeof read);
     return sum;
 }

@@ -2,7 +2,8 @@
  *
  * A product takes as long as its bytes need to be read where they lie, or its arithmetic, whichever
  * is longer; a token is the sum over all products, but for a layer's routed experts on the CPU,
- * which run beside its shared expert and the experts found in VRAM: there the longer side counts.
+ * which run beside its shared expert and the experts found in VRAM, and deferred ones beside the
+ * next layer's attention: there the longer side counts.
  * Each crossing between CPU and GPU costs a hand-over. Experts are chosen by chance, all alike. A
  * prompt is read in chunks; experts that are not in VRAM are multiplied by the CPU or sent to the
  * GPU, if that is quicker, those that the chunk chose. What is between the products is not in it.

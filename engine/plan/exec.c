@@ -16,7 +16,7 @@ typedef struct {
     EngDevice *devices[ENG_MAX_GPUS];
     int n_devices;
     EngSchedule schedule;
-    float *up[ENG_MAX_GPUS], *down[ENG_MAX_GPUS]; /* pinned: what is handed over */
+    float *up[ENG_MAX_GPUS][2], *down[ENG_MAX_GPUS][2]; /* pinned: what is handed over */
     uint32_t *flags; /* pinned: [devices][parts] up, then [parts] down */
     uint32_t turn;
     int select; /* op */
@@ -81,12 +81,13 @@ static bool wait_flags(Exec *e, int part, unsigned devices)
     return !e->failed;
 }
 
-static void copy_in(Exec *e, const EngHostPart *p, const EngBatch *batch)
+static void copy_in(Exec *e, int k, const EngBatch *batch)
 {
+    const EngHostPart *p = &e->schedule.parts.data[k];
     EngHandOver moves[ENG_HAND_VIEWS];
     int rows = rows_of(batch, p->select);
     for (int d = 0; d < e->n_devices; d++) {
-        int n = hand(p->in, p->n_in, d, rows, e->up[d], moves);
+        int n = hand(p->in, p->n_in, d, rows, e->up[d][k % 2], moves);
         for (int i = 0; i < n; i++)
             memcpy(e->cpu->buffer(e->cpu, moves[i].view.buf), moves[i].host,
                    view_floats(moves[i].view, rows) * sizeof(float));
@@ -96,12 +97,13 @@ static void copy_in(Exec *e, const EngHostPart *p, const EngBatch *batch)
                view_floats(eng_buffer_view(e->graph, p->sum), rows) * sizeof(float));
 }
 
-static void copy_out(Exec *e, const EngHostPart *p, const EngBatch *batch)
+static void copy_out(Exec *e, int k, const EngBatch *batch)
 {
+    const EngHostPart *p = &e->schedule.parts.data[k];
     EngHandOver moves[ENG_HAND_VIEWS];
     int rows = rows_of(batch, p->select_out);
     for (int d = 0; d < e->n_devices; d++) {
-        int n = hand(p->out, p->n_out, d, rows, e->down[d], moves);
+        int n = hand(p->out, p->n_out, d, rows, e->down[d][k % 2], moves);
         for (int i = 0; i < n; i++)
             memcpy(moves[i].host, e->cpu->buffer(e->cpu, moves[i].view.buf),
                    view_floats(moves[i].view, rows) * sizeof(float));
@@ -112,10 +114,10 @@ static void run_part(Exec *e, int k, const EngBatch *batch)
 {
     const EngHostPart *p = &e->schedule.parts.data[k];
     if (e->failed || !wait_flags(e, k, p->gives)) return;
-    copy_in(e, p, batch);
+    copy_in(e, k, batch);
     if (p->to > p->from) e->cpu->run(e->cpu, p->from, p->to - p->from, batch);
     if (!wait_flags(e, k, p->frees)) return;
-    copy_out(e, p, batch);
+    copy_out(e, k, batch);
     __atomic_store_n(down_flag(e, k), e->turn, __ATOMIC_RELEASE);
 }
 
@@ -130,11 +132,11 @@ static void enqueue(Exec *e, const EngScheduleStep *s, const EngBatch *batch)
     const EngHostPart *p = &e->schedule.parts.data[s->what];
     if (s->kind == ENG_STEP_PUBLISH) {
         int rows = rows_of(batch, p->select);
-        int n = hand(p->in, p->n_in, s->device, rows, e->up[s->device], moves);
+        int n = hand(p->in, p->n_in, s->device, rows, e->up[s->device][s->what % 2], moves);
         device->publish(device, moves, n, rows, up_flag(e, s->what, s->device));
     } else {
         int rows = rows_of(batch, p->select_out);
-        int n = hand(p->out, p->n_out, s->device, rows, e->down[s->device], moves);
+        int n = hand(p->out, p->n_out, s->device, rows, e->down[s->device][s->what % 2], moves);
         device->accept(device, moves, n, rows, p->sum != ENG_NONE, down_flag(e, s->what));
     }
 }
@@ -277,10 +279,11 @@ static void *pinned(Exec *e, int device, size_t bytes, EngError *err)
 static bool get_areas(Exec *e, EngError *err)
 {
     for (int d = 0; d < e->n_devices; d++) {
-        e->up[d] = pinned(e, d, area_floats(e, d, false) * sizeof(float), err);
-        if (!e->up[d]) return false;
-        e->down[d] = pinned(e, d, area_floats(e, d, true) * sizeof(float), err);
-        if (!e->down[d]) return false;
+        size_t up = area_floats(e, d, false), down = area_floats(e, d, true);
+        float *areas = pinned(e, d, 2 * (up + down) * sizeof *areas, err);
+        if (!areas) return false;
+        for (int i = 0; i < 2; i++, areas += up + down)
+            e->up[d][i] = areas, e->down[d][i] = areas + up;
     }
     e->flags = pinned(e, 0, (flags_of(e) + 1) * sizeof *e->flags, err);
     return e->flags != NULL;

@@ -103,7 +103,8 @@ static void walk(EngOutline *o)
         const EngWeight *w[ENG_LINEAR_MAX];
         if (op->kind == ENG_OP_KV) layer = op->kv.layer;
         int n = eng_op_weights(op, w);
-        for (int j = 0; j < n; j++) walk_weight(o, w[j], layer);
+        bool again = op->kind == ENG_OP_EXPERTS && op->experts.set; /* those of the op before */
+        for (int j = 0; j < n && !again; j++) walk_weight(o, w[j], layer);
         if (op->kind == ENG_OP_EMBED)
             o->op_parts[i] = part_at(o, op->embed.table.data);
         else
@@ -127,11 +128,13 @@ static EngTensor *addressed(EngOutline *o, const EngGguf *gguf, uintptr_t *ret_e
     return tensors;
 }
 
-EngOutline *eng_outline_new(const EngGguf *gguf, EngError *err)
+EngOutline *eng_outline_new(const EngGguf *gguf, int experts, int defer, EngError *err)
 {
     EngOutline *o = eng_alloc0(sizeof *o);
     EngGguf view = *gguf;
-    EngBuild build = {.g = &o->graph, .arena = &o->arena, .err = err};
+    EngBuild build = {
+        .g = &o->graph, .arena = &o->arena, .experts = experts, .defer = defer, .err = err};
+    o->defer = defer;
     view.tensors = addressed(o, gguf, &build.outline);
     bool ok = eng_arch_build(&build, &view);
     o->h = build.h;

@@ -25,12 +25,14 @@ typedef struct {
     EngArena arena;
     EngVec(EngPlanPart) parts;
     uint64_t bytes; /* of all parts */
+    int defer;      /* experts of a token that are computed beside the next layer's attention */
     int *op_parts;  /* [ops] the part that an op multiplies with first; -1 = none */
     uint64_t attention_products;
 } EngOutline;
 
-/* `gguf` need not have data, is not changed and must outlive it. */
-EngOutline *eng_outline_new(const EngGguf *gguf, EngError *err);
+/* `gguf` need not have data, is not changed and must outlive it. experts, defer: see
+ * EngModelSettings. */
+EngOutline *eng_outline_new(const EngGguf *gguf, int experts, int defer, EngError *err);
 void eng_outline_free(EngOutline *outline);
 
 /* Parts of all weights of an op, at most 4; returns how many. Experts that lie apart: of the first.

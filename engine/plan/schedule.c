@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/num.h"
 
 typedef struct {
     EngSchedule *s;
@@ -17,9 +18,11 @@ typedef struct {
     bool after_select;
 } Writer;
 
+/* Never before the last one: a range of ops has a stretch of the steps. */
 static void step(Writer *w, EngStepOf kind, int at, int what, int device)
 {
-    EngScheduleStep s = {kind, at, what, device};
+    const EngScheduleStep *last = w->s->steps.n ? &w->s->steps.data[w->s->steps.n - 1] : NULL;
+    EngScheduleStep s = {kind, last ? ENG_MAX(at, last->at) : at, what, device};
     eng_vec_push(&w->s->steps, s);
 }
 
@@ -85,8 +88,7 @@ static bool hand_out(Writer *w, EngHostPart *p, int buf, unsigned to)
     return true;
 }
 
-/* CPU part k ends here at the latest: devices take over what it wrote. */
-static void accept(Writer *w, int k, int at)
+static void accept_one(Writer *w, int k, int at)
 {
     EngHostPart *p = &w->s->parts.data[k];
     if (!w->open[k]) return;
@@ -99,10 +101,36 @@ static void accept(Writer *w, int k, int at)
     if (p->sum != ENG_NONE) w->sum_of[p->sum] = ENG_NONE;
 }
 
-/* Parts are accepted in the order in which they were begun: the host goes through them so. */
-static void accept_all(Writer *w, int at)
+/* CPU part k ends here at the latest: devices take over what it wrote. So do parts before it: the
+ * host goes through them in the order in which they were begun. */
+static void accept(Writer *w, int k, int at)
 {
-    for (size_t k = 0; k < w->s->parts.n; k++) accept(w, (int)k, at);
+    for (int i = 0; i <= k; i++) accept_one(w, i, at);
+}
+
+static void accept_all(Writer *w, int at) { accept(w, (int)w->s->parts.n - 1, at); }
+
+static bool touches(const EngUses *u, int buf)
+{
+    bool is = false;
+    for (int i = 0; i < u->n_reads + u->n_writes; i++) is |= used(u, i).buf == buf;
+    return is;
+}
+
+/* Before an op begins a part. The part before it may stay open when it sums, which nobody has asked
+ * for yet: one part and the next have areas of their own. */
+static void accept_earlier(Writer *w, const EngUses *u, int at)
+{
+    int last = (int)w->s->parts.n - 1;
+    int sum = last < 0 ? ENG_NONE : last_part(w)->sum;
+    accept(w, sum == ENG_NONE || touches(u, sum) ? last : last - 1, at);
+}
+
+/* Sums that the op is about. */
+static void accept_sums(Writer *w, const EngUses *u, int at)
+{
+    for (int i = 0; i < u->n_reads + u->n_writes; i++)
+        if (w->sum_of[used(u, i).buf] != ENG_NONE) accept(w, w->sum_of[used(u, i).buf], at);
 }
 
 /* Devices that will want what `buf` holds now: who needs it up to when it is written next. */
@@ -174,11 +202,13 @@ static void begin_with(Writer *w, int op, const EngUses *u)
     w->valid[u->adds] = home_of(w, op + 1, u->adds);
 }
 
-/* Whether the op may join the part: a part that sums is of its one op. */
+/* Whether the op may join the part: one that sums has ops which add to that sum alone. */
 static bool joins(const Writer *w, const EngUses *u)
 {
     const EngHostPart *p = &w->s->parts.data[w->part];
-    if (p->sum != ENG_NONE) return false;
+    if (p->sum != ENG_NONE && u->adds != p->sum) return false;
+    for (int i = 0; i < u->n_reads; i++)
+        if (u->reads[i].buf == p->sum) return false;
     for (int i = 0; i < u->n_reads; i++)
         if (!w->near[u->reads[i].buf] && p->to > p->from && p->n_in == ENG_HAND_VIEWS) return false;
     return true;
@@ -188,9 +218,10 @@ static bool on_cpu(Writer *w, int op, const EngUses *u)
 {
     if (w->part != ENG_NONE && !joins(w, u)) end_part(w);
     if (w->part == ENG_NONE) {
-        accept_all(w, op);
+        accept_earlier(w, u, op);
         begin_with(w, op, u);
     }
+    accept_sums(w, u, op);
     if (!bring_in(w, u)) return false;
     EngHostPart *p = &w->s->parts.data[w->part];
     p->to = op + 1;
@@ -200,7 +231,6 @@ static bool on_cpu(Writer *w, int op, const EngUses *u)
         w->near[buf] = true;
         w->valid[buf] = 0;
     }
-    if (p->sum != ENG_NONE) end_part(w);
     return true;
 }
 

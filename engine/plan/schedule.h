@@ -12,11 +12,14 @@
  * before. Experts add to the residual stream, and so does the shared expert after them: the CPU
  * therefore begins with zeros, the device computes the shared expert meanwhile and adds the CPU's
  * sum when something reads the stream. (Sums are the same but for the order of two additions.)
+ * Deferred experts follow as a part of their own, which hands nothing over where the next layer's
+ * experts are the CPU's, too: it has them until it waits for that layer.
  *
  * Devices do not see each other's memory: what goes from one to another goes through a part without
- * ops. A device has one area for what it publishes and one for what it accepts. So who publishes
- * for a part also accepts, if only to know that the area has been read; and who accepts without
- * having published says before (an empty PUBLISH) that it has taken over what was there. */
+ * ops. For what it publishes and what it accepts a device has areas, of which parts with even and
+ * with odd numbers use one each; two parts that follow each other may be open at once. So who
+ * publishes for a part also accepts, if only to know that the area has been read; and who accepts
+ * without having published says before (an empty PUBLISH) that it has taken over what was there. */
 #ifndef ENG_PLAN_SCHEDULE_H
 #define ENG_PLAN_SCHEDULE_H
 

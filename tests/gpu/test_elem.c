@@ -84,6 +84,24 @@ static void glus(void)
     }
 }
 
+static void adds(void)
+{
+    for (int round = 0; round < 6; round++) {
+        int rows = test_range(1, 5), n = test_range(1, 3000);
+        Buffer x = buffer_new(rows, 1, n, 3), y = buffer_new(rows, 1, n, 3);
+        eng_cuda_add(gpu, &(EngCuElem){.src = x.view, .dst = y.view, .rows = rows});
+        gpu_sync();
+        buffer_read(&y);
+        for (int t = 0; t < rows; t++)
+            for (int i = 0; i < n; i++) {
+                size_t at = buffer_index(&y, t, 0, i);
+                CHECK(y.host[at] == y.old[at] + x.old[buffer_index(&x, t, 0, i)]);
+            }
+        check_rest(&y, rows);
+        buffer_free(&x), buffer_free(&y), gpu_clear();
+    }
+}
+
 static double turned(const float *x, const float *table, int dims, bool neox, int i, double *size)
 {
     int half = dims / 2, pair = neox ? i % half : i / 2, second = neox ? i / half : i % 2;
@@ -375,11 +393,17 @@ static void copies_go_beside_kernels(void)
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
-        {"norm", norms},        {"norm keeps NaN", norm_keeps_nan},
-        {"glu", glus},          {"rope", ropes},
-        {"select", selects},    {"topk", tops},
-        {"publish", publishes}, {"accept", accepts},
-        {"bench_copy", copies}, {"copies go beside kernels", copies_go_beside_kernels},
+        {"norm", norms},
+        {"norm keeps NaN", norm_keeps_nan},
+        {"glu", glus},
+        {"rope", ropes},
+        {"add", adds},
+        {"select", selects},
+        {"topk", tops},
+        {"publish", publishes},
+        {"accept", accepts},
+        {"bench_copy", copies},
+        {"copies go beside kernels", copies_go_beside_kernels},
     };
     if (!gpu_open()) return 1;
     int rc = test_main(argc, argv, tests, TEST_COUNT(tests));

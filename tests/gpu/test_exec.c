@@ -15,10 +15,11 @@ enum { PROMPT = 11, DECODE = 3, TOKENS = PROMPT + DECODE, CONTEXT = 40 };
 static const struct {
     const char *file;
     double bound;
+    bool defers; /* has several layers of experts; two such do */
 } models[] = {
-    {"qwen3.gguf", 0.004},    {"mixtral.gguf", 0.004},      {"v2_group.gguf", 0.004},
-    {"v3_fused.gguf", 0.004}, {"qwen3moe_kmix.gguf", 0.05}, {"qwen3moe_q8_0.gguf", 0.05},
-    {"v3_q4_k_m.gguf", 0.05}, {"v3_ud_iq1.gguf", 0.05},
+    {"qwen3.gguf", 0.004},          {"mixtral.gguf", 0.004, true}, {"v2_group.gguf", 0.004},
+    {"v3_fused.gguf", 0.004, true}, {"qwen3moe_kmix.gguf", 0.05},  {"qwen3moe_q8_0.gguf", 0.05},
+    {"v3_q4_k_m.gguf", 0.05},       {"v3_ud_iq1.gguf", 0.05},
 };
 
 static const char *library;
@@ -28,7 +29,7 @@ static EngKv kv;
 static int32_t tokens[TOKENS];
 static float *want, *got; /* [1 + DECODE][n_vocab] */
 
-static bool open_model(const char *file)
+static bool open_model(const char *file, int defer)
 {
     char path[4096];
     EngError err = {0};
@@ -36,6 +37,7 @@ static bool open_model(const char *file)
     settings.threads = 2;
     settings.batch = 32;
     settings.no_gpu = true;
+    settings.defer = defer;
     snprintf(path, sizeof path, "%s/%s", VECTORS, file);
     model = eng_model_open(path, &settings, &err);
     CHECK_MSG(model, "%s: %s", file, err.message);
@@ -89,6 +91,7 @@ typedef enum {
     ONLY_EXPERTS,
     FIRST_HALF,
     SECOND_HALF,
+    NEAR_SUMS, /* as plans do: what is deferred stays with the CPU */
     TWO,
     TWO_BUT_EXPERTS,
     MIXED,
@@ -132,6 +135,7 @@ static int *place(Placement placement)
         case SECOND_HALF: here = i >= cut; break;
         default: here = placement != TWO_BUT_EXPERTS || !experts;
         }
+        if (placement == NEAR_SUMS) here = !experts && model->graph.ops.data[i].kind != ENG_OP_ADD;
         device_of[i] = !here ? ENG_NONE : placement >= TWO && i >= cut;
         if (placement == MIXED) device_of[i] = test_range(ENG_NONE, 1);
     }
@@ -270,10 +274,11 @@ static int placements(void)
     return cuda ? PLACEMENTS : TWO;
 }
 
-static void logits_are_the_cpus_at_every_placement(void)
+static void at_every_placement(int defer)
 {
     for (size_t i = 0; i < TEST_COUNT(models); i++) {
-        if (!open_model(models[i].file)) continue;
+        if (defer && !models[i].defers) continue;
+        if (!open_model(models[i].file, defer)) continue;
         choose_tokens(models[i].file, models[i].bound);
         for (int p = 0; p < placements(); p++)
             compare(models[i].file, (Placement)p, models[i].bound);
@@ -281,12 +286,15 @@ static void logits_are_the_cpus_at_every_placement(void)
     }
 }
 
+static void logits_are_the_cpus_at_every_placement(void) { at_every_placement(0); }
+static void and_so_with_deferred_experts(void) { at_every_placement(1); }
+
 /* The experts' part of a layer is the host's: one publish and one accept each; the shared expert is
  * enqueued between the two. */
 static void the_shared_expert_overlaps(void)
 {
     int steps[ENG_STEPS], layers = 0;
-    if (!open_model("v3_fused.gguf")) return;
+    if (!open_model("v3_fused.gguf", 0)) return;
     EngBackend *exec = open_exec(BUT_EXPERTS);
     for (size_t i = 0; i < model->graph.ops.n; i++)
         layers += model->graph.ops.data[i].kind == ENG_OP_EXPERTS;
@@ -300,11 +308,61 @@ static void the_shared_expert_overlaps(void)
     close_model();
 }
 
+static int op_of(EngOpKind kind, int from)
+{
+    while (model->graph.ops.data[from].kind != kind) from++;
+    return from;
+}
+
+/* The place among the steps of one of an op: itself, or of the part that it is in. */
+static int place_of(const EngSchedule *s, EngStepOf kind, int op)
+{
+    for (size_t i = 0; i < s->steps.n; i++) {
+        const EngScheduleStep *step = &s->steps.data[i];
+        const EngHostPart *p = kind == ENG_STEP_OP ? NULL : &s->parts.data[step->what];
+        if (step->kind == kind && (p ? p->from <= op && op < p->to : step->what == op))
+            return (int)i;
+    }
+    return ENG_NONE;
+}
+
+/* The CPU computes them while the device attends: the device waits for the others before, and for
+ * these behind; and it is asked for nothing more when the next layer's experts are the CPU's. */
+static void deferred_experts_overlap_attention(void)
+{
+    if (!open_model("v3_fused.gguf", 1)) return;
+    for (int near = 0; near < 2; near++) {
+        int now = op_of(ENG_OP_EXPERTS, 0), later = now + 1, attn = op_of(ENG_OP_ATTN, later);
+        int add = op_of(ENG_OP_ADD, later), *device_of = place(BUT_EXPERTS);
+        EngSchedule s = {0};
+        EngError err = {0};
+        CHECK(model->graph.ops.data[later].experts.set && attn < add);
+        device_of[0] = device_of[1] = ENG_NONE; /* what exec.c does of itself */
+        if (near) device_of[add] = ENG_NONE;
+        CHECK(eng_schedule_write(&s, &model->graph, device_of, &err));
+        int attends = place_of(&s, ENG_STEP_OP, attn);
+        CHECK(place_of(&s, ENG_STEP_ACCEPT, now) < attends);
+        CHECK(place_of(&s, ENG_STEP_CPU, now) < place_of(&s, ENG_STEP_CPU, later));
+        CHECK(place_of(&s, ENG_STEP_CPU, later) > attends);
+        CHECK(place_of(&s, ENG_STEP_ACCEPT, near ? add : later) > attends);
+        if (near) CHECK_INT(place_of(&s, ENG_STEP_ACCEPT, later), ENG_NONE);
+        if (near) CHECK_INT(place_of(&s, ENG_STEP_PUBLISH, later), ENG_NONE);
+        if (near)
+            CHECK_INT(place_of(&s, ENG_STEP_ACCEPT, add), place_of(&s, ENG_STEP_ACCEPT, add + 1));
+        for (size_t i = 1; i < s.steps.n; i++) CHECK(s.steps.data[i].at >= s.steps.data[i - 1].at);
+        eng_schedule_clear(&s);
+        free(device_of);
+    }
+    close_model();
+}
+
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
         {"logits_are_the_cpus_at_every_placement", logits_are_the_cpus_at_every_placement},
+        {"and_so_with_deferred_experts", and_so_with_deferred_experts},
         {"the_shared_expert_overlaps", the_shared_expert_overlaps},
+        {"deferred_experts_overlap_attention", deferred_experts_overlap_attention},
     };
     library = getenv("HEARTH_GPU") ? NULL : CUDA_SIM;
     setenv("SIM_DEVICES", "2", 1);

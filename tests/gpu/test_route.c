@@ -101,6 +101,37 @@ static void check_route(Route *r, EngPool *pool)
     free(ids), free(weights);
 }
 
+/* Sorted, they are what the same kernel gives unsorted: larger weights first, NaN before all, of
+ * equal ones what was chosen first. */
+static void check_sorted(Route *r)
+{
+    int k = r->args.n_used, rows = r->args.rows;
+    Buffer ids = r->ids, weights = r->weights;
+    size_t n_ids = ids.count * sizeof *ids.host, n_weights = weights.count * sizeof(float);
+    ids.host = malloc(n_ids), weights.host = malloc(n_weights);
+    r->args.by_weight = 1;
+    eng_cuda_route(gpu, &r->args);
+    gpu_sync();
+    buffer_read(&ids), buffer_read(&weights);
+    for (int t = 0; t < rows; t++) {
+        const float *was = r->weights.host + buffer_index(&weights, t, 0, 0);
+        for (int i = 0; i < k; i++) {
+            int place = 0;
+            for (int j = 0; j < k; j++) {
+                bool more = isnan(was[j]) ? !isnan(was[i]) : was[j] > was[i];
+                bool less = isnan(was[i]) ? !isnan(was[j]) : was[i] > was[j];
+                place += more || (!less && j < i);
+            }
+            size_t from = buffer_index(&ids, t, 0, i), to = buffer_index(&ids, t, 0, place);
+            CHECK(memcmp(ids.host + to, r->ids.host + from, sizeof(int32_t)) == 0);
+            to = buffer_index(&weights, t, 0, place);
+            CHECK(memcmp(weights.host + to, was + i, sizeof *was) == 0);
+        }
+    }
+    check_rest(&ids, rows), check_rest(&weights, rows);
+    free(ids.host), free(weights.host);
+}
+
 static void routes_of(int kind)
 {
     EngPool *pool = eng_pool_new(1, NULL, NULL);
@@ -109,6 +140,7 @@ static void routes_of(int kind)
         eng_cuda_route(gpu, &r.args);
         gpu_sync();
         check_route(&r, pool);
+        check_sorted(&r);
         buffer_free(&r.logits), buffer_free(&r.ids), buffer_free(&r.weights);
         free(r.bias);
         gpu_clear();
@@ -201,6 +233,7 @@ static void combines(void)
         Buffer y = buffer_new(tokens, 1, rows, 2);
         m.args.src = count ? device(count * sizeof *src, src) : NULL;
         m.args.dst = y.view;
+        m.args.set = round & 1;
         eng_cuda_moe_group(gpu, &m.args);
         eng_cuda_moe_combine(gpu, &m.args);
         gpu_sync();
@@ -208,7 +241,7 @@ static void combines(void)
         for (int i = 0; i < tokens * rows; i++) {
             int t = i / rows, r = i % rows;
             size_t at = buffer_index(&y, t, 0, r);
-            double want = y.old[at], size = fabs(want);
+            double want = m.args.set ? 0 : y.old[at], size = fabs(want);
             for (int k = 0; k < n_used; k++) {
                 int slot = m.slot[t * n_used + k];
                 double part = slot < 0 ? 0

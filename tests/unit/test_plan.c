@@ -468,7 +468,7 @@ static void rules_decide(void)
             CHECK_INT(plan->rows[i].bytes, all - layer);
         }
     EngGguf *gguf = eng_gguf_open_headers(&h, 1, &err);
-    EngOutline *o = eng_outline_new(gguf, &err);
+    EngOutline *o = eng_outline_new(gguf, 0, 0, &err);
     CHECK_INT(plan->n_ops, o->graph.ops.n);
     int experts = shape.dense;
     for (size_t i = 0; i < plan->n_ops; i++) {

@@ -65,7 +65,7 @@ typedef struct {
 } EngCuChosen;
 
 /* experts_up_T: dst(t, k, r) = W[ids(t, k)] row r . act t; as it was where the id is negative.
- * experts_down_T: dst(t, r) += sum over k of weight(t, k) * W[ids(t, k)] row r .
+ * experts_down_T: dst(t, r) (+)= sum over k of weight(t, k) * W[ids(t, k)] row r .
  * act (t * n_used + k), always in the same order. Few tokens. */
 typedef struct {
     EngCuWeight w;
@@ -74,6 +74,7 @@ typedef struct {
     EngCuChosen chosen;
     int tokens;
     int lanes; /* as above */
+    int set;   /* down: dst = */
 } EngCuExperts;
 
 /* Activations for tensor cores: number = scale[a] * half q. */
@@ -111,7 +112,7 @@ typedef struct {
     int gather; /* activations are per token */
 } EngCuMatmulExperts;
 
-/* moe_group: fills slots from chosen. moe_combine: dst(t, r) += sum over k, ascending, of
+/* moe_group: fills slots from chosen. moe_combine: dst(t, r) (+)= sum over k, ascending, of
  * weight(t, k) * src[slot(t, k) * rows + r]. */
 typedef struct {
     EngCuChosen chosen;
@@ -119,6 +120,7 @@ typedef struct {
     const float *src;
     EngCuView dst;
     int tokens;
+    int set; /* dst = */
 } EngCuMoe;
 
 /* quantize: act.q and act.scale of every group of every row of src. halve: the same for EngCuHalves
@@ -134,7 +136,8 @@ typedef struct {
     int rows;
 } EngCuPrepare;
 
-/* rms_norm: dst = src / rms(src) * weight, each group. glu: dst = silu(gate) * up. rope: the first
+/* rms_norm: dst = src / rms(src) * weight, each group. glu: dst = silu(gate) * up. add: dst += src,
+ * of one group. rope: the first
  * `dims` numbers of each group turned, pairs (2i, 2i + 1) or, `neox`, (i, i + dims / 2); the rest
  * copied; table(t) = [dims / 2] cos, then sin. select: dst row i = src row out[i]. All may be in
  * place (dst = src, or up). */
@@ -154,7 +157,7 @@ typedef struct {
     const float *bias; /* [experts] or NULL */
     int n_used, n_groups, n_groups_used;
     int sigmoid; /* gate: sigmoid instead of softmax */
-    int group_top2, norm;
+    int group_top2, norm, by_weight;
     float scale;
     int rows;
 } EngCuRoute;

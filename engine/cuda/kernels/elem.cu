@@ -58,6 +58,14 @@ ENG_KERNEL(glu, EngCuElem a)
     }
 }
 
+ENG_KERNEL(add, EngCuElem a)
+{
+    int step = (int)(gridDim.x * blockDim.x), first = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+    for (int row = (int)blockIdx.y; row < a.rows; row += (int)gridDim.y)
+        for (int i = first; i < a.src.n; i += step)
+            a.dst.data[(size_t)row * a.dst.row + i] += a.src.data[(size_t)row * a.src.row + i];
+}
+
 /* A thread turns a pair or copies one number of the rest. */
 ENG_KERNEL(rope, EngCuElem a)
 {

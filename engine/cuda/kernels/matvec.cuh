@@ -325,7 +325,8 @@ template <int TYPE> ENG_DEVICE void experts_down(const EngCuExperts &a)
     float *dst = a.dst.data + (size_t)token * (size_t)a.dst.row;
 #pragma unroll
     for (int r = 0; r < MATVEC_ROWS; r++)
-        if (at.lane == 0 && at.row + r < a.w.rows) dst[at.row + r] += sum[r][0];
+        if (at.lane == 0 && at.row + r < a.w.rows)
+            dst[at.row + r] = a.set ? sum[r][0] : dst[at.row + r] + sum[r][0];
 }
 
 #define MATVEC_KERNELS(T)                                                                          \

@@ -122,6 +122,23 @@ ENG_DEVICE void choose(const EngCuRoute &a, const float *scores, const float *ch
         weights[k] = (a.norm ? weights[k] / (sum + 1e-20f) : weights[k]) * a.scale;
 }
 
+ENG_DEVICE bool weighs_more(float a, float b) { return isnan(a) ? !isnan(b) : a > b; }
+
+/* A number's place is how many come before it: all at once, for n is small. `was`, `of`: [n]. */
+ENG_DEVICE void sort_by_weight(int32_t *ids, float *weights, int n, float *was, int32_t *of)
+{
+    int lane = (int)threadIdx.x;
+    __syncwarp();
+    for (int k = lane; k < n; k += WARP) was[k] = weights[k], of[k] = ids[k];
+    __syncwarp();
+    for (int k = lane; k < n; k += WARP) {
+        int place = 0;
+        for (int j = 0; j < n; j++)
+            place += weighs_more(was[j], was[k]) || (j < k && !weighs_more(was[k], was[j]));
+        ids[place] = of[k], weights[place] = was[k];
+    }
+}
+
 template <int EACH> ENG_DEVICE void route_row(const EngCuRoute &a, float *scores)
 {
     int lane = (int)threadIdx.x, n = a.logits.n;
@@ -134,8 +151,10 @@ template <int EACH> ENG_DEVICE void route_row(const EngCuRoute &a, float *scores
     bool grouped = a.n_groups > 1;
     if (grouped) drop_groups<EACH>(a, choice, groups, chosen, gone);
     __syncwarp();
-    choose<EACH>(a, scores, choice, grouped ? gone : NULL, (int32_t *)a.ids.data + row * a.ids.row,
-                 a.weights.data + row * a.weights.row);
+    int32_t *ids = (int32_t *)a.ids.data + row * a.ids.row;
+    float *weights = a.weights.data + row * a.weights.row;
+    choose<EACH>(a, scores, choice, grouped ? gone : NULL, ids, weights);
+    if (a.by_weight) sort_by_weight(ids, weights, a.n_used, choice, (int32_t *)groups);
 }
 
 /* A warp per token: choosing is a chain of maxima, and a warp is the fastest way to the next.
@@ -213,7 +232,7 @@ ENG_KERNEL(moe_combine, EngCuMoe a)
             float sum = 0;
             for (int k = 0; k < a.chosen.n_used; k++)
                 if (slot[k] >= 0) sum += weight[k] * a.src[(size_t)slot[k] * n + i];
-            y[i] += sum;
+            y[i] = a.set ? sum : y[i] + sum;
         }
     }
 }
