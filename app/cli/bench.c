@@ -60,6 +60,7 @@ static bool run(const void *data, char **operands, GError **error)
                        .context = hearth_measure_context(&measure),
                        .kv = hearth_measure_kv(&measure),
                        .gpu = measure.gpu,
+                       .experts = measure.experts,
                        .copy = g_str_equal(values->weights, "copied"),
                        .quiet = measure.quiet};
     g_autoptr(EngModel) model = hearth_loader_open(&load, error);

@@ -12,6 +12,7 @@ typedef struct {
     double temperature, top_p, min_p, repeat_penalty;
     guint64 seed;
     HearthGpuOptions gpu;
+    HearthExpertOptions experts;
 } Values;
 
 static const HearthOption options[] = {
@@ -42,6 +43,7 @@ static const HearthOption options[] = {
     {"seed", 0, HEARTH_OPTION_SEED, "S", offsetof(Values, seed), 0, 0,
      "the same seed gives the same answer"},
     HEARTH_GPU_OPTIONS(Values, gpu),
+    HEARTH_EXPERT_OPTIONS(Values, experts),
     {NULL},
 };
 
@@ -140,7 +142,8 @@ static bool run(const void *data, char **operands, GError **error)
                        .threads = values->threads,
                        .quiet = values->common.json,
                        .context = values->context,
-                       .gpu = values->gpu};
+                       .gpu = values->gpu,
+                       .experts = values->experts};
     EngSampling sampling = sampling_of(values);
     g_autoptr(HearthTalk) talk =
         hearth_talk_new(&load, values->context, &sampling, values->system, error);

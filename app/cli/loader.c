@@ -89,6 +89,8 @@ EngModel *hearth_loader_open(const HearthLoad *load, GError **error)
     if (load->threads) settings.threads = load->threads;
     if (load->batch) settings.batch = load->batch;
     settings.copy = load->copy;
+    settings.experts = load->experts.used;
+    settings.defer = load->experts.defer;
     g_autoptr(EngModel) model = open_model(load->path, &settings, error);
     if (!model || !hearth_loader_bring_in(model, load->quiet ? NULL : "Loading model", error))
         return NULL;

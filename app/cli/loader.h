@@ -13,6 +13,7 @@ typedef struct {
     int context;      /* of the sessions to come; 0 = the engine's choice */
     EngKvType kv;
     HearthGpuOptions gpu;
+    HearthExpertOptions experts;
 } HearthLoad;
 
 /* `settings` with what was said of the GPU; g_free() *ret_rules behind opening. */

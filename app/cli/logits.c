@@ -8,6 +8,7 @@ typedef struct {
     const char *model, *tokens, *out;
     int threads;
     HearthGpuOptions gpu;
+    HearthExpertOptions experts;
 } Values;
 
 static const HearthOption options[] = {
@@ -19,6 +20,7 @@ static const HearthOption options[] = {
     {"threads", 0, HEARTH_OPTION_INT, "N", offsetof(Values, threads), 1, 512,
      "worker threads (otherwise one per physical core)"},
     HEARTH_GPU_OPTIONS(Values, gpu),
+    HEARTH_EXPERT_OPTIONS(Values, experts),
     {NULL},
 };
 
@@ -85,7 +87,8 @@ static bool run(const void *data, char **operands, GError **error)
                        .quiet = values->common.json,
                        .context = (int)tokens->len,
                        .kv = ENG_KV_F32,
-                       .gpu = values->gpu};
+                       .gpu = values->gpu,
+                       .experts = values->experts};
     g_autoptr(EngModel) model = hearth_loader_open(&load, error);
     if (!model || !hearth_tokens_check(tokens, model, error)) return false;
 

@@ -14,6 +14,7 @@ typedef struct {
     int threads;          /* 0: one per core. For who opens the model */
     const char *kv;       /* see eng_kv_type */
     HearthGpuOptions gpu;
+    HearthExpertOptions experts;
 
     bool warm_up; /* once more, before that */
     bool quiet;   /* no progress line */
@@ -35,7 +36,8 @@ typedef struct {
      "worker threads (otherwise one per physical core)"},                                          \
     {"kv", 0, HEARTH_OPTION_CHOICE, "f16|q8_0", offsetof(Values, member.kv), 0, 0,                 \
      "16 bits per number of the context, or 8 (f16)"},                                             \
-    HEARTH_GPU_OPTIONS(Values, member.gpu)
+    HEARTH_GPU_OPTIONS(Values, member.gpu),                                                        \
+    HEARTH_EXPERT_OPTIONS(Values, member.experts)
 /* clang-format on */
 
 HearthMeasure hearth_measure_defaults(int generate, int repeat);

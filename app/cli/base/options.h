@@ -55,6 +55,20 @@ typedef struct {
      "lines that say what lies where: REGEX device=gpuN|cpu|numaN|disk"}
 /* clang-format on */
 
+/* What commands that compute are told of a mixture's experts; 0: as the model was made. */
+typedef struct {
+    int used, defer; /* see EngModelSettings */
+} HearthExpertOptions;
+
+/* Rows, as above. */
+/* clang-format off */
+#define HEARTH_EXPERT_OPTIONS(Values, member)                                                      \
+    {"experts", 0, HEARTH_OPTION_INT, "N", offsetof(Values, member.used), 1, 4096,                 \
+     "fewer experts per token than the model's own: changes its answers"},                         \
+    {"defer", 0, HEARTH_OPTION_INT, "N", offsetof(Values, member.defer), 0, 4095,                  \
+     "experts of these that are added a layer later: changes its answers"}
+/* clang-format on */
+
 /* Fills `values`; what is no option goes to `operands` (borrowed strings). `args` ends with NULL.
  */
 bool hearth_options_parse(const char *command, const HearthOption *options, char **args,

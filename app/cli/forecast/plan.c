@@ -10,6 +10,7 @@ typedef struct {
     const char *quant, *kv, *rules, *gpu;
     guint64 vram, dram;
     int context, gpus;
+    HearthExpertOptions experts;
 } Values;
 
 static const HearthOption options[] = {
@@ -29,6 +30,7 @@ static const HearthOption options[] = {
      "lines that say what lies where: REGEX device=gpuN|cpu|numaN|disk"},
     {"gpu", 0, HEARTH_OPTION_CHOICE, "auto|off", offsetof(Values, gpu), 0, 0,
      "whether a GPU may be used where there is one (auto)"},
+    HEARTH_EXPERT_OPTIONS(Values, experts),
     {NULL},
 };
 
@@ -90,6 +92,8 @@ static EngPlan *make(const HearthSubject *s, const Values *values, GError **erro
     settings.gpus = values->gpus;
     settings.dram = values->dram;
     settings.context = values->context;
+    settings.experts = values->experts.used;
+    settings.defer = values->experts.defer;
     settings.no_gpu = strcmp(values->gpu, "off") == 0;
     eng_kv_type(values->kv, &settings.kv);
     if (values->rules && !hearth_io_read_text(values->rules, "rules", &rules, error)) return NULL;

@@ -168,7 +168,7 @@ bool hearth_predict(const HearthPredict *what, HearthPrediction *ret, GError **e
     g_autoptr(EngGauge) gauge = eng_gauge_new(what->threads, &failure);
     if (!gauge) return hearth_error_from_engine(error, &failure);
     g_autoptr(GArray) costs = g_array_new(FALSE, FALSE, sizeof(Cost));
-    Machine m = {gauge, eng_gauge_limits(gauge), costs, first->n_experts, first->n_experts_used};
+    Machine m = {gauge, eng_gauge_limits(gauge), costs, first->n_experts, what->experts_used};
     count(&m, what->peeks);
     HearthPrediction p = {.limits = m.limits};
     for (guint i = 0; i < what->peeks->len; i++)

@@ -60,6 +60,8 @@ static EngModel *open_subject(const HearthSubject *s, const Values *values, char
     settings.threads = values->measure.threads;
     settings.context = hearth_measure_context(&values->measure);
     settings.kv = hearth_measure_kv(&values->measure);
+    settings.experts = values->measure.experts.used;
+    settings.defer = values->measure.experts.defer;
     if (!hearth_loader_gpu(&values->measure.gpu, &settings, ret_rules, error)) return NULL;
     g_autoptr(EngModel) model =
         s->path ? eng_model_rehearse_file(s->path, dram, &settings, &failure)
@@ -89,6 +91,7 @@ static bool predict_and_run(const HearthSubject *s, EngModel *model, const Heart
     enum { LONG = 5 * G_USEC_PER_SEC };
     HearthPredict what = {.peeks = s->peeks,
                           .attention_products = eng_model_info(model).attention_products,
+                          .experts_used = eng_model_info(model).n_experts_used,
                           .prompt = measure->prompt,
                           .generate = measure->generate,
                           .depth = measure->depth,
@@ -111,8 +114,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EngPlan, eng_plan_free)
 
 /* With a GPU the model's own plan says what should be, at what the memory was measured to give. The
  * limit of a token: DRAM and VRAM are read at the same time, and nothing else takes any. */
-static bool predict_by_plan(const EngModel *model, const char *rules, HearthPrediction *p,
-                            GError **error)
+static bool predict_by_plan(const EngModel *model, const char *rules,
+                            const HearthExpertOptions *experts, HearthPrediction *p, GError **error)
 {
     EngPlanSettings settings = eng_plan_defaults();
     EngError failure = {0};
@@ -124,6 +127,8 @@ static bool predict_by_plan(const EngModel *model, const char *rules, HearthPred
     settings.kv = made->kv;
     settings.batch = made->batch;
     settings.rules = rules;
+    settings.experts = experts->used;
+    settings.defer = experts->defer;
     settings.speeds = made->speeds;
     settings.speeds.dram_gb_s = p->limits.read_gb_s;
     g_autoptr(EngPlan) plan = eng_plan_model(model, &settings, &failure);
@@ -238,7 +243,8 @@ static bool run(const void *data, char **operands, GError **error)
     if (!model || !predict_and_run(&subject, model, &measure, &prediction, &rows, error))
         return false;
     EngModelInfo info = eng_model_info(model);
-    if (*info.gpu && !predict_by_plan(model, rules, &prediction, error)) return false;
+    if (*info.gpu && !predict_by_plan(model, rules, &measure.experts, &prediction, error))
+        return false;
     hearth_loader_tell_lost(model);
     return values->common.json ? print_json(&subject, &info, &prediction, rows, error)
                                : print_plain(&subject, model, &prediction, rows, error);
