@@ -30,6 +30,7 @@ static void gpu_begin(EngDevice *device, const EngBatch *batch, uint32_t turn)
            (size_t)batch->n_out * sizeof *batch->out);
     eng_cuda_enqueue_write(g->cuda, ENG_CU_COMPUTE, g->step, g->host_step, g->step_bytes);
     g->batch_rows = batch->n;
+    g->bytes_of.buf = -1;
     g->dirty = true;
 }
 
@@ -62,6 +63,7 @@ static void gpu_accept(EngDevice *device, const EngHandOver *moves, int n, int r
     EngGpu *g = (EngGpu *)device;
     EngCuHand hand = hand_of(g, moves, n, rows, flag);
     hand.add = add;
+    for (int i = 0; i < n; i++) eng_gpu_written(g, moves[i].view.buf);
     eng_cuda_accept(g->cuda, &hand);
 }
 
@@ -121,6 +123,7 @@ static void gpu_free(EngDevice *device)
     free(g->ops);
     free(g->layer_of);
     free(g->pieces.data);
+    free(g->turns.data);
     free(g);
 }
 
@@ -232,6 +235,7 @@ EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tok
     g->ops = eng_alloc0((graph->ops.n + 1) * sizeof *g->ops);
     g->layer_of = eng_alloc0((size_t)(graph->n_layers + 1) * sizeof *g->layer_of);
     eng_cuda_enter(cuda);
+    eng_gpu_fuse(g, on_device);
     if (number_layers(g, on_device, err) && eng_gpu_allocate(g, on_device, contexts, err))
         return &g->base;
     gpu_free(&g->base);

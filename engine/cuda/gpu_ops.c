@@ -20,12 +20,29 @@ static EngCuView packed(float *data, int n) { return (EngCuView){data, n, 1, n, 
 
 /* ---- activations ----------------------------------------------------------------------------- */
 
-static EngCuAct prepare_few(EngGpu *g, EngType type, EngCuView src, int rows)
+/* Floats that lie as products read them need no copy. */
+static bool is_packed(EngCuView src, int rows)
+{
+    int all = src.heads * src.n;
+    return (src.heads == 1 || src.stride == src.n) && (rows == 1 || src.row == all) &&
+           ((uintptr_t)src.data & 15) == 0 && src.n % 4 == 0;
+}
+
+/* Of rows that are no buffer of the graph: `of` NULL. */
+static EngCuAct prepare_few(EngGpu *g, EngType type, EngCuView src, const EngView *of, int rows)
 {
     EngCuKernel kind = eng_cuda_act_of(type);
     EngCuPrepare p = {.src = src, .q = g->q, .scale = g->scale, .x = g->x, .rows = rows};
-    eng_cuda_prepare(g->cuda, kind, &p);
-    if (kind == ENG_CU_copy_act) return (EngCuAct){.x = g->x};
+    if (kind == ENG_CU_copy_act) {
+        if (is_packed(src, rows)) return (EngCuAct){.x = src.data};
+        eng_cuda_prepare(g->cuda, kind, &p);
+        return (EngCuAct){.x = g->x};
+    }
+    bool there = of && g->bytes_rows == rows && eng_gpu_same_view(g->bytes_of, *of);
+    if (!there) eng_cuda_prepare(g->cuda, kind, &p);
+    g->bytes_rows = rows;
+    if (of) g->bytes_of = *of;
+    if (!of) g->bytes_of.buf = -1;
     return (EngCuAct){.q = g->q, .scale = g->scale};
 }
 
@@ -38,14 +55,6 @@ static EngCuHalves prepare_many(EngGpu *g, EngCuView src, int rows)
 
 /* ---- products -------------------------------------------------------------------------------- */
 
-/* dst of matrix i of an op with one source. Matrices of one form share its activations. */
-static void product_few(EngGpu *g, const EngWeight *w, const EngCuWeight *there, EngCuAct act,
-                        EngCuView dst, const float *bias, bool add, int rows)
-{
-    EngCuMatvec a = {.w = *there, .act = act, .dst = dst, .bias = bias, .tokens = rows, .add = add};
-    eng_cuda_matvec(g->cuda, w->type, &a);
-}
-
 static void product_many(EngGpu *g, const EngWeight *w, const EngCuWeight *there, EngCuHalves act,
                          EngCuView dst, const float *bias, bool add, int rows)
 {
@@ -53,35 +62,62 @@ static void product_many(EngGpu *g, const EngWeight *w, const EngCuWeight *there
     eng_cuda_matmul(g->cuda, w->type, &a);
 }
 
+/* Matrices `i` … of an op that one launch can do; returns the one behind. */
+static int linear_few(EngGpu *g, const EngOp *op, const EngGpuOp *there, int i, int rows)
+{
+    const EngOpLinear *p = &op->linear;
+    EngType type = p->w[i].type;
+    EngCuMatvec a = {.tokens = rows, .add = p->add};
+    a.act = prepare_few(g, type, eng_gpu_view(g, op->src), &op->src, rows);
+    a.w = there->w[i], a.bias = there->vector[i];
+    a.dst = eng_gpu_view(g, eng_view_flat(p->dst[i]));
+    for (i++; i < p->n && p->w[i].type == type; i++) {
+        if (rows == 1 && there->gate == i) break;
+        EngCuView dst = eng_gpu_view(g, eng_view_flat(p->dst[i]));
+        a.more[a.n_more++] = (EngCuProduct){there->w[i], dst, there->vector[i]};
+    }
+    eng_cuda_matvec(g->cuda, type, &a);
+    return i;
+}
+
 static void linear(EngGpu *g, const EngOp *op, const EngGpuOp *there, int rows)
 {
     const EngOpLinear *p = &op->linear;
-    EngCuView src = eng_gpu_view(g, op->src);
-    bool few = rows <= ENG_CU_MATVEC_TOKENS;
-    EngCuAct act = {0};
-    EngCuHalves halves = {0};
-    if (!few) halves = prepare_many(g, src, rows);
-    for (int i = 0; i < p->n; i++) {
-        EngCuView dst = eng_gpu_view(g, eng_view_flat(p->dst[i]));
-        EngType type = p->w[i].type;
-        if (!few) {
-            product_many(g, &p->w[i], &there->w[i], halves, dst, there->vector[i], p->add, rows);
-            continue;
-        }
-        if (i == 0 || eng_cuda_act_of(type) != eng_cuda_act_of(p->w[i - 1].type))
-            act = prepare_few(g, type, src, rows);
-        product_few(g, &p->w[i], &there->w[i], act, dst, there->vector[i], p->add, rows);
+    if (rows <= ENG_CU_MATVEC_TOKENS) {
+        for (int i = 0; i < p->n;)
+            i = rows == 1 && there->gate == i ? i + 2 : linear_few(g, op, there, i, rows);
+        return;
     }
+    EngCuHalves halves = prepare_many(g, eng_gpu_view(g, op->src), rows);
+    for (int i = 0; i < p->n; i++)
+        product_many(g, &p->w[i], &there->w[i], halves, eng_gpu_view(g, eng_view_flat(p->dst[i])),
+                     there->vector[i], p->add, rows);
+}
+
+/* GLU with the two matrices that were left to it. */
+static void gated(EngGpu *g, const EngOp *glu, const EngGpuOp *there)
+{
+    const EngOp *op = &g->graph->ops.data[there->gates];
+    const EngGpuOp *linear = &g->ops[there->gates];
+    EngType type = op->linear.w[linear->gate].type;
+    EngCuExperts a = {.tokens = 1, .chosen = {.n_used = 1}};
+    a.w = linear->w[linear->gate], a.up = linear->w[linear->gate + 1];
+    a.act = prepare_few(g, type, eng_gpu_view(g, op->src), &op->src, 1);
+    a.dst = eng_gpu_view(g, eng_view_flat(glu->dst));
+    eng_cuda_experts_up(g->cuda, type, &a);
 }
 
 static void heads(EngGpu *g, const EngOp *op, const EngGpuOp *there, int rows)
 {
     EngCuView src = eng_gpu_view(g, op->src), dst = eng_gpu_view(g, op->dst);
     const EngWeight *w = &op->heads.w;
-    if (rows <= ENG_CU_MATVEC_TOKENS)
-        product_few(g, w, &there->w[0], prepare_few(g, w->type, src, rows), dst, NULL, false, rows);
-    else
+    if (rows > ENG_CU_MATVEC_TOKENS) {
         product_many(g, w, &there->w[0], prepare_many(g, src, rows), dst, NULL, false, rows);
+        return;
+    }
+    EngCuMatvec a = {.w = there->w[0], .dst = dst, .tokens = rows};
+    a.act = prepare_few(g, w->type, src, &op->src, rows);
+    eng_cuda_matvec(g->cuda, w->type, &a);
 }
 
 /* ---- experts --------------------------------------------------------------------------------- */
@@ -106,15 +142,20 @@ static void experts_few(EngGpu *g, const EngOp *op, const EngGpuOp *there, int r
     int ff = (int)e->gate.rows, width = ff * e->n_used;
     EngCuView gate = {g->gate, width, e->n_used, ff, ff}, up = {g->up, width, e->n_used, ff, ff};
     EngCuExperts a = {.chosen = chosen_of(g, e), .tokens = rows, .set = e->set};
-    a.act = prepare_few(g, e->gate.type, src, rows);
+    a.act = prepare_few(g, e->gate.type, src, &op->src, rows);
     a.w = there->w[0], a.dst = gate;
-    eng_cuda_experts_up(g->cuda, e->gate.type, &a);
-    if (eng_cuda_act_of(e->up.type) != eng_cuda_act_of(e->gate.type))
-        a.act = prepare_few(g, e->up.type, src, rows);
-    a.w = there->w[1], a.dst = up;
-    eng_cuda_experts_up(g->cuda, e->up.type, &a);
-    glu(g, gate, up, gate, rows);
-    a.act = prepare_few(g, e->down.type, gate, rows);
+    if (e->up.type == e->gate.type) {
+        a.up = there->w[1];
+        eng_cuda_experts_up(g->cuda, e->gate.type, &a);
+        a.up.rows = 0;
+    } else {
+        eng_cuda_experts_up(g->cuda, e->gate.type, &a);
+        a.act = prepare_few(g, e->up.type, src, &op->src, rows);
+        a.w = there->w[1], a.dst = up;
+        eng_cuda_experts_up(g->cuda, e->up.type, &a);
+        glu(g, gate, up, gate, rows);
+    }
+    a.act = prepare_few(g, e->down.type, gate, NULL, rows);
     a.w = there->w[2], a.dst = dst;
     eng_cuda_experts_down(g->cuda, e->down.type, &a);
 }
@@ -195,15 +236,39 @@ static void route(EngGpu *g, const EngOp *op, const EngGpuOp *there, int rows)
     eng_cuda_route(g->cuda, &a);
 }
 
+static void turn(EngGpu *g, const EngGpuTurn *t, int rows)
+{
+    EngCuTurn a = {.n_jobs = t->n_jobs, .rows = rows};
+    if (t->table) a.table = eng_gpu_view(g, t->table->rope.table);
+    for (int k = 0; k < t->n_jobs; k++) {
+        const EngGpuTurnJob *from = &t->jobs[k];
+        EngCuTurnJob *job = &a.jobs[k];
+        job->src = eng_gpu_view(g, from->src), job->dst = eng_gpu_view(g, from->dst);
+        if (from->norm) {
+            job->normed = true;
+            job->weight = g->ops[from->norm].vector[0];
+            job->eps = t->ops[from->norm].norm.eps;
+        }
+        if (from->rope) job->dims = from->rope->rope.dims, job->neox = from->rope->rope.neox;
+    }
+    eng_cuda_turn(g->cuda, &a);
+}
+
+static void norm(EngGpu *g, const EngOp *op, const EngGpuOp *there, EngCuElem *a)
+{
+    a->weight = there->vector[0];
+    a->eps = op->norm.eps;
+    bool leaves = there->leaves_bytes && a->rows <= ENG_CU_MATVEC_TOKENS;
+    if (leaves) a->q = g->q, a->q_scale = g->scale;
+    eng_cuda_norm(g->cuda, a);
+    if (leaves) g->bytes_of = op->dst, g->bytes_rows = a->rows;
+}
+
 static void element(EngGpu *g, const EngOp *op, const EngGpuOp *there, int rows)
 {
     EngCuElem a = {.src = eng_gpu_view(g, op->src), .dst = eng_gpu_view(g, op->dst), .rows = rows};
     switch (op->kind) {
-    case ENG_OP_NORM:
-        a.weight = there->vector[0];
-        a.eps = op->norm.eps;
-        eng_cuda_norm(g->cuda, &a);
-        break;
+    case ENG_OP_NORM: norm(g, op, there, &a); break;
     case ENG_OP_ROPE:
         a.other = eng_gpu_view(g, op->rope.table);
         a.dims = op->rope.dims;
@@ -211,6 +276,10 @@ static void element(EngGpu *g, const EngOp *op, const EngGpuOp *there, int rows)
         eng_cuda_rope(g->cuda, &a);
         break;
     case ENG_OP_GLU:
+        if (rows == 1 && there->gates >= 0) {
+            gated(g, op, there);
+            break;
+        }
         a.other = eng_gpu_view(g, op->glu.up);
         eng_cuda_glu(g->cuda, &a);
         break;
@@ -219,11 +288,24 @@ static void element(EngGpu *g, const EngOp *op, const EngGpuOp *there, int rows)
     }
 }
 
+/* A norm leaves the bytes of what it has just written. */
+static void forget_written(EngGpu *g, const EngOp *op, bool leaves)
+{
+    EngUses u = eng_op_uses(op);
+    for (int i = 0; i < u.n_writes && !leaves; i++) eng_gpu_written(g, u.writes[i].buf);
+}
+
 void eng_gpu_op(EngGpu *gpu, int i, int rows)
 {
     const EngOp *op = &gpu->graph->ops.data[i];
     const EngGpuOp *there = &gpu->ops[i];
-    if (rows == 0) return;
+    bool few = rows <= ENG_CU_MATVEC_TOKENS;
+    if (rows == 0 || (few && there->is_left)) return;
+    forget_written(gpu, op, few && there->leaves_bytes);
+    if (few && there->turn >= 0) {
+        turn(gpu, &gpu->turns.data[there->turn], rows);
+        return;
+    }
     switch (op->kind) {
     case ENG_OP_LINEAR: linear(gpu, op, there, rows); break;
     case ENG_OP_HEADS: heads(gpu, op, there, rows); break;
@@ -231,7 +313,7 @@ void eng_gpu_op(EngGpu *gpu, int i, int rows)
     case ENG_OP_ATTN: attention(gpu, op, rows); break;
     case ENG_OP_ROUTE: route(gpu, op, there, rows); break;
     case ENG_OP_EXPERTS:
-        if (rows <= ENG_CU_MATVEC_TOKENS)
+        if (few)
             experts_few(gpu, op, there, rows);
         else
             experts_many(gpu, op, there, rows);

@@ -13,7 +13,27 @@
 typedef struct {
     EngCuWeight w[ENG_LINEAR_MAX]; /* experts: gate, up, down */
     const float *vector[ENG_LINEAR_MAX];
+    /* fuse.c, for few tokens: */
+    bool leaves_bytes; /* NORM: what follows wants its result as bytes */
+    bool is_left;      /* to the turn of a later op */
+    int turn;          /* done here; -1 */
+    int gate;          /* LINEAR: of its matrices this and the next are left to a GLU; -1 */
+    int gates;         /* GLU: that LINEAR; -1 */
 } EngGpuOp;
+
+/* NORM and ROPE ops that one launch does. */
+typedef struct {
+    EngView src, dst;
+    int norm;          /* op; 0 (which never is one) = none */
+    const EngOp *rope; /* or NULL */
+} EngGpuTurnJob;
+
+typedef struct {
+    const EngOp *ops;
+    EngGpuTurnJob jobs[ENG_CU_TURN_JOBS];
+    int n_jobs;
+    const EngOp *table; /* one of its ROPE ops; NULL = there is none */
+} EngGpuTurn;
 
 typedef struct {
     EngCuGraphExec *exec;
@@ -50,6 +70,9 @@ typedef struct {
     float *partial;          /* attention */
     float *gate, *up, *sums; /* experts: [slots][ff], [slots][ff], [slots][n_embd] */
     EngCuSlots slots;
+    EngVec(EngGpuTurn) turns;
+    EngView bytes_of; /* whose bytes are in q; buf -1 = nobody's */
+    int bytes_rows;
 
     uint8_t *step, *host_step; /* turn, rows, wanted rows: see gpu_begin */
     size_t step_bytes;
@@ -66,6 +89,16 @@ typedef struct {
 bool eng_gpu_allocate(EngGpu *gpu, const bool *on_device, uint64_t contexts, EngError *err);
 uint64_t eng_gpu_next(EngDevice *device, uint64_t most, const uint8_t **ret_from);
 bool eng_gpu_load(EngDevice *device, uint64_t bytes, EngError *err);
+
+/* fuse.c */
+void eng_gpu_fuse(EngGpu *gpu, const bool *on_device);
+bool eng_gpu_same_view(EngView a, EngView b);
+
+/* What is in q is of no use when a buffer is written. */
+static inline void eng_gpu_written(EngGpu *gpu, int buf)
+{
+    if (gpu->bytes_of.buf == buf) gpu->bytes_of.buf = -1;
+}
 
 EngCuView eng_gpu_view(const EngGpu *gpu, EngView view);
 void eng_gpu_op(EngGpu *gpu, int op, int rows);

@@ -24,6 +24,17 @@ void eng_cuda_norm(EngCuda *cuda, const EngCuElem *args)
                         args);
 }
 
+void eng_cuda_turn(EngCuda *cuda, const EngCuTurn *args)
+{
+    int warps = 0, per = THREADS / 32;
+    for (int i = 0; i < args->n_jobs; i++) warps += args->jobs[i].src.heads;
+    if (args->rows > 0 && warps > 0)
+        eng_cuda_launch(
+            cuda, ENG_CU_turn,
+            (EngCuGrid){(unsigned)((warps + per - 1) / per), (unsigned)args->rows, 1, THREADS, 0},
+            args);
+}
+
 void eng_cuda_glu(EngCuda *cuda, const EngCuElem *args)
 {
     int items = args->src.heads * args->src.n;

@@ -6,6 +6,7 @@
 #include "cuda/device.h"
 
 void eng_cuda_norm(EngCuda *cuda, const EngCuElem *args);
+void eng_cuda_turn(EngCuda *cuda, const EngCuTurn *args);
 void eng_cuda_glu(EngCuda *cuda, const EngCuElem *args);
 void eng_cuda_add(EngCuda *cuda, const EngCuElem *args);
 void eng_cuda_rope(EngCuda *cuda, const EngCuElem *args);

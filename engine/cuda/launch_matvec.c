@@ -40,19 +40,25 @@ void eng_cuda_matvec(EngCuda *cuda, EngType type, const EngCuMatvec *args)
 {
     EngCuMatvec a = *args;
     if (a.tokens <= 0 || a.w.rows <= 0) return;
-    int64_t pairs = pairs_of(&a.w);
-    a.lanes = lanes(pairs * a.dst.heads, parts_of(type, &a.w));
+    int64_t pairs = pairs_of(&a.w), all = pairs * a.dst.heads;
+    for (int i = 0; i < a.n_more; i++) {
+        int64_t more = pairs_of(&a.more[i].w);
+        all += more;
+        pairs = ENG_MAX(pairs, more);
+    }
+    a.lanes = lanes(all, parts_of(type, &a.w));
     unsigned eights = (unsigned)(a.tokens + ENG_CU_MATVEC_TOKENS - 1) / ENG_CU_MATVEC_TOKENS;
     int kernel = (a.tokens == 1 ? ENG_CU_matvec : ENG_CU_matvec_few) + (int)type;
-    ENG_CUDA_LAUNCH(cuda, kernel, &a, .x = blocks_of(pairs, a.lanes), .y = (unsigned)a.dst.heads,
-                    .z = eights, .threads = MATVEC_THREADS);
+    ENG_CUDA_LAUNCH(cuda, kernel, &a, .x = blocks_of(pairs, a.lanes),
+                    .y = (unsigned)(a.dst.heads + a.n_more), .z = eights,
+                    .threads = MATVEC_THREADS);
 }
 
 void eng_cuda_experts_up(EngCuda *cuda, EngType type, const EngCuExperts *args)
 {
     EngCuExperts a = *args;
     if (a.tokens <= 0 || a.w.rows <= 0 || a.chosen.n_used <= 0) return;
-    int64_t pairs = pairs_of(&a.w);
+    int64_t pairs = a.up.rows > 0 ? a.w.rows : pairs_of(&a.w);
     a.lanes = lanes(pairs * a.chosen.n_used, parts_of(type, &a.w));
     ENG_CUDA_LAUNCH(cuda, ENG_CU_experts_up + (int)type, &a, .x = blocks_of(pairs, a.lanes),
                     .y = (unsigned)a.chosen.n_used, .z = (unsigned)a.tokens,

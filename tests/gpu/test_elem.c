@@ -5,6 +5,7 @@
 
 #include "base/num.h"
 #include "cuda/launch_elem.h"
+#include "cuda/launch_matvec.h"
 
 #define BOUND 0x1p-20
 
@@ -46,6 +47,34 @@ static void norms(void)
         check_rest(to, rows);
         free(weight);
         buffer_free(&x), buffer_free(&y), gpu_clear();
+    }
+}
+
+/* The same bytes as quantize makes of what the norm has written. */
+static void norms_leave_bytes(void)
+{
+    for (int round = 0; round < 8; round++) {
+        int rows = test_range(1, 3), n = 32 * (round ? test_range(1, 60) : 300);
+        size_t bytes = (size_t)rows * (size_t)n, scales = bytes / 32 * 2 * sizeof(float);
+        Buffer x = buffer_new(rows, 1, n, 3);
+        int8_t *q[2];
+        float *scale[2];
+        for (int i = 0; i < 2; i++) q[i] = device(bytes, NULL), scale[i] = device(scales, NULL);
+        EngCuElem norm = {.src = x.view,
+                          .dst = x.view,
+                          .eps = 1e-5f,
+                          .rows = rows,
+                          .q = q[0],
+                          .q_scale = scale[0]};
+        EngCuPrepare prepare = {.src = x.view, .q = q[1], .scale = scale[1], .rows = rows};
+        eng_cuda_norm(gpu, &norm);
+        eng_cuda_prepare(gpu, ENG_CU_quantize, &prepare);
+        int8_t *have[2] = {malloc(bytes), malloc(bytes)};
+        float *by[2] = {malloc(scales), malloc(scales)};
+        for (int i = 0; i < 2; i++) fetch(have[i], q[i], bytes), fetch(by[i], scale[i], scales);
+        CHECK(memcmp(have[0], have[1], bytes) == 0 && memcmp(by[0], by[1], scales) == 0);
+        for (int i = 0; i < 2; i++) free(have[i]), free(by[i]);
+        buffer_free(&x), gpu_clear();
     }
 }
 
@@ -146,6 +175,63 @@ static void ropes(void)
 }
 
 /* Also in place, where a row taken may be one that was written. */
+/* Norms and turns of several views of one buffer, and of others, as one after the other does them.
+ */
+static void turns(void)
+{
+    for (int round = 0; round < 16; round++) {
+        int rows = test_range(1, 3), n_jobs = test_range(1, ENG_CU_TURN_JOBS);
+        Buffer table = buffer_new(rows, 1, 256, 1), x[ENG_CU_TURN_JOBS], y[ENG_CU_TURN_JOBS];
+        EngCuTurn args = {.n_jobs = n_jobs, .table = table.view, .rows = rows};
+        for (int k = 0; k < n_jobs; k++) {
+            int n = 2 * test_range(1, 128), heads = test_range(1, 9);
+            bool apart = test_range(0, 1);
+            x[k] = buffer_new(rows, heads, n, 3), y[k] = buffer_new(rows, heads, n, 3);
+            float *weight = malloc((size_t)n * sizeof *weight);
+            for (int i = 0; i < n; i++) weight[i] = test_float() * 2;
+            EngCuTurnJob *job = &args.jobs[k];
+            *job = (EngCuTurnJob){.src = x[k].view,
+                                  .dst = apart ? y[k].view : x[k].view,
+                                  .normed = test_range(0, 1),
+                                  .eps = 1e-5f,
+                                  .dims = test_range(0, 2) ? 2 * test_range(1, n / 2) : 0,
+                                  .neox = test_range(0, 1)};
+            if (test_range(0, 1)) job->weight = device((size_t)n * sizeof *weight, weight);
+            free(weight);
+        }
+        Buffer *to[ENG_CU_TURN_JOBS];
+        float *want[ENG_CU_TURN_JOBS];
+        for (int k = 0; k < n_jobs; k++) {
+            const EngCuTurnJob *job = &args.jobs[k];
+            to[k] = job->dst.data == x[k].view.data ? &x[k] : &y[k];
+            EngCuElem a = {.src = job->src,
+                           .dst = job->dst,
+                           .other = table.view,
+                           .weight = job->weight,
+                           .eps = job->eps,
+                           .rows = rows};
+            if (job->normed) eng_cuda_norm(gpu, &a), a.src = a.dst;
+            a.dims = job->dims, a.neox = job->neox;
+            eng_cuda_rope(gpu, &a); /* with no dims a copy */
+            buffer_read(to[k]);
+            want[k] = malloc(to[k]->count * sizeof(float));
+            memcpy(want[k], to[k]->host, to[k]->count * sizeof(float));
+            memcpy(to[k]->host, to[k]->old, to[k]->count * sizeof(float));
+            buffer_write(to[k]);
+        }
+        eng_cuda_turn(gpu, &args);
+        for (int k = 0; k < n_jobs; k++) {
+            buffer_read(to[k]);
+            for (size_t i = 0; i < to[k]->count; i++)
+                check_close(to[k]->host[i], want[k][i], 20, "turn", (int)i);
+            check_rest(to[k], rows);
+            free(want[k]);
+        }
+        for (int k = 0; k < n_jobs; k++) buffer_free(&x[k]), buffer_free(&y[k]);
+        buffer_free(&table), gpu_clear();
+    }
+}
+
 static void selects(void)
 {
     for (int round = 0; round < 8; round++) {
@@ -395,6 +481,8 @@ int main(int argc, char **argv)
     static const Test tests[] = {
         {"norm", norms},
         {"norm keeps NaN", norm_keeps_nan},
+        {"norm leaves bytes", norms_leave_bytes},
+        {"turn: norms and rope in one launch", turns},
         {"glu", glus},
         {"rope", ropes},
         {"add", adds},

@@ -356,6 +356,32 @@ static void deferred_experts_overlap_attention(void)
     close_model();
 }
 
+/* A launch costs a token microseconds, whatever it does: fuse.c puts together what can be. */
+static void a_layer_is_few_launches(void)
+{
+    static const struct {
+        const char *file;
+        Placement placement;
+        int layer, rest; /* at most */
+    } most[] = {{"qwen3moe_q8_0.gguf", ALL, 13, 6},
+                {"v3_q4_k_m.gguf", ALL, 23, 6},
+                {"v3_q4_k_m.gguf", BUT_EXPERTS, 21, 6}};
+    for (size_t i = 0; library && i < TEST_COUNT(most); i++) {
+        if (!open_model(most[i].file, 0)) continue;
+        EngBackend *exec = open_exec(most[i].placement);
+        for (int t = 0; t < TOKENS; t++) tokens[t] = test_range(0, model->h.n_vocab - 1);
+        run(exec, 0, PROMPT, 0, got);
+        long before = count("cuLaunchKernel");
+        run(exec, PROMPT, 1, 0, got);
+        long launches = count("cuLaunchKernel") - before, layers = model->graph.n_layers;
+        CHECK_MSG(launches <= layers * most[i].layer + most[i].rest, "%s: %ld launches, %ld layers",
+                  most[i].file, launches, layers);
+        memset(kv.far, 0, sizeof kv.far);
+        exec->free(exec);
+        close_model();
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
@@ -363,6 +389,7 @@ int main(int argc, char **argv)
         {"and_so_with_deferred_experts", and_so_with_deferred_experts},
         {"the_shared_expert_overlaps", the_shared_expert_overlaps},
         {"deferred_experts_overlap_attention", deferred_experts_overlap_attention},
+        {"a_layer_is_few_launches", a_layer_is_few_launches},
     };
     library = getenv("HEARTH_GPU") ? NULL : CUDA_SIM;
     setenv("SIM_DEVICES", "2", 1);

@@ -254,6 +254,83 @@ static Chosen chosen_new(int tokens, int n_used, int experts, bool none)
     return c;
 }
 
+/* Several matrices of one format and different heights, in one launch. */
+static void one_linear(EngType type, int cols, int tokens, int n)
+{
+    Weights w[4];
+    Dst d[4];
+    Acts a = acts_new(type, tokens, cols);
+    EngCuMatvec args = {.act = a.act, .tokens = tokens, .n_more = n - 1};
+    for (int i = 0; i < n; i++) {
+        int rows = test_range(1, 30);
+        w[i] = weights_new(type, 1, rows, cols);
+        d[i] = dst_new(tokens, 1, rows);
+        dst_send(&d[i]);
+        if (i == 0)
+            args.w = w[i].w, args.dst = d[i].view;
+        else
+            args.more[i - 1] = (EngCuProduct){w[i].w, d[i].view, NULL};
+    }
+    eng_cuda_matvec(gpu, type, &args);
+    for (int i = 0; i < n; i++) {
+        fetch(d[i].is, d[i].base, d[i].count * sizeof(float));
+        for (int t = 0; t < tokens; t++)
+            for (int r = 0; r < w[i].w.rows; r++) {
+                double bound = 0, want = product(&w[i], &a, 0, r, t, 1, &bound);
+                check_number(&d[i], t, 0, r, want, bound, type, &w[i]);
+            }
+        dst_end(&d[i], type);
+        free(w[i].value), free(w[i].size);
+    }
+    free(a.value), free(a.exact);
+    gpu_clear();
+}
+
+static void matvec_several(void)
+{
+    for (size_t i = 0; i < TEST_COUNT(types); i++)
+        one_linear(types[i], some_cols(types[i]), test_range(1, 3), test_range(2, 4));
+    one_linear(ENG_TYPE_Q4_K, 2048, 8, 4);
+}
+
+/* silu(gate) * up, of which the first has an error of its own by the gate's. */
+static void one_gated(EngType type, int tokens, int n_used, int rows, int cols, bool chosen)
+{
+    int experts = chosen ? test_range(1, 6) : 1;
+    Weights w = weights_new(type, experts, rows, cols), up = weights_new(type, experts, rows, cols);
+    Acts a = acts_new(type, tokens, cols);
+    Chosen c = chosen_new(tokens, n_used, experts, false);
+    Dst d = dst_new(tokens, n_used, rows);
+    dst_send(&d);
+    EngCuExperts args = {.w = w.w, .up = up.w, .act = a.act, .dst = d.view, .tokens = tokens};
+    args.chosen = chosen ? c.chosen : (EngCuChosen){.n_used = 1};
+    eng_cuda_experts_up(gpu, type, &args);
+    fetch(d.is, d.base, d.count * sizeof(float));
+    for (int t = 0; t < tokens; t++)
+        for (int k = 0; k < n_used; k++) {
+            int id = chosen ? c.ids[t * c.chosen.ids_row + k] : 0;
+            for (int r = 0; id >= 0 && r < rows; r++) {
+                double e1 = 0, e2 = 0, x = product(&w, &a, id, r, t, 1, &e1),
+                       y = product(&up, &a, id, r, t, 1, &e2), silu = x / (1 + exp(-x));
+                double bound = 1.2 * e1 * (fabs(y) + e2) + fabs(silu) * e2 + 1e-6 * fabs(silu * y);
+                check_number(&d, t, k, r, silu * y, bound + 1e-30, type, &w);
+            }
+        }
+    dst_end(&d, type);
+    free(up.value), free(up.size);
+    inputs_free(&w, &a);
+}
+
+static void gated(void)
+{
+    for (size_t i = 0; i < TEST_COUNT(types); i++) {
+        bool chosen = test_range(0, 1);
+        one_gated(types[i], test_range(1, 3), chosen ? test_range(1, 4) : 1, test_range(1, 20),
+                  some_cols(types[i]), chosen);
+    }
+    one_gated(ENG_TYPE_Q4_K, 1, 1, 300, 2048, false);
+}
+
 static void one_up(EngType type, int tokens, int n_used, int rows, int cols)
 {
     int experts = test_range(1, 6);
@@ -262,7 +339,8 @@ static void one_up(EngType type, int tokens, int n_used, int rows, int cols)
     Chosen c = chosen_new(tokens, n_used, experts, false);
     Dst d = dst_new(tokens, n_used, rows);
     dst_send(&d);
-    EngCuExperts args = {w.w, a.act, d.view, c.chosen, tokens, 0};
+    EngCuExperts args = {
+        .w = w.w, .act = a.act, .dst = d.view, .chosen = c.chosen, .tokens = tokens};
     eng_cuda_experts_up(gpu, type, &args);
     fetch(d.is, d.base, d.count * sizeof(float));
     for (int t = 0; t < tokens; t++)
@@ -287,7 +365,12 @@ static void one_down(EngType type, int tokens, int n_used, int rows, int cols, b
     for (int t = 0; t < tokens; t++)
         for (int r = 0; r < rows; r++) *dst_at(&d, d.was, t, 0, r) = test_float();
     dst_send(&d);
-    EngCuExperts args = {w.w, a.act, d.view, c.chosen, tokens, 0, test_range(0, 1)};
+    EngCuExperts args = {.w = w.w,
+                         .act = a.act,
+                         .dst = d.view,
+                         .chosen = c.chosen,
+                         .tokens = tokens,
+                         .set = test_range(0, 1)};
     eng_cuda_experts_down(gpu, type, &args);
     fetch(d.is, d.base, d.count * sizeof(float));
     for (int t = 0; t < tokens; t++)
@@ -457,6 +540,8 @@ int main(int argc, char **argv)
         {"matvec: every format, 1 to 8 tokens, add, bias", matvec_linear},
         {"matvec: every number of lanes", matvec_lanes},
         {"matvec: a matrix per head", matvec_heads},
+        {"matvec: several matrices in one launch", matvec_several},
+        {"experts_up: with a gate", gated},
         {"experts_up: negative ids are passed over", experts_up},
         {"experts_down: sums over the token's experts", experts_down},
     };

@@ -42,13 +42,23 @@ typedef struct {
     const float *scale; /* [vectors][cols / 32][2]: d, and d * sum of the 32 q. number = d * q */
 } EngCuAct;
 
-/* matvec_T: one token; matvec_few_T: a few. LINEAR: dst(t, r) (+)= W[0] row r . act t (+ bias r), heads == 1.
- * HEADS: dst(t, h, r) = W[h] row r . act (t * heads + h). */
+/* matvec_T: one token; matvec_few_T: a few. LINEAR: dst(t, r) (+)= W[0] row r . act t (+ bias r), heads == 1,
+ * and the same for `more`, of the same format and columns. HEADS: dst(t, h, r) = W[h] row r .
+ * act (t * heads + h). */
+enum { ENG_CU_MATVEC_MORE = 3 };
+typedef struct {
+    EngCuWeight w;
+    EngCuView dst;
+    const float *bias;
+} EngCuProduct;
+
 typedef struct {
     EngCuWeight w;
     EngCuAct act;
     EngCuView dst;
     const float *bias; /* [rows] or NULL */
+    EngCuProduct more[ENG_CU_MATVEC_MORE];
+    int n_more;
     int tokens;        /* 1 … ENG_CU_MATVEC_TOKENS for LINEAR, any for HEADS */
     int add;           /* dst += */
     int lanes;         /* threads that share two rows: 8 … 128, a power of two; the launch sets it */
@@ -64,11 +74,12 @@ typedef struct {
     int ids_row, weights_row, n_used;
 } EngCuChosen;
 
-/* experts_up_T: dst(t, k, r) = W[ids(t, k)] row r . act t; as it was where the id is negative.
+/* experts_up_T: dst(t, k, r) = W[ids(t, k)] row r . act t; as it was where the id is negative. With
+ * `up` (of the same shape and format): silu(that) * (up[ids(t, k)] row r . act t). ids NULL: all 0.
  * experts_down_T: dst(t, r) (+)= sum over k of weight(t, k) * W[ids(t, k)] row r .
  * act (t * n_used + k), always in the same order. Few tokens. */
 typedef struct {
-    EngCuWeight w;
+    EngCuWeight w, up; /* up.rows 0 = none */
     EngCuAct act;
     EngCuView dst; /* for up: heads = n_used, n = rows, one row per token */
     EngCuChosen chosen;
@@ -136,7 +147,8 @@ typedef struct {
     int rows;
 } EngCuPrepare;
 
-/* rms_norm: dst = src / rms(src) * weight, each group. glu: dst = silu(gate) * up. add: dst += src,
+/* rms_norm: dst = src / rms(src) * weight, each group; with `q`, also as quantize makes it (n a
+ * multiple of 32). glu: dst = silu(gate) * up. add: dst += src,
  * of one group. rope: the first
  * `dims` numbers of each group turned, pairs (2i, 2i + 1) or, `neox`, (i, i + dims / 2); the rest
  * copied; table(t) = [dims / 2] cos, then sin. select: dst row i = src row out[i]. All may be in
@@ -144,11 +156,29 @@ typedef struct {
 typedef struct {
     EngCuView src, dst, other; /* other: glu's up, rope's table */
     const float *weight;       /* norm; NULL = ones */
+    int8_t *q;                 /* norm: as EngCuAct's; NULL = not wanted */
+    float *q_scale;
     const int32_t *out;        /* select */
     float eps;
     int dims, neox;
     int rows;
 } EngCuElem;
+
+/* turn: of each job dst = src or, normed, rms_norm of src; then, with dims, rope of that. Few rows:
+ * a warp per group. In place or apart; jobs do not read what others write. */
+enum { ENG_CU_TURN_JOBS = 4 };
+typedef struct {
+    EngCuView src, dst;
+    const float *weight; /* NULL = ones */
+    float eps;
+    int normed, dims, neox;
+} EngCuTurnJob;
+typedef struct {
+    EngCuTurnJob jobs[ENG_CU_TURN_JOBS];
+    int n_jobs;
+    EngCuView table; /* rope's */
+    int rows;
+} EngCuTurn;
 
 /* route: EngOpRoute (model/op.h). ids as int32. logits.n <= ENG_CU_ROUTE_MOST. */
 enum { ENG_CU_ROUTE_MOST = 1024 };

@@ -267,4 +267,25 @@ ENG_DEVICE float warp_max(float x)
     return x;
 }
 
+/* ---- activations as bytes ---- */
+
+/* What stands for the magnitude of x in a maximum, in which a NaN would be lost. */
+ENG_DEVICE float quantize_size(float x)
+{
+    float size = fabsf(x);
+    return size <= 3.402823466e38f ? size : INFINITY;
+}
+
+/* One of a warp's 32 numbers, whose largest magnitude is `most`; returns d: number = d * q, not a
+ * number when one of them is not finite. *ret_sum: of the 32 q. */
+ENG_DEVICE float quantize_one(float x, float most, int *ret_q, int *ret_sum)
+{
+    bool lost = most == INFINITY;
+    int q = most == 0 || lost ? 0 : __float2int_rn(x / most * 127.0f), sum = q;
+#pragma unroll
+    for (int step = WARP / 2; step > 0; step /= 2) sum += __shfl_xor_sync(FULL_WARP, sum, step);
+    *ret_q = q, *ret_sum = sum;
+    return lost ? NAN : most / 127.0f;
+}
+
 #endif

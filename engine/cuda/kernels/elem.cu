@@ -16,6 +16,18 @@ ENG_DEVICE float block_sum(float x)
     return warp_sum(lane < (int)blockDim.x / WARP ? part[lane] : 0.0f);
 }
 
+/* Element i of a group as the quantize kernel would have it; a warp's are neighbours. */
+ENG_DEVICE void norm_quantize(const EngCuElem &a, size_t group, int i, float x)
+{
+    float most = warp_max(quantize_size(x));
+    int q, sum;
+    float d = quantize_one(x, most, &q, &sum);
+    a.q[group * (size_t)a.src.n + (size_t)i] = (int8_t)q;
+    if (i % WARP != 0) return;
+    float *scale = a.q_scale + 2 * (group * (size_t)(a.src.n / WARP) + (size_t)(i / WARP));
+    scale[0] = d, scale[1] = d * (float)sum;
+}
+
 /* One block per group of a row. What it has read stays in registers, so that it waits for memory
  * once; longer rows than that are read again. */
 ENG_KERNEL_BOUNDS(1024, 1, rms_norm, EngCuElem a)
@@ -37,10 +49,53 @@ ENG_KERNEL_BOUNDS(1024, 1, rms_norm, EngCuElem a)
     for (int i = first + KEPT * step; i < n; i += step) sum += x[i] * x[i];
     float scale = 1.0f / sqrtf(block_sum(sum) / (float)n + a.eps);
 #pragma unroll
-    for (int i = 0; i < KEPT; i++)
-        if (first + i * step < n) y[first + i * step] = kept[i] * scale * weight[i];
-    for (int i = first + KEPT * step; i < n; i += step)
-        y[i] = x[i] * scale * (a.weight ? a.weight[i] : 1.0f);
+    for (int i = 0; i < KEPT; i++) {
+        int at = first + i * step;
+        if (at >= n) continue;
+        float is = kept[i] * scale * weight[i];
+        y[at] = is;
+        if (a.q) norm_quantize(a, blockIdx.x, at, is);
+    }
+    for (int i = first + KEPT * step; i < n; i += step) {
+        float is = x[i] * scale * (a.weight ? a.weight[i] : 1.0f);
+        y[i] = is;
+        if (a.q) norm_quantize(a, blockIdx.x, i, is);
+    }
+}
+
+/* The pairs of one group, in place. */
+ENG_DEVICE void turn_pairs(float *y, const float *table, int dims, bool neox)
+{
+    int half = dims / 2;
+    for (int i = (int)threadIdx.x % WARP; i < half; i += WARP) {
+        int one = neox ? i : 2 * i, two = neox ? i + half : 2 * i + 1;
+        float c = table[i], s = table[half + i], x1 = y[one], x2 = y[two];
+        y[one] = x1 * c - x2 * s;
+        y[two] = x1 * s + x2 * c;
+    }
+}
+
+/* Warp: group of a job, x; block row: token. */
+ENG_KERNEL(turn, EngCuTurn a)
+{
+    int head = (int)((blockIdx.x * blockDim.x + threadIdx.x) / WARP), row = (int)blockIdx.y;
+    int lane = (int)threadIdx.x % WARP, which = 0;
+    while (which < a.n_jobs && head >= a.jobs[which].src.heads) head -= a.jobs[which++].src.heads;
+    if (which >= a.n_jobs) return; /* the whole warp */
+    const EngCuTurnJob &job = a.jobs[which];
+    const float *x = job.src.data + (size_t)row * job.src.row + (size_t)head * job.src.stride;
+    float *y = job.dst.data + (size_t)row * job.dst.row + (size_t)head * job.dst.stride;
+    float sum = 0, scale = 1;
+    int n = job.src.n;
+    if (job.normed) {
+        for (int i = lane; i < n; i += WARP) sum += x[i] * x[i];
+        scale = 1.0f / sqrtf(warp_sum(sum) / (float)n + job.eps);
+    }
+    if (job.normed || x != y)
+        for (int i = lane; i < n; i += WARP)
+            y[i] = job.normed ? x[i] * scale * (job.weight ? job.weight[i] : 1.0f) : x[i];
+    __syncwarp();
+    if (job.dims) turn_pairs(y, a.table.data + (size_t)row * a.table.row, job.dims, job.neox);
 }
 
 /* Blocks in x walk over a row's numbers, in y over the rows. */

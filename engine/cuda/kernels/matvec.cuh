@@ -24,13 +24,28 @@ struct MatvecRows {
     const uint8_t *w[MATVEC_ROWS];
 };
 
+ENG_DEVICE const uint8_t *matvec_data(const EngCuWeight &w, int mat)
+{
+    return w.mats ? w.mats[mat] : w.data + (uint64_t)mat * w.mat_bytes;
+}
+
 ENG_DEVICE MatvecRows matvec_rows(const EngCuWeight &w, int mat, int row)
 {
-    const uint8_t *data = w.mats ? w.mats[mat] : w.data + (uint64_t)mat * w.mat_bytes;
+    const uint8_t *data = matvec_data(w, mat);
     MatvecRows ret;
 #pragma unroll
     for (int r = 0; r < MATVEC_ROWS; r++) /* past the end the last one again, not to be written */
         ret.w[r] = keep_pointer(data + (uint64_t)min(row + r, w.rows - 1) * w.row_bytes);
+    return ret;
+}
+
+/* The same row of two matrices of one shape. */
+ENG_DEVICE MatvecRows matvec_twins(const EngCuWeight &w, const EngCuWeight &up, int mat, int row)
+{
+    uint64_t at = (uint64_t)min(row, w.rows - 1) * w.row_bytes;
+    MatvecRows ret;
+    ret.w[0] = keep_pointer(matvec_data(w, mat) + at);
+    ret.w[1] = keep_pointer(matvec_data(up, mat) + at);
     return ret;
 }
 
@@ -227,46 +242,59 @@ template <int TYPE> struct MatvecUnroll {
 enum { MATVEC_AHEAD = 6 << 20 };
 ENG_DEVICE void matvec_ahead(const EngCuMatvec &a)
 {
+    unsigned other = a.n_more ? blockIdx.y : 0, head = a.n_more ? 0 : blockIdx.y;
+    const EngCuWeight &w = other ? a.more[other - 1].w : a.w;
     int per = MATVEC_ROWS * (MATVEC_THREADS / a.lanes), row = per * (int)blockIdx.x;
-    uint64_t before_it = (uint64_t)row * a.w.row_bytes;
+    uint64_t before_it = (uint64_t)row * w.row_bytes;
     if (threadIdx.x != 0 || blockIdx.z != 0 || before_it >= MATVEC_AHEAD) return;
-    const uint8_t *data =
-        a.w.mats ? a.w.mats[blockIdx.y] : a.w.data + (uint64_t)blockIdx.y * a.w.mat_bytes;
-    const uint8_t *from = data + before_it;
+    const uint8_t *from = matvec_data(w, (int)head) + before_it;
     unsigned before = (unsigned)(uintptr_t)from & 15;
-    uint64_t bytes = before + (uint64_t)min(per, a.w.rows - row) * a.w.row_bytes;
-    if (row < a.w.rows) prefetch_l2(from - before, (uint32_t)bytes & ~15u);
+    uint64_t bytes = before + (uint64_t)min(per, w.rows - row) * w.row_bytes;
+    if (row < w.rows) prefetch_l2(from - before, (uint32_t)bytes & ~15u);
 }
 
-/* LINEAR is HEADS with one head. Block: y = head, z = eight tokens. */
-template <int TYPE, int N> ENG_DEVICE void matvec_tokens(const EngCuMatvec &a, int token, int n)
+/* LINEAR is HEADS with one head. Block: y = head or, of several products, which; z = eight tokens.
+ */
+template <int TYPE, int N>
+ENG_DEVICE void matvec_product(const EngCuMatvec &a, const EngCuWeight &w, const EngCuView &to,
+                               const float *bias_of, int head, int heads, int token, int n)
 {
     using Part = MatvecPart<TYPE, N>;
     MatvecPlace at = matvec_place(a.lanes);
-    int head = (int)blockIdx.y, heads = (int)gridDim.y;
-    MatvecRows rows = matvec_rows(a.w, head, at.row);
+    if ((int)blockIdx.x * MATVEC_ROWS * (MATVEC_THREADS / a.lanes) >= w.rows) return; /* a block */
+    MatvecRows rows = matvec_rows(w, head, at.row);
     MatvecAct act =
-        matvec_act<Part::floats>(a.act, a.w.cols, (size_t)(token * heads + head), (unsigned)heads);
+        matvec_act<Part::floats>(a.act, w.cols, (size_t)(token * heads + head), (unsigned)heads);
     float sum[MATVEC_ROWS][N] = {};
     unsigned piece = Part::piece(at.lane);
 #pragma unroll(N == 1 ? MatvecUnroll <TYPE>::n : 1)
-    for (unsigned p = at.lane, parts = Part::parts(a.w.cols); p < parts; p += (unsigned)a.lanes)
-        Part::add(rows, a.w.cols, p, piece, act, n, sum);
+    for (unsigned p = at.lane, parts = Part::parts(w.cols); p < parts; p += (unsigned)a.lanes)
+        Part::add(rows, w.cols, p, piece, act, n, sum);
     matvec_gather<N>(sum, a.lanes, n);
     if (at.lane != 0) return;
 #pragma unroll
     for (int r = 0; r < MATVEC_ROWS; r++) {
         int row = at.row + r;
-        if (row >= a.w.rows) break;
-        float bias = a.bias ? a.bias[row] : 0;
-        float *dst = a.dst.data + (size_t)head * (size_t)a.dst.stride + row;
+        if (row >= w.rows) break;
+        float bias = bias_of ? bias_of[row] : 0;
+        float *dst = to.data + (size_t)head * (size_t)to.stride + row;
 #pragma unroll
         for (int t = 0; t < N; t++) {
             if (t >= n) break;
-            float *to = dst + (size_t)(token + t) * (size_t)a.dst.row;
-            *to = (a.add ? *to : 0) + (sum[r][t] + bias);
+            float *x = dst + (size_t)(token + t) * (size_t)to.row;
+            *x = (a.add ? *x : 0) + (sum[r][t] + bias);
         }
     }
+}
+
+template <int TYPE, int N> ENG_DEVICE void matvec_tokens(const EngCuMatvec &a, int token, int n)
+{
+    int y = (int)blockIdx.y, other = a.n_more ? y : 0, head = a.n_more ? 0 : y;
+    int heads = a.n_more ? 1 : (int)gridDim.y;
+    const EngCuProduct *p = &a.more[other ? other - 1 : 0];
+    const EngCuWeight &w = other ? p->w : a.w;
+    const EngCuView &to = other ? p->dst : a.dst;
+    matvec_product<TYPE, N>(a, w, to, other ? p->bias : a.bias, head, heads, token, n);
 }
 
 /* Of several tokens: what these need in registers would keep warps away from the one. */
@@ -282,10 +310,14 @@ template <int TYPE> ENG_DEVICE void experts_up(const EngCuExperts &a)
 {
     using Part = MatvecPart<TYPE, 1>;
     int k = (int)blockIdx.y, token = (int)blockIdx.z;
-    int id = a.chosen.ids[(size_t)token * (size_t)a.chosen.ids_row + (size_t)k];
+    const int32_t *ids = a.chosen.ids;
+    int id = ids ? ids[(size_t)token * (size_t)a.chosen.ids_row + (size_t)k] : 0;
     if (id < 0) return;
     MatvecPlace at = matvec_place(a.lanes);
-    MatvecRows rows = matvec_rows(a.w, id, at.row);
+    bool gates = a.up.rows > 0;
+    if (gates) at.row /= MATVEC_ROWS;
+    MatvecRows rows =
+        gates ? matvec_twins(a.w, a.up, id, at.row) : matvec_rows(a.w, id, at.row);
     MatvecAct act = matvec_act<Part::floats>(a.act, a.w.cols, (size_t)token, 1);
     float sum[MATVEC_ROWS][1] = {};
     unsigned piece = Part::piece(at.lane);
@@ -294,6 +326,12 @@ template <int TYPE> ENG_DEVICE void experts_up(const EngCuExperts &a)
         Part::add(rows, a.w.cols, p, piece, act, 1, sum);
     matvec_gather<1>(sum, a.lanes, 1);
     float *dst = a.dst.data + (size_t)token * (size_t)a.dst.row + (size_t)k * (size_t)a.dst.stride;
+    if (gates) {
+        float gate = sum[0][0];
+        if (at.lane == 0 && at.row < a.w.rows)
+            dst[at.row] = gate / (1.0f + expf(-gate)) * sum[1][0];
+        return;
+    }
 #pragma unroll
     for (int r = 0; r < MATVEC_ROWS; r++)
         if (at.lane == 0 && at.row + r < a.w.rows) dst[at.row + r] = sum[r][0];

@@ -20,7 +20,7 @@
 #define ENG_CU_SINGLE(X)                                                                           \
     X(quantize)                                                                                    \
     X(halve)                                                                                       \
-    X(copy_act) X(rms_norm) X(glu) X(add) X(rope) X(select_rows) X(route) X(attn_f32) X(attn_tall_f16)    \
+    X(copy_act) X(rms_norm) X(turn) X(glu) X(add) X(rope) X(select_rows) X(route) X(attn_f32) X(attn_tall_f16)    \
         X(attn_wide_f16) X(attn_few_f16) X(attn_tall_q8_0) X(attn_wide_q8_0) X(attn_few_q8_0)      \
         X(attn_merge) X(moe_group) X(moe_combine) X(publish) X(accept) X(topk) X(bench_copy)       \
         X(bench_mma)

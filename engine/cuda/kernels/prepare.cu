@@ -13,13 +13,6 @@ ENG_DEVICE const float *prepare_vector(const EngCuView &src, unsigned vector)
            (size_t)(vector % heads) * (size_t)src.stride;
 }
 
-/* What stands for the magnitude of x in a maximum, in which a NaN would be lost. */
-ENG_DEVICE float prepare_size(float x)
-{
-    float size = fabsf(x);
-    return size <= 3.402823466e38f ? size : INFINITY;
-}
-
 /* A warp per 32 numbers, a lane each. */
 ENG_KERNEL_BOUNDS(PREPARE_THREADS, 1, quantize, EngCuPrepare a)
 {
@@ -29,16 +22,12 @@ ENG_KERNEL_BOUNDS(PREPARE_THREADS, 1, quantize, EngCuPrepare a)
     if (group >= vectors * groups) return; /* the whole warp */
     unsigned vector = (unsigned)(group / groups);
     float x = prepare_vector(a.src, vector)[group % groups * 32 + lane];
-    float most = warp_max(prepare_size(x)), d = most / 127.0f;
-    bool lost = most == INFINITY;
-    int q = most == 0 || lost ? 0 : __float2int_rn(x / most * 127.0f);
-    int sum = q;
-#pragma unroll
-    for (int step = WARP / 2; step > 0; step /= 2) sum += __shfl_xor_sync(FULL_WARP, sum, step);
+    int q, sum;
+    float d = quantize_one(x, warp_max(quantize_size(x)), &q, &sum);
     a.q[group * 32 + lane] = (int8_t)q;
     if (lane == 0) {
-        a.scale[2 * group] = lost ? NAN : d;
-        a.scale[2 * group + 1] = lost ? NAN : d * (float)sum;
+        a.scale[2 * group] = d;
+        a.scale[2 * group + 1] = d * (float)sum;
     }
 }
 
@@ -50,7 +39,7 @@ ENG_KERNEL_BOUNDS(PREPARE_THREADS, 1, halve, EngCuPrepare a)
     int n = a.src.n;
     float most = 0;
     for (int i = (int)threadIdx.x; i < n; i += PREPARE_THREADS)
-        most = fmaxf(most, prepare_size(src[i]));
+        most = fmaxf(most, quantize_size(src[i]));
     most = warp_max(most);
     if (threadIdx.x % WARP == 0) warps[threadIdx.x / WARP] = most;
     __syncthreads();
