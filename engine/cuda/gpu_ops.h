@@ -4,10 +4,10 @@
 #define ENG_CUDA_GPU_OPS_H
 
 #include "cuda/gpu.h"
-#include "cuda/launch_attn.h"
-#include "cuda/launch_elem.h"
-#include "cuda/launch_matmul.h"
-#include "cuda/launch_matvec.h"
+#include "cuda/launch/attn.h"
+#include "cuda/launch/elem.h"
+#include "cuda/launch/matmul.h"
+#include "cuda/launch/matvec.h"
 
 /* An op's weights in the device's memory. */
 typedef struct {

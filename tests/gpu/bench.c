@@ -13,10 +13,10 @@
 
 #include "base/num.h"
 #include "base/sys.h"
-#include "cuda/launch_attn.h"
-#include "cuda/launch_elem.h"
-#include "cuda/launch_matmul.h"
-#include "cuda/launch_matvec.h"
+#include "cuda/launch/attn.h"
+#include "cuda/launch/elem.h"
+#include "cuda/launch/matmul.h"
+#include "cuda/launch/matvec.h"
 #include "on_gpu.h"
 
 static bool quick;

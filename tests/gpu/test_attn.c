@@ -9,7 +9,7 @@
 
 #include "base/num.h"
 #include "cpu/cpu.h"
-#include "cuda/launch_attn.h"
+#include "cuda/launch/attn.h"
 
 enum { SESSIONS = 3, LAYERS = 2, MOST_ROWS = 60 };
 

@@ -4,8 +4,8 @@
 #include "elem_inputs.h"
 
 #include "base/num.h"
-#include "cuda/launch_elem.h"
-#include "cuda/launch_matvec.h"
+#include "cuda/launch/elem.h"
+#include "cuda/launch/matvec.h"
 
 #define BOUND 0x1p-20
 

@@ -8,7 +8,7 @@
 #include <math.h>
 
 #include "base/num.h"
-#include "cuda/launch_matmul.h"
+#include "cuda/launch/matmul.h"
 #include "kernels/check.h"
 #include "on_gpu.h"
 

@@ -8,7 +8,7 @@
 #include <math.h>
 
 #include "base/num.h"
-#include "cuda/launch_matvec.h"
+#include "cuda/launch/matvec.h"
 #include "kernels/check.h"
 #include "on_gpu.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/num.h"
 #include "cpu/cpu.h"
-#include "cuda/launch_elem.h"
+#include "cuda/launch/elem.h"
 
 /* ---- route ---- */
 

@@ -8,7 +8,7 @@
  * Activations come through L1, which all rows of a block share.
  *
  * What keeps memory busy is bytes under way. The launch therefore takes more lanes per row the
- * fewer rows there are (launch_matvec.c), from the weight's shape alone: a row's sum is the same
+ * fewer rows there are (launch/matvec.c), from the weight's shape alone: a row's sum is the same
  * number on every card, and with every number of tokens the same order.
  *
  * experts_down goes through columns of all chosen experts as if they were one long row. */

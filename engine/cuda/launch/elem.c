@@ -1,4 +1,4 @@
-#include "cuda/launch_elem.h"
+#include "cuda/launch/elem.h"
 
 #include "base/num.h"
 

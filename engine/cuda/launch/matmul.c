@@ -1,5 +1,5 @@
 /* Grids of matmul_T, matmul_experts_T and bench_mma. */
-#include "cuda/launch_matmul.h"
+#include "cuda/launch/matmul.h"
 #include "cuda/kernels/matmul_shape.h"
 
 static unsigned tiles(int n, int of) { return (unsigned)((n + of - 1) / of); }

@@ -1,5 +1,5 @@
 /* Grids of matvec_T, experts_up_T, experts_down_T and of what prepares activations. */
-#include "cuda/launch_matvec.h"
+#include "cuda/launch/matvec.h"
 #include "base/num.h"
 #include "cuda/kernels/matvec_shape.h"
 

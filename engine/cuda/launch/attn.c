@@ -1,4 +1,4 @@
-#include "cuda/launch_attn.h"
+#include "cuda/launch/attn.h"
 
 #include "base/num.h"
 #include "cuda/kernels/attn/attn_shape.h"
