@@ -9,7 +9,7 @@
 
 /* ---- the device's calls ---------------------------------------------------------------------- */
 
-/* [turn, 12 bytes of nothing][rows][out] in one copy. */
+/* [turn, the counter of hand-overs, 8 bytes of nothing][rows][out] in one copy. */
 static void gpu_begin(EngDevice *device, const EngBatch *batch, uint32_t turn)
 {
     EngGpu *g = (EngGpu *)device;
@@ -40,7 +40,8 @@ static void gpu_op(EngDevice *device, int op, int rows) { eng_gpu_op((EngGpu *)d
 
 static EngCuHand hand_of(EngGpu *g, const EngHandOver *moves, int n, int rows, uint32_t *flag)
 {
-    EngCuHand hand = {.n_views = n, .rows = rows, .flag = flag, .turn = (uint32_t *)g->step};
+    uint32_t *step = (uint32_t *)(void *)g->step;
+    EngCuHand hand = {.n_views = n, .rows = rows, .flag = flag, .turn = step, .done = step + 1};
     for (int i = 0; i < n; i++) {
         EngView v = moves[i].view;
         hand.near[i] = eng_gpu_view(g, v);

@@ -220,6 +220,14 @@ static inline void __nanosleep(unsigned) { fiber_pause(); }
 
 /* Of whole numbers only: sums of floats must not depend on who comes first. */
 static inline int atomicAdd(int *at, int x) { return __atomic_fetch_add(at, x, __ATOMIC_RELAXED); }
+static inline unsigned atomicInc(unsigned *at, unsigned most)
+{
+    unsigned was = __atomic_load_n(at, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(at, &was, was >= most ? 0 : was + 1, false,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        continue;
+    return was;
+}
 static inline unsigned atomicAdd(unsigned *at, unsigned x)
 {
     return __atomic_fetch_add(at, x, __ATOMIC_RELAXED);

@@ -351,6 +351,7 @@ static Hand hand_new(int rows)
     uint32_t turn = (uint32_t)test_range(1, 1000000);
     h.args.flag = h.flag;
     h.args.turn = device(sizeof turn, &turn);
+    h.args.done = device(sizeof *h.args.done, NULL);
     return h;
 }
 
@@ -369,10 +370,15 @@ static const float *far_number(const Hand *h, int v, int t, int head, int i)
 
 static void publishes(void)
 {
-    for (int round = 0; round < 4; round++) {
-        int rows = test_range(1, 4);
+    for (int round = 0; round < 8; round++) {
+        int rows = round % 2 ? test_range(1, 4) : test_range(50, 300); /* one block or several */
         Hand h = hand_new(rows);
         uint32_t turn;
+        if (round > 5) { /* the counter is as it was */
+            eng_cuda_publish(gpu, &h.args);
+            gpu_sync();
+            *h.flag = 0;
+        }
         eng_cuda_publish(gpu, &h.args);
         gpu_sync();
         fetch(&turn, h.args.turn, sizeof turn);

@@ -237,6 +237,7 @@ typedef struct {
     int add;
     volatile uint32_t *flag;
     const uint32_t *turn;
+    uint32_t *done; /* publish: 0, in the device's memory */
 } EngCuHand;
 
 #define ENG_CU_ABANDON UINT32_C(0xffffffff)

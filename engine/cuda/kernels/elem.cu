@@ -263,12 +263,16 @@ ENG_DEVICE void hand(const EngCuView *from, const EngCuView *to, int rows, bool 
 }
 
 /* One block: its barrier is what orders everybody's data before the flag. */
+/* The block that is done last raises the flag, and finds the counter as it was. */
 ENG_KERNEL_BOUNDS(1024, 1, publish, EngCuHand a)
 {
     for (int v = 0; v < a.n_views; v++) hand(&a.near[v], &a.far[v], a.rows, false);
     __threadfence_system();
     __syncthreads();
-    if (threadIdx.x == 0) store_release_sys(a.flag, *a.turn);
+    if (threadIdx.x != 0) return;
+    if (gridDim.x > 1 && atomicInc(a.done, gridDim.x - 1) != gridDim.x - 1) return;
+    __threadfence_system();
+    store_release_sys(a.flag, *a.turn);
 }
 
 /* Every block waits by itself. Sleeping leaves the bus to the data. */

@@ -87,18 +87,24 @@ void eng_cuda_moe_combine(EngCuda *cuda, const EngCuMoe *args)
         eng_cuda_launch(cuda, ENG_CU_moe_combine, flat(args->dst.n, args->tokens), args);
 }
 
-void eng_cuda_publish(EngCuda *cuda, const EngCuHand *args)
-{
-    eng_cuda_launch(cuda, ENG_CU_publish, (EngCuGrid){1, 1, 1, 1024, 0}, args);
-}
-
-void eng_cuda_accept(EngCuda *cuda, const EngCuHand *args)
+/* Some blocks are enough for the bus; one token is one block's. */
+static EngCuGrid hand_grid(const EngCuHand *args, int per)
 {
     int most = 0;
     for (int v = 0; v < args->n_views; v++)
         most = ENG_MAX(most, args->rows * args->near[v].heads * args->near[v].n);
-    int blocks = ENG_MAX(1, ENG_MIN(HAND_BLOCKS, (most + 4095) / 4096));
-    eng_cuda_launch(cuda, ENG_CU_accept, (EngCuGrid){(unsigned)blocks, 1, 1, 1024, 0}, args);
+    unsigned blocks = (unsigned)ENG_MAX(1, ENG_MIN(HAND_BLOCKS, (most + per - 1) / per));
+    return (EngCuGrid){blocks, 1, 1, 1024, 0};
+}
+
+void eng_cuda_publish(EngCuda *cuda, const EngCuHand *args)
+{
+    eng_cuda_launch(cuda, ENG_CU_publish, hand_grid(args, 16384), args);
+}
+
+void eng_cuda_accept(EngCuda *cuda, const EngCuHand *args)
+{
+    eng_cuda_launch(cuda, ENG_CU_accept, hand_grid(args, 4096), args);
 }
 
 void eng_cuda_bench_copy(EngCuda *cuda, const EngCuBench *args)
