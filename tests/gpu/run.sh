@@ -36,7 +36,7 @@ for name in $(ls tests/gpu/test_*.c | sed 's,.*/test_\(.*\)\.c,\1,'); do
     fi
 done
 [ -n "$programs" ] || { echo "run.sh: no test was configured: is g++ there?" >&2; exit 1; }
-targets=tests/gpu/gpu-bench
+targets="tests/gpu/gpu-bench tests/gpu/gpu-bench-step"
 for name in $programs; do targets="$targets tests/gpu/test-gpu-$name"; done
 library=$(echo "$all" | sed -n 's,^\(tests/gpu/libcuda_sim\.so\):.*,\1,p')
 ninja -C "$build" $targets $library
@@ -76,6 +76,7 @@ if [ -z "$simulated" ]; then
 fi
 status=0
 "$build/tests/gpu/gpu-bench" ${simulated:+--quick} >"$build/gpu-bench.log" || status=$?
+"$build/tests/gpu/gpu-bench-step" ${simulated:+--quick} >>"$build/gpu-bench.log" || status=$?
 
 table() {
     echo "# Kernels on $device"
@@ -87,7 +88,7 @@ table() {
     echo "|---|---|---|---|---|---|"
     cat "$build"/gpu-*.row
     echo
-    echo "## Beside the card's limits (tests/gpu/bench.c, exit status $status)"
+    echo "## Beside the card's limits (tests/gpu/bench.c, bench_step.c, exit status $status)"
     echo
     cat "$build/gpu-bench.log"
 }
