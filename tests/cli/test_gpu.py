@@ -27,6 +27,23 @@ class Gpu(Case):
             got = self.json("chat", "-m", LLAMA, *ASK, *more, env=SIM)
             self.assertEqual(got["text"], want, more)
 
+    def test_two_gpus(self):
+        two = {**SIM, "SIM_DEVICES": "2"}
+        got = self.json("hardware", env=two)["gpus"]
+        self.assertEqual([gpu["name"] for gpu in got], ["Simulated GPU"] * 2)
+        halves = harness.write("halves", "blk.0 device=gpu0\n. device=gpu1\n")
+        for rules in (halves, ALL):
+            got = self.json("plan", MIXTURE, "--rules", rules, "--gpus", 2, env=two)
+            places = {row["device"] for row in got["rows"]}
+            self.assertEqual("gpu1" in places, rules == halves)
+        want = self.json("chat", "-m", LLAMA, *ASK)["text"]
+        for more in (["--rules", halves], ["--gpus", 2]):
+            got = self.json("chat", "-m", LLAMA, *ASK, *more, env=two)
+            self.assertEqual(got["text"], want, more)
+        self.refuse(2, "Line 2|gpu1", "chat", "-m", LLAMA, *ASK, "--rules", halves, env=SIM)
+        self.refuse(2, "2 GPUs cannot be used", "chat", "-m", LLAMA, *ASK, "--gpus", 2, env=SIM)
+        self.refuse(2, "2 GPUs cannot be used", "chat", "-m", LLAMA, *ASK, "--gpus", 2)
+
     def test_logits(self):
         rows = {}
         for name, env in (("cpu", {}), ("gpu", SIM)):
