@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "cpu/cpu.h"
 #include "cuda/gpu.h"
+#include "plan/kernel/choice.h"
 #include "plan/exec.h"
 #include "plan/rules.h"
 #include "session.h"
@@ -60,6 +61,14 @@ static void take_ops(EngModel *m)
     }
 }
 
+/* What rules chose outlives the plan. */
+static void take_choice(EngModel *m, EngPlan *plan)
+{
+    if (!plan) return;
+    m->choice = plan->choice;
+    plan->choice = NULL;
+}
+
 /* Rules must make sense even where there is no GPU for them. */
 static bool without_device(EngModel *m, const EngModelSettings *s, EngError *err)
 {
@@ -67,6 +76,7 @@ static bool without_device(EngModel *m, const EngModelSettings *s, EngError *err
     want.vram = 0;
     want.no_gpu = true;
     EngPlan *plan = s->rules ? eng_plan_gguf(m->gguf, &want, NULL, err) : NULL;
+    take_choice(m, plan);
     eng_plan_free(plan);
     return plan || !s->rules;
 }
@@ -110,6 +120,7 @@ bool eng_model_place(EngModel *m, const EngModelSettings *settings, EngError *er
     }
     EngPlanSettings want = wishes(m, settings);
     m->plan = eng_plan_gguf(m->gguf, &want, left, &why);
+    take_choice(m, m->plan);
     close_from(m, m->plan ? m->plan->n_gpus : 0);
     if (m->plan && m->plan->n_gpus) {
         for (int d = 0; d < m->plan->n_gpus; d++) eng_cuda_limit(m->cudas[d], m->plan->gpu_vram[d]);
@@ -193,6 +204,7 @@ void eng_model_detach(EngModel *m)
     if (m->backend) m->backend->free(m->backend);
     if (m->cpu) m->cpu->free(m->cpu);
     close_from(m, 0);
+    eng_choice_free(m->choice); /* the backends are gone that call into plug-ins */
     eng_plan_free(m->plan);
     free(m->device_of);
     free(m->kv_at);

@@ -9,6 +9,7 @@
 #include "cuda/cuda.h"
 #include "model.h"
 #include "plan/host.h"
+#include "plan/kernel/choice.h"
 
 bool eng_probe(EngHost *ret_host, EngError *err)
 {
@@ -126,6 +127,7 @@ static bool open_backend(EngModel *m, const EngModelSettings *settings, EngError
         !open_pool(m, settings, err))
         return false;
     cpu.pool = m->pool;
+    if (m->choice) cpu.kernels = m->choice->kernels;
     m->backend = eng_cpu_new(&m->graph, &cpu, err);
     if (!m->backend) return false;
     size_t n = (size_t)settings->batch;

@@ -187,7 +187,7 @@ static void multiply_tiles(void *arg, int thread, int n_threads)
 {
     EngGauge *g = arg;
     (void)n_threads;
-    EngMatmulFn *matmul = eng_kernels(g->level)->matmul[g->type];
+    EngMatmulFn *matmul = eng_kernel(g->level, g->type)->matmul;
     size_t row = (size_t)eng_row_bytes(g->type, NUMBERS), rows = (size_t)g->rows;
     size_t x_row = eng_act_row_bytes(eng_type_info(g->type)->act, NUMBERS);
     size_t tile = rows * row, n_tiles = weights_bytes / tile;
@@ -221,14 +221,12 @@ static void measure_kernel(EngGauge *gauge, EngType type, EngKernelSpeed *ret_sp
 {
     gauge->type = type;
     fill_activations(gauge);
-    EngCpuLevel level = gauge->level; /* the lowest that has this kernel */
-    EngMatmulFn *matmul = eng_kernels(level)->matmul[type];
-    while (level > ENG_CPU_C && eng_kernels(level - 1)->matmul[type] == matmul) level--;
+    const EngKernel *kernel = eng_kernel(gauge->level, type);
     double bytes = (double)eng_row_bytes(type, NUMBERS), ops = 2.0 * NUMBERS;
     double decode = rows_per_second(gauge, 1);
     *ret_speed = (EngKernelSpeed){
         .type = eng_type_info(type)->name,
-        .level = eng_cpu_level_names[level],
+        .level = strchr(kernel->name, '.') + 1,
         .decode_gb_s = decode * bytes * 1e-9,
         .decode_gop_s = decode * ops * 1e-9,
         .few_gop_s = rows_per_second(gauge, FEW) * ops * FEW * 1e-9,

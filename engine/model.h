@@ -36,6 +36,8 @@ struct EngModel {
     uint64_t loaded;         /* bytes that eng_model_load has touched */
     char name[128];
 
+    struct EngChoice *choice; /* the kernels that rules name; NULL = there are no rules */
+
     /* device.c: GPUs, when there is a plan for some. */
     EngPlan *plan;
     int *device_of;               /* [ops] number of a device, or -1: the CPU */

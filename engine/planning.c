@@ -93,6 +93,25 @@ static uint64_t gpu_bytes(const EngGraph *graph, const bool *on_device, int max_
     return bytes.small + bytes.buffers;
 }
 
+/* The CPU's, and whether they may run: see eng_probe. */
+static const EngKernel *builtin_kernel(int i, bool *ret_runs)
+{
+    EngCpuLevel level, most;
+    const EngKernel *kernel = eng_kernel_at(i, &level);
+    if (!eng_cpu_level(&most, NULL)) most = ENG_CPU_C;
+    *ret_runs = kernel && level <= most && eng_cpu_has(level);
+    return kernel;
+}
+
+bool eng_kernel_info(int i, EngKernelInfo *ret_info)
+{
+    bool runs;
+    const EngKernel *kernel = builtin_kernel(i, &runs);
+    if (!kernel) return false;
+    *ret_info = (EngKernelInfo){kernel->name, eng_type_info(kernel->type)->name, runs};
+    return true;
+}
+
 static bool describe(const EngPlanSettings *want, EngPlanMachine *ret, EngError *err)
 {
     EngHost host;
@@ -104,9 +123,11 @@ static bool describe(const EngPlanSettings *want, EngPlanMachine *ret, EngError 
                             .nodes = want->nodes ? want->nodes : host.nodes,
                             .threads = host.cores,
                             .speeds = want->speeds,
+                            .kernels = {.at = builtin_kernel},
                             .cpu_bytes = eng_cpu_bytes,
                             .gpu_bytes = gpu_bytes,
                             .sends = false}; /* no backend does */
+    memcpy(ret->kernels.isa, host.isa, sizeof host.isa);
     if (!describe_gpus(&host, want, ret, err)) return false;
     estimate_cpu(&host, &ret->speeds);
     return true;

@@ -3,9 +3,16 @@
 
 typedef struct {
     HearthCommon common;
+    gboolean kernels;
 } Values;
 
-static const HearthOption options[] = {{NULL}};
+static const HearthOption options[] = {
+    {"kernels", 0, HEARTH_OPTION_FLAG, NULL, offsetof(Values, kernels), 0, 0,
+     "list the kernels that rules can name; (those) cannot run here"},
+    {NULL},
+};
+
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 /* "gpu" is the one that is used when nothing else is said. */
 static void add_gpus(JsonBuilder *out, const EngHost *host)
@@ -105,6 +112,44 @@ static bool print_plain(const EngHost *host, GError **error)
     return hearth_io_write(out->str, out->len, error);
 }
 
+/* ---- kernels --------------------------------------------------------------------------------- */
+
+static bool print_kernels_json(GError **error)
+{
+    g_autoptr(JsonBuilder) out = json_builder_new();
+    json_builder_begin_object(out);
+    json_builder_set_member_name(out, "kernels");
+    json_builder_begin_array(out);
+    EngKernelInfo kernel;
+    for (int i = 0; eng_kernel_info(i, &kernel); i++) {
+        json_builder_begin_object(out);
+        hearth_io_json_text(out, "name", kernel.name, -1);
+        hearth_io_json_text(out, "type", kernel.type, -1);
+        json_builder_set_member_name(out, "runs");
+        json_builder_add_boolean_value(out, kernel.runs);
+        json_builder_end_object(out);
+    }
+    json_builder_end_array(out);
+    json_builder_end_object(out);
+    return hearth_io_write_json(out, error);
+}
+
+/* A line for each format. */
+static bool print_kernels_plain(GError **error)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+    const char *type = "";
+    EngKernelInfo kernel;
+    for (int i = 0; eng_kernel_info(i, &kernel); i++) {
+        if (!g_str_equal(kernel.type, type))
+            g_string_append_printf(out, "%s%-8s", *type ? "\n" : "", kernel.type);
+        g_string_append_printf(out, kernel.runs ? " %s" : " (%s)", kernel.name);
+        type = kernel.type;
+    }
+    g_string_append_c(out, '\n');
+    return hearth_io_write(out->str, out->len, error);
+}
+
 static bool run(const void *data, char **operands, GError **error)
 {
     const Values *values = data;
@@ -112,15 +157,18 @@ static bool run(const void *data, char **operands, GError **error)
     EngError failure = {0};
     EngHost host;
     if (!eng_probe(&host, &failure)) return hearth_error_from_engine(error, &failure);
+    if (values->kernels)
+        return values->common.json ? print_kernels_json(error) : print_kernels_plain(error);
     return values->common.json ? print_json(&host, error) : print_plain(&host, error);
 }
 
 const HearthCommand hearth_hardware_command = {
     .name = "hardware",
     .summary = "show what this computer offers",
-    .synopsis = "[--json]",
+    .synopsis = "[--kernels] [--json]",
     .details = "Shows the CPU with the instruction sets that will be used, the caches, DRAM, and\n"
-               "the GPU or why none is used.",
+               "the GPU or why none is used. With --kernels: what can stand behind kernel= in\n"
+               "the rules of `plan`.",
     .options = options,
     .values_size = sizeof(Values),
     .run = run,

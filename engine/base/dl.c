@@ -1,6 +1,7 @@
 #include "base/dl.h"
 
 #include <dlfcn.h>
+#include <string.h>
 
 /* An EngDl is the system's handle itself. */
 
@@ -9,7 +10,11 @@ EngDl *eng_dl_open(const char *name, EngError *err)
     void *handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
     if (handle) return handle;
     const char *why = dlerror();
-    eng_fail(err, ENG_ERR_IO, "Cannot open the library %s: %s.", name, why ? why : "unknown error");
+    size_t n = strlen(name);
+    if (!why) why = "unknown error";
+    if (strncmp(why, name, n) == 0 && strncmp(why + n, ": ", 2) == 0) why += n + 2;
+    /* The reason first: a long name may be cut. */
+    eng_fail(err, ENG_ERR_IO, "A library cannot be opened (%s): %s", why, name);
     return NULL;
 }
 

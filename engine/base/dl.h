@@ -1,4 +1,4 @@
-/* Libraries that may or may not be there, opened while running: the GPU's driver. */
+/* Libraries that may or may not be there, opened while running: the GPU's driver, plug-ins. */
 #ifndef ENG_BASE_DL_H
 #define ENG_BASE_DL_H
 

@@ -105,20 +105,38 @@ static void cpu_free(EngBackend *backend)
     EngCpu *cpu = (EngCpu *)backend;
     if (cpu->memory) eng_big_free(cpu->memory, cpu->base.bytes);
     free(cpu->buffers);
+    free(cpu->kernels);
     free(cpu);
 }
 
-static EngCpuNeeds needs_of(const EngGraph *graph, int max_tokens)
+/* What each matrix is multiplied with: the choice, or the level's own. */
+static const EngKernel **find_kernels(const EngGraph *graph, EngCpuLevel level,
+                                      const EngKernel *const *chosen)
+{
+    const EngKernel **found = eng_alloc0((graph->ops.n + 1) * ENG_LINEAR_MAX * sizeof(*found));
+    for (size_t i = 0; i < graph->ops.n; i++) {
+        const EngWeight *w[ENG_LINEAR_MAX];
+        int n = eng_op_weights(&graph->ops.data[i], w);
+        for (int j = 0; j < n; j++) {
+            size_t at = i * ENG_LINEAR_MAX + (size_t)j;
+            found[at] = chosen && chosen[at] ? chosen[at] : eng_kernel(level, w[j]->type);
+        }
+    }
+    return found;
+}
+
+static EngCpuNeeds needs_of(const EngGraph *graph, const EngKernel *const *kernels, int max_tokens)
 {
     EngCpuNeeds needs = {0};
     for (size_t i = 0; i < graph->ops.n; i++) {
         const EngOp *op = &graph->ops.data[i];
+        const EngKernel *const *k = kernels + i * ENG_LINEAR_MAX;
         if (op->kind == ENG_OP_LINEAR || op->kind == ENG_OP_HEADS)
-            eng_cpu_needs_linear(op, max_tokens, &needs);
+            eng_cpu_needs_linear(op, k, max_tokens, &needs);
         else if (op->kind == ENG_OP_ATTN)
             eng_cpu_needs_attn(op, &needs);
         else if (op->kind == ENG_OP_EXPERTS)
-            eng_cpu_needs_experts(op, max_tokens, &needs);
+            eng_cpu_needs_experts(op, k, max_tokens, &needs);
     }
     return needs;
 }
@@ -167,16 +185,20 @@ static size_t layout(EngCpu *cpu, uint8_t *base, const EngCpuNeeds *needs)
     return c.at;
 }
 
-size_t eng_cpu_bytes(const EngGraph *graph, int max_tokens, int threads)
+/* No matter which level's: their activations have the same forms. */
+size_t eng_cpu_bytes(const EngGraph *graph, int max_tokens, int threads,
+                     const EngKernel *const *kernels)
 {
+    const EngKernel **found = find_kernels(graph, ENG_CPU_C, kernels);
     EngCpu cpu = {.base = {.max_tokens = max_tokens,
                            .max_out = eng_cpu_max_out(max_tokens),
                            .threads = threads},
                   .graph = graph};
     cpu.buffers = eng_alloc0((graph->widths.n + 1) * sizeof *cpu.buffers);
-    EngCpuNeeds needs = needs_of(graph, max_tokens);
+    EngCpuNeeds needs = needs_of(graph, found, max_tokens);
     size_t bytes = layout(&cpu, NULL, &needs);
     free(cpu.buffers);
+    free(found);
     return bytes;
 }
 
@@ -193,8 +215,9 @@ EngBackend *eng_cpu_new(const EngGraph *graph, const EngCpuSettings *settings, E
     cpu->graph = graph;
     cpu->pool = settings->pool;
     cpu->k = eng_kernels(settings->level);
+    cpu->kernels = find_kernels(graph, settings->level, settings->kernels);
     cpu->buffers = eng_alloc0((graph->widths.n + 1) * sizeof *cpu->buffers);
-    EngCpuNeeds needs = needs_of(graph, settings->max_tokens);
+    EngCpuNeeds needs = needs_of(graph, cpu->kernels, settings->max_tokens);
     cpu->base.bytes = layout(cpu, NULL, &needs);
     cpu->memory = eng_try_alloc(cpu->base.bytes, "the compute buffers", err);
     if (!cpu->memory) {

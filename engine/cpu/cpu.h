@@ -15,6 +15,9 @@ typedef struct {
     int max_tokens, max_out; /* per batch */
     EngPool *pool;
     EngCpuLevel level;
+    /* [ops][ENG_LINEAR_MAX] what multiplies the matrices of an op, in the order of eng_op_weights;
+     * NULL there, or for all: the level's own. What they point to must outlive the backend. */
+    const EngKernel *const *kernels;
 } EngCpuSettings;
 
 /* `graph` and the pool must outlive it. */
@@ -24,8 +27,9 @@ EngBackend *eng_cpu_new(const EngGraph *graph, const EngCpuSettings *settings, E
  * eng_session_eval. */
 static inline int eng_cpu_max_out(int max_tokens) { return max_tokens < 32 ? max_tokens : 32; }
 
-/* Bytes of buffers that a backend of so many threads would have. */
-size_t eng_cpu_bytes(const EngGraph *graph, int max_tokens, int threads);
+/* Bytes of buffers that a backend of so many threads would have; `kernels` as in the settings. */
+size_t eng_cpu_bytes(const EngGraph *graph, int max_tokens, int threads,
+                     const EngKernel *const *kernels);
 
 /* ---- for op_*.c ------------------------------------------------------------------------------ */
 
@@ -44,6 +48,7 @@ typedef struct {
     EngBackend base;
     const EngGraph *graph;
     const EngKernels *k;
+    const EngKernel **kernels; /* [ops][ENG_LINEAR_MAX] of each matrix: found once, see below */
     EngPool *pool;
     float **buffers;  /* per graph buffer: [max_tokens or max_out][width] */
     uint8_t *act;     /* quantized activations of the op at work */
@@ -69,6 +74,12 @@ static inline float *eng_cpu_row(const EngCpu *cpu, EngView v, int row)
 static inline size_t eng_cpu_stride(const EngCpu *cpu, EngView v) /* floats from row to row */
 {
     return (size_t)cpu->graph->widths.data[v.buf];
+}
+
+/* [ENG_LINEAR_MAX] of an op of the graph, in the order of eng_op_weights. */
+static inline const EngKernel *const *eng_cpu_kernels(const EngCpu *cpu, const EngOp *op)
+{
+    return cpu->kernels + (op - cpu->graph->ops.data) * ENG_LINEAR_MAX;
 }
 
 static inline void *eng_cpu_scratch(const EngCpu *cpu, int thread)
@@ -100,9 +111,11 @@ typedef struct {
     int n_experts, n_used;
 } EngCpuNeeds;
 
-void eng_cpu_needs_linear(const EngOp *op, int max_tokens, EngCpuNeeds *needs);
+void eng_cpu_needs_linear(const EngOp *op, const EngKernel *const *kernels, int max_tokens,
+                          EngCpuNeeds *needs);
 void eng_cpu_needs_attn(const EngOp *op, EngCpuNeeds *needs);
-void eng_cpu_needs_experts(const EngOp *op, int max_tokens, EngCpuNeeds *needs);
+void eng_cpu_needs_experts(const EngOp *op, const EngKernel *const *kernels, int max_tokens,
+                           EngCpuNeeds *needs);
 
 /* Weight rows of a piece of work and tokens of a pass over it, so that activations stay in the
  * second-level cache; rows of a piece at most when one token is decoded. */

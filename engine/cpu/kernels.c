@@ -1,11 +1,37 @@
-/* Fills the tables: portable C first, then every rung up to the level. */
+/* Fills the tables: portable C first, then every rung up to the level; and names what is there. */
 #include "cpu/kernels.h"
 
+#include <ctype.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include "cpu/families.h"
 #include "cpu/x86/ladder.h"
 
 static EngKernels tables[ENG_CPU_COUNT];
+
+typedef struct {
+    EngKernel kernel; /* matmul NULL: the level has that of a lower one, or none */
+    char name[24];
+} Named;
+static Named named[ENG_TYPE_COUNT][ENG_CPU_COUNT];
+
+static EngCpuLevel lowest_with(EngCpuLevel level, uint32_t type)
+{
+    EngCpuLevel lowest = ENG_CPU_C;
+    while (tables[lowest].matmul[type] != tables[level].matmul[type]) lowest++;
+    return lowest;
+}
+
+static void name_kernel(EngCpuLevel level, uint32_t type)
+{
+    const EngTypeInfo *info = eng_type_info(type);
+    Named *one = &named[type][level];
+    EngMatmulFn *matmul = tables[level].matmul[type];
+    if (!matmul || lowest_with(level, type) != level) return;
+    snprintf(one->name, sizeof one->name, "%s.%s", info->name, eng_cpu_level_names[level]);
+    for (char *c = one->name; *c; c++) *c = (char)tolower((unsigned char)*c);
+    one->kernel = (EngKernel){one->name, (EngType)type, info->act, matmul};
+}
 
 static void fill_tables(void)
 {
@@ -18,6 +44,9 @@ static void fill_tables(void)
         eng_kernels_elem_c(k);
         eng_ladder_climb(k, (EngCpuLevel)level);
     }
+    for (int level = 0; level < ENG_CPU_COUNT; level++)
+        for (uint32_t type = 0; type < ENG_TYPE_COUNT; type++)
+            name_kernel((EngCpuLevel)level, type);
 }
 
 const EngKernels *eng_kernels(EngCpuLevel level)
@@ -31,4 +60,22 @@ const EngKernels *eng_kernels(EngCpuLevel level)
     }
     while (atomic_load(&state) != FULL) {} /* another thread is at it: some hundred stores */
     return &tables[level];
+}
+
+const EngKernel *eng_kernel(EngCpuLevel level, EngType type)
+{
+    if (!eng_kernels(level)->matmul[type]) return NULL;
+    return &named[type][lowest_with(level, type)].kernel;
+}
+
+const EngKernel *eng_kernel_at(int i, EngCpuLevel *ret_level)
+{
+    eng_kernels(ENG_CPU_C);
+    for (int type = 0; type < ENG_TYPE_COUNT; type++)
+        for (int level = 0; level < ENG_CPU_COUNT; level++) {
+            if (!named[type][level].kernel.matmul || i-- > 0) continue;
+            *ret_level = (EngCpuLevel)level;
+            return &named[type][level].kernel;
+        }
+    return NULL;
 }

@@ -10,15 +10,7 @@
 #define ENG_CPU_KERNELS_H
 
 #include "cpu/features.h"
-#include "load/quant.h"
-
-/* y[t * y_stride + r] = dot(row r of w, row t of x) for r < n_rows, t < n_tokens.
- * n: numbers per row, a multiple of the weight type's block. w_stride, x_stride: bytes from one row
- * to the next. y_stride: floats. x is in the weight type's activation form (eng_type_info()->act).
- * The result for (r, t) must not depend on n_rows or n_tokens by more than float reordering, and
- * for n_tokens == 1 not on n_rows at all (rows are dealt to threads in any grouping). */
-typedef void EngMatmulFn(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride,
-                         const void *x, size_t x_stride, float *y, size_t y_stride);
+#include "plan/kernel/kernel.h"
 
 /* 32 numbers of 16 queries as bytes: query j's number 4 f + i is d[j] * q[f][j][i]. */
 typedef struct {
@@ -35,7 +27,8 @@ typedef struct {
      * must come out as NaN in d (never a silent zero). [ENG_ACT_F32] copies. */
     void (*quantize[ENG_ACT_COUNT])(const float *x, void *y, int64_t n);
 
-    EngMatmulFn *matmul[ENG_TYPE_COUNT]; /* NULL where eng_type_info()->to_f32 is NULL */
+    /* Each with activations in eng_type_info()->act; NULL where eng_type_info()->to_f32 is. */
+    EngMatmulFn *matmul[ENG_TYPE_COUNT];
 
     /* Attention. A query is a column: `n`, `rows` and strides of matrices of queries are multiples
      * of 16, so that vectors of queries need no tails and no sum goes across a vector.
@@ -85,5 +78,11 @@ typedef struct {
 
 /* The table for a level, filled once per level, valid for ever; thread-safe. */
 const EngKernels *eng_kernels(EngCpuLevel level);
+
+/* The tables' products by name: the format's and that of the lowest level that has this kernel,
+ * "q4_k.avx2". What a level multiplies a type with (NULL as in the table); and the i-th kernel of
+ * all, by type and level, with its level, NULL when there are no more. */
+const EngKernel *eng_kernel(EngCpuLevel level, EngType type);
+const EngKernel *eng_kernel_at(int i, EngCpuLevel *ret_level);
 
 #endif

@@ -11,22 +11,25 @@
 #include "cpu/cpu.h"
 
 enum { DOWN_ROWS = 16 }; /* at least, of each expert: a stream of fewer is not worth its start */
+enum { GATE, UP, DOWN }; /* an op's kernels */
 
-/* Bytes per row of what `w` is multiplied with. */
-static size_t act_stride(const EngWeight *w)
+/* Bytes per row of what a kernel multiplies rows of `cols` numbers with. */
+static size_t act_stride(const EngKernel *kernel, int64_t cols)
 {
-    return eng_cpu_act_stride(eng_act_row_bytes(eng_type_info(w->type)->act, w->cols));
+    return eng_cpu_act_stride(eng_act_row_bytes(kernel->act, cols));
 }
 
-void eng_cpu_needs_experts(const EngOp *op, int max_tokens, EngCpuNeeds *needs)
+void eng_cpu_needs_experts(const EngOp *op, const EngKernel *const *kernels, int max_tokens,
+                           EngCpuNeeds *needs)
 {
     const EngOpExperts *e = &op->experts;
     size_t slots = (size_t)max_tokens * (size_t)e->n_used;
-    size_t in = ENG_MAX(act_stride(&e->gate), act_stride(&e->up));
-    /* gate and up of different forms (never seen, but legal) keep two copies */
+    size_t in =
+        ENG_MAX(act_stride(kernels[GATE], e->gate.cols), act_stride(kernels[UP], e->up.cols));
+    /* gate and up of different forms keep two copies */
     needs->slot_act = ENG_MAX(needs->slot_act, 2 * slots * in);
     needs->hidden = ENG_MAX(needs->hidden, slots * (size_t)e->gate.rows * sizeof(float));
-    needs->hidden_act = ENG_MAX(needs->hidden_act, slots * act_stride(&e->down));
+    needs->hidden_act = ENG_MAX(needs->hidden_act, slots * act_stride(kernels[DOWN], e->down.cols));
     needs->scratch =
         ENG_MAX(needs->scratch, 2 * (size_t)ENG_TILE_TOKENS * ENG_TILE_ROWS * sizeof(float));
     needs->n_used = ENG_MAX(needs->n_used, e->n_used);
@@ -70,67 +73,68 @@ void eng_cpu_experts_group(EngCpu *cpu, const EngOp *op, int thread)
     s->first[0] = 0;
 }
 
-/* Where the activations that `w` wants begin; the second form, if any, lies behind the first. The
- * slots of a single token share one copy: stride 0. */
-static uint8_t *slot_activations(const EngCpu *cpu, const EngOpExperts *e, const EngWeight *w,
-                                 size_t *ret_stride)
-{
-    EngAct act = eng_type_info(w->type)->act, first = eng_type_info(e->gate.type)->act;
-    *ret_stride = cpu->rows == 1 ? 0 : act_stride(w);
-    if (act == first) return cpu->slot_act;
-    size_t slots = cpu->rows == 1 ? 1 : (size_t)cpu->rows * (size_t)e->n_used;
-    return cpu->slot_act + slots * act_stride(&e->gate);
-}
-
-static void fill_slots(EngCpu *cpu, const EngOp *op, const EngWeight *w, int token)
+/* Where the activations that GATE or UP wants begin; the second form, if any, lies behind the
+ * first. The slots of a single token share one copy: stride 0. */
+static uint8_t *slot_activations(const EngCpu *cpu, const EngOp *op, int which, size_t *ret_stride)
 {
     const EngOpExperts *e = &op->experts;
-    EngAct act = eng_type_info(w->type)->act;
+    const EngKernel *const *kernels = eng_cpu_kernels(cpu, op);
+    *ret_stride = cpu->rows == 1 ? 0 : act_stride(kernels[which], e->gate.cols);
+    if (kernels[which]->act == kernels[GATE]->act) return cpu->slot_act;
+    size_t slots = cpu->rows == 1 ? 1 : (size_t)cpu->rows * (size_t)e->n_used;
+    return cpu->slot_act + slots * act_stride(kernels[GATE], e->gate.cols);
+}
+
+static void fill_slots(EngCpu *cpu, const EngOp *op, int which, int token)
+{
+    const EngOpExperts *e = &op->experts;
+    EngAct act = eng_cpu_kernels(cpu, op)[which]->act;
     const int32_t *slot = cpu->slots.slot + token * e->n_used;
     size_t stride;
-    uint8_t *base = slot_activations(cpu, e, w, &stride), *one = NULL;
+    uint8_t *base = slot_activations(cpu, op, which, &stride), *one = NULL;
     for (int k = 0; k < e->n_used && !(one && stride == 0); k++) {
         uint8_t *at = base + (size_t)ENG_MAX(slot[k], 0) * stride;
         if (slot[k] < 0) continue;
         if (one)
             memcpy(at, one, stride);
         else
-            cpu->k->quantize[act](eng_cpu_row(cpu, op->src, token), one = at, w->cols);
+            cpu->k->quantize[act](eng_cpu_row(cpu, op->src, token), one = at, e->gate.cols);
     }
 }
 
 void eng_cpu_experts_fill(EngCpu *cpu, const EngOp *op, int thread)
 {
     (void)thread;
-    const EngOpExperts *e = &op->experts;
-    bool two = eng_type_info(e->up.type)->act != eng_type_info(e->gate.type)->act;
+    const EngKernel *const *kernels = eng_cpu_kernels(cpu, op);
+    bool two = kernels[UP]->act != kernels[GATE]->act;
     for (int64_t t; (t = eng_pool_next(cpu->pool, cpu->rows)) >= 0;) {
-        fill_slots(cpu, op, &e->gate, (int)t);
-        if (two) fill_slots(cpu, op, &e->up, (int)t);
+        fill_slots(cpu, op, GATE, (int)t);
+        if (two) fill_slots(cpu, op, UP, (int)t);
     }
 }
 
 /* Rows of gate and up of one expert. */
 static void hidden_work(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int thread)
 {
-    const EngOpExperts *e = arg;
-    const EngWeight *gate = &e->gate, *up = &e->up;
+    const EngOp *op = arg;
+    const EngKernel *const *kernels = eng_cpu_kernels(cpu, op);
+    const EngWeight *gate = &op->experts.gate, *up = &op->experts.up;
     const EngSlots *s = &cpu->slots;
     float *g = eng_cpu_scratch(cpu, thread), *u = g + ENG_TILE_TOKENS * ENG_TILE_ROWS;
     size_t g_stride, u_stride, rows = (size_t)tile->rows;
     int expert = s->active[tile->time], end = s->first[expert + 1];
-    const uint8_t *gx = slot_activations(cpu, e, gate, &g_stride);
-    const uint8_t *ux = slot_activations(cpu, e, up, &u_stride);
+    const uint8_t *gx = slot_activations(cpu, op, GATE, &g_stride);
+    const uint8_t *ux = slot_activations(cpu, op, UP, &u_stride);
     const uint8_t *gw = eng_weight_rows(gate, expert, tile->row0);
     const uint8_t *uw = eng_weight_rows(up, expert, tile->row0);
     for (int at = s->first[expert]; at < end; at += ENG_TILE_TOKENS) {
         int n = ENG_MIN(ENG_TILE_TOKENS, end - at);
         size_t slot = (size_t)at;
         if (cpu->rows == 1) eng_cpu_ask(up, expert, tile->row0, tile->rows);
-        cpu->k->matmul[gate->type](gate->cols, tile->rows, n, gw, gate->row_bytes,
-                                   gx + slot * g_stride, g_stride, g, rows);
-        cpu->k->matmul[up->type](up->cols, tile->rows, n, uw, up->row_bytes, ux + slot * u_stride,
-                                 u_stride, u, rows);
+        kernels[GATE]->matmul(gate->cols, tile->rows, n, gw, gate->row_bytes, gx + slot * g_stride,
+                              g_stride, g, rows);
+        kernels[UP]->matmul(up->cols, tile->rows, n, uw, up->row_bytes, ux + slot * u_stride,
+                            u_stride, u, rows);
         for (int i = 0; i < n; i++)
             cpu->k->silu_mul(g + (size_t)i * rows, u + (size_t)i * rows,
                              cpu->hidden + (slot + (size_t)i) * (size_t)gate->rows + tile->row0,
@@ -141,7 +145,7 @@ static void hidden_work(EngCpu *cpu, const void *arg, const EngCpuTile *tile, in
 static void hidden_ask(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int thread)
 {
     (void)thread;
-    const EngOpExperts *e = arg;
+    const EngOpExperts *e = &((const EngOp *)arg)->experts;
     eng_cpu_ask(&e->gate, cpu->slots.active[tile->time], tile->row0, tile->rows);
 }
 
@@ -153,19 +157,19 @@ void eng_cpu_experts_hidden(EngCpu *cpu, const EngOp *op, int thread)
     size_t both = e->gate.row_bytes + e->up.row_bytes;
     size_t all_bytes = (size_t)cpu->slots.n_active * (size_t)e->gate.rows * both;
     tiles.tile[0] = cpu->rows > 1 ? ENG_TILE_ROWS : eng_cpu_piece_rows(cpu, both, all_bytes);
-    eng_cpu_tiles(cpu, &tiles, hidden_work, hidden_ask, e, thread);
+    eng_cpu_tiles(cpu, &tiles, hidden_work, hidden_ask, op, thread);
 }
 
 void eng_cpu_experts_quantize(EngCpu *cpu, const EngOp *op, int thread)
 {
     (void)thread;
     const EngOpExperts *e = &op->experts;
-    EngAct act = eng_type_info(e->down.type)->act;
-    size_t stride = act_stride(&e->down);
+    const EngKernel *down = eng_cpu_kernels(cpu, op)[DOWN];
+    size_t stride = act_stride(down, e->down.cols);
     int64_t slots = cpu->slots.first[e->gate.mats];
     for (int64_t i; (i = eng_pool_next(cpu->pool, slots)) >= 0;)
-        cpu->k->quantize[act](cpu->hidden + (size_t)i * (size_t)e->down.cols,
-                              cpu->hidden_act + (size_t)i * stride, e->down.cols);
+        cpu->k->quantize[down->act](cpu->hidden + (size_t)i * (size_t)e->down.cols,
+                                    cpu->hidden_act + (size_t)i * stride, e->down.cols);
 }
 
 /* Rows of the down matrices of all active experts. */
@@ -173,10 +177,11 @@ static void down_work(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int 
 {
     const EngOp *op = arg;
     const EngOpExperts *e = &op->experts;
+    const EngKernel *kernel = eng_cpu_kernels(cpu, op)[DOWN];
     const EngWeight *w = &e->down;
     const EngSlots *s = &cpu->slots;
     int row0 = tile->row0, rows = tile->rows;
-    size_t stride = act_stride(w);
+    size_t stride = act_stride(kernel, w->cols);
     const uint8_t *x = cpu->hidden_act;
     float *y = eng_cpu_scratch(cpu, thread);
     for (int t = 0; e->set && t < cpu->rows; t++)
@@ -187,8 +192,8 @@ static void down_work(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int 
         if (cpu->rows == 1 && i + 1 < s->n_active) eng_cpu_ask(w, s->active[i + 1], row0, rows);
         for (int at = s->first[expert]; at < end; at += ENG_TILE_TOKENS) {
             int n = ENG_MIN(ENG_TILE_TOKENS, end - at);
-            cpu->k->matmul[w->type](w->cols, rows, n, wr, w->row_bytes, x + (size_t)at * stride,
-                                    stride, y, (size_t)rows);
+            kernel->matmul(w->cols, rows, n, wr, w->row_bytes, x + (size_t)at * stride, stride, y,
+                           (size_t)rows);
             for (int j = 0; j < n; j++)
                 cpu->k->add_scaled(y + (size_t)j * (size_t)rows,
                                    eng_cpu_row(cpu, op->dst, s->token[at + j]) + row0, rows,

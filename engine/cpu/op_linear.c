@@ -14,11 +14,11 @@ enum {
     BATCH_ROWS = 64,            /* in a piece of work for many tokens, which reads all of theirs */
 };
 
-static bool uses(const EngOp *op, EngAct act)
+/* Kernels behind the last matrix's are NULL. */
+static bool uses(const EngKernel *const *kernels, EngAct act)
 {
-    if (op->kind == ENG_OP_HEADS) return eng_type_info(op->heads.w.type)->act == act;
-    for (int i = 0; i < op->linear.n; i++)
-        if (eng_type_info(op->linear.w[i].type)->act == act) return true;
+    for (int i = 0; i < ENG_LINEAR_MAX && kernels[i]; i++)
+        if (kernels[i]->act == act) return true;
     return false;
 }
 
@@ -30,20 +30,22 @@ static size_t token_bytes(const EngOp *op, EngAct act)
 }
 
 /* Where each form of the activations begins in cpu->act, for `tokens`. */
-static size_t places(const EngOp *op, int tokens, size_t ret_at[ENG_ACT_COUNT])
+static size_t places(const EngOp *op, const EngKernel *const *kernels, int tokens,
+                     size_t ret_at[ENG_ACT_COUNT])
 {
     size_t end = 0;
     for (EngAct act = 0; act < ENG_ACT_COUNT; act++) {
         ret_at[act] = end;
-        if (uses(op, act)) end += (size_t)tokens * token_bytes(op, act);
+        if (uses(kernels, act)) end += (size_t)tokens * token_bytes(op, act);
     }
     return end;
 }
 
-void eng_cpu_needs_linear(const EngOp *op, int max_tokens, EngCpuNeeds *needs)
+void eng_cpu_needs_linear(const EngOp *op, const EngKernel *const *kernels, int max_tokens,
+                          EngCpuNeeds *needs)
 {
     size_t at[ENG_ACT_COUNT];
-    needs->act = ENG_MAX(needs->act, places(op, max_tokens, at));
+    needs->act = ENG_MAX(needs->act, places(op, kernels, max_tokens, at));
     size_t tile = (size_t)ENG_TILE_TOKENS * BATCH_ROWS;
     needs->scratch = ENG_MAX(needs->scratch, ENG_MAX(2 * tile, ENG_DECODE_ROWS) * sizeof(float));
 }
@@ -55,9 +57,10 @@ void eng_cpu_linear_prepare(EngCpu *cpu, const EngOp *op, int thread)
     int segments = (op->src.n + SEGMENT - 1) / SEGMENT, heads = op->src.heads, n_forms = 0;
     EngAct forms[ENG_ACT_COUNT];
     size_t begin[ENG_ACT_COUNT];
-    places(op, cpu->rows, begin);
+    const EngKernel *const *kernels = eng_cpu_kernels(cpu, op);
+    places(op, kernels, cpu->rows, begin);
     for (EngAct act = ENG_ACT_F32 + 1; act < ENG_ACT_COUNT; act++)
-        if (uses(op, act)) forms[n_forms++] = act;
+        if (uses(kernels, act)) forms[n_forms++] = act;
     int64_t pieces = (int64_t)cpu->rows * heads * segments;
     for (int64_t i; (i = eng_pool_next(cpu->pool, pieces * n_forms)) >= 0;) {
         EngAct act = forms[i / pieces];
@@ -71,10 +74,9 @@ void eng_cpu_linear_prepare(EngCpu *cpu, const EngOp *op, int thread)
 }
 
 /* Activations of one group as the kernel wants them. */
-static const void *activations(const EngCpu *cpu, const EngOp *op, EngType type, int head,
+static const void *activations(const EngCpu *cpu, const EngOp *op, EngAct act, int head,
                                const size_t *at, size_t *ret_stride)
 {
-    EngAct act = eng_type_info(type)->act;
     if (act == ENG_ACT_F32) {
         *ret_stride = eng_cpu_stride(cpu, op->src) * sizeof(float);
         return eng_cpu_row(cpu, op->src, 0) + (size_t)head * (size_t)op->src.stride;
@@ -106,6 +108,7 @@ static void place(EngCpu *cpu, const float *tile, int n_tokens, int n_rows, floa
 
 typedef struct {
     const EngWeight *w;
+    const EngKernel *kernel;
     int64_t mat;
     const void *x;
     size_t x_stride;
@@ -117,13 +120,12 @@ typedef struct {
 
 /* Columns at once for `n` tokens: what they need stays in the cache while rows come and go, and
  * each block of weights is unpacked for all of them. */
-static int64_t columns_at_once(const EngWeight *w, int n)
+static int64_t columns_at_once(EngAct act, int64_t all, int n)
 {
     size_t most = ACT_TILE_BYTES / (size_t)n;
     int64_t cols = 256;
-    EngAct act = eng_type_info(w->type)->act;
-    while (cols < w->cols && eng_act_row_bytes(act, cols + 256) <= most) cols += 256;
-    return ENG_MIN(cols, w->cols);
+    while (cols < all && eng_act_row_bytes(act, cols + 256) <= most) cols += 256;
+    return ENG_MIN(cols, all);
 }
 
 /* `tile`, room for two: the sums of `n` tokens, [n][n_rows]. They stand together because rows of y
@@ -136,13 +138,13 @@ static void multiply_tile(const EngCpu *cpu, const Product *p, int row0, int n_r
     const uint8_t *rows = eng_weight_rows(w, p->mat, row0);
     const uint8_t *x = (const uint8_t *)p->x + (size_t)t * p->x_stride;
     float *part = tile + n * n_rows;
-    EngAct act = eng_type_info(w->type)->act;
-    int64_t step = columns_at_once(w, n);
+    EngAct act = p->kernel->act;
+    int64_t step = columns_at_once(act, w->cols, n);
     for (int64_t at = 0; at < w->cols; at += step) {
-        cpu->k->matmul[w->type](ENG_MIN(step, w->cols - at), n_rows, n,
-                                rows + eng_row_bytes(w->type, (uint64_t)at), w->row_bytes,
-                                x + eng_act_row_bytes(act, at), p->x_stride, at ? part : tile,
-                                (size_t)n_rows);
+        p->kernel->matmul(ENG_MIN(step, w->cols - at), n_rows, n,
+                          rows + eng_row_bytes(w->type, (uint64_t)at), w->row_bytes,
+                          x + eng_act_row_bytes(act, at), p->x_stride, at ? part : tile,
+                          (size_t)n_rows);
         if (at) cpu->k->add_scaled(part, tile, (int64_t)n * n_rows, 1);
     }
 }
@@ -152,8 +154,8 @@ static void multiply(EngCpu *cpu, const Product *p, int row0, int n_rows, int th
     const EngWeight *w = p->w;
     const float *bias = p->bias ? p->bias + row0 : NULL;
     if (cpu->rows == 1 && !p->add && !bias) {
-        cpu->k->matmul[w->type](w->cols, n_rows, 1, eng_weight_rows(w, p->mat, row0), w->row_bytes,
-                                p->x, p->x_stride, p->y + row0, p->y_stride);
+        p->kernel->matmul(w->cols, n_rows, 1, eng_weight_rows(w, p->mat, row0), w->row_bytes, p->x,
+                          p->x_stride, p->y + row0, p->y_stride);
         return;
     }
     float *tile = eng_cpu_scratch(cpu, thread);
@@ -181,25 +183,27 @@ static void linear_ask(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int
 void eng_cpu_op_linear(EngCpu *cpu, const EngOp *op, int thread)
 {
     const EngOpLinear *l = &op->linear;
+    const EngKernel *const *kernels = eng_cpu_kernels(cpu, op);
     size_t at[ENG_ACT_COUNT];
-    places(op, cpu->rows, at);
+    places(op, kernels, cpu->rows, at);
     Product products[ENG_LINEAR_MAX];
     EngCpuTiles tiles = {.n = l->n, .times = 1};
     size_t all_bytes = 0;
     for (int i = 0; i < l->n; i++) {
         Product *one = &products[i];
         *one = (Product){.w = &l->w[i],
+                         .kernel = kernels[i],
                          .y = eng_cpu_row(cpu, l->dst[i], 0),
                          .y_stride = eng_cpu_stride(cpu, l->dst[i]),
                          .bias = l->bias[i],
                          .add = l->add};
-        one->x = activations(cpu, op, l->w[i].type, 0, at, &one->x_stride);
+        one->x = activations(cpu, op, kernels[i]->act, 0, at, &one->x_stride);
         tiles.w[i] = one->w;
         all_bytes += (size_t)one->w->rows * one->w->row_bytes;
     }
     for (int i = 0; i < l->n; i++)
-        tiles.tile[i] = cpu->rows > 1 ? BATCH_ROWS
-                                      : eng_cpu_piece_rows(cpu, l->w[i].row_bytes, all_bytes);
+        tiles.tile[i] =
+            cpu->rows > 1 ? BATCH_ROWS : eng_cpu_piece_rows(cpu, l->w[i].row_bytes, all_bytes);
     eng_cpu_tiles(cpu, &tiles, linear_work, linear_ask, products, thread);
 }
 
@@ -207,12 +211,14 @@ static void head_work(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int 
 {
     const EngOp *op = arg;
     const EngWeight *w = &op->heads.w;
+    const EngKernel *const *kernels = eng_cpu_kernels(cpu, op);
     int head = (int)tile->time;
     size_t at[ENG_ACT_COUNT];
-    places(op, cpu->rows, at);
-    Product p = {.w = w, .mat = head, .y_stride = eng_cpu_stride(cpu, op->dst)};
+    places(op, kernels, cpu->rows, at);
+    Product p = {
+        .w = w, .kernel = kernels[0], .mat = head, .y_stride = eng_cpu_stride(cpu, op->dst)};
     p.y = eng_cpu_row(cpu, op->dst, 0) + (size_t)head * (size_t)op->dst.stride;
-    p.x = activations(cpu, op, w->type, head, at, &p.x_stride);
+    p.x = activations(cpu, op, kernels[0]->act, head, at, &p.x_stride);
     multiply(cpu, &p, tile->row0, tile->rows, thread);
 }
 
@@ -227,7 +233,6 @@ void eng_cpu_op_heads(EngCpu *cpu, const EngOp *op, int thread)
     const EngWeight *w = &op->heads.w;
     EngCpuTiles tiles = {.n = 1, .times = w->mats, .w = {w}};
     size_t all_bytes = (size_t)w->mats * (size_t)w->rows * w->row_bytes;
-    tiles.tile[0] =
-        cpu->rows > 1 ? BATCH_ROWS : eng_cpu_piece_rows(cpu, w->row_bytes, all_bytes);
+    tiles.tile[0] = cpu->rows > 1 ? BATCH_ROWS : eng_cpu_piece_rows(cpu, w->row_bytes, all_bytes);
     eng_cpu_tiles(cpu, &tiles, head_work, head_ask, op, thread);
 }

@@ -115,6 +115,16 @@ double eng_gauge_product(EngGauge *gauge, const char *type, int tokens);
 /* Gop/s of queries with a context, of latent attention's width. */
 double eng_gauge_attention(EngGauge *gauge, EngKvType kv);
 
+/* A kernel that rules can choose (EngPlanSettings), of those that need no plug-in. */
+typedef struct {
+    const char *name; /* "q4_k.vnni": its format, and what it was written for */
+    const char *type; /* "Q4_K" */
+    bool runs;        /* this machine has those instruction sets, and may use them */
+} EngKernelInfo;
+
+/* The i-th, i = 0, 1, …, by format; false when there are no more. */
+bool eng_kernel_info(int i, EngKernelInfo *ret_info);
+
 /* ---- looking into a file --------------------------------------------------------------------- */
 
 typedef struct {
@@ -299,8 +309,12 @@ typedef struct {
     int batch;   /* tokens per prefill chunk; 0 = what suits the machine best */
     int nodes;   /* 0 = as the machine is */
     bool no_gpu; /* as if there were none */
-    /* Lines of `<regex> device=gpuN|cpu|numaN|disk`, # begins a comment; NULL = none. The first
-     * whose regex (PCRE2) is found in a tensor's name decides where it lies. */
+    /* NULL = none. Lines of `<regex> device=gpuN|cpu|numaN|disk kernel=<name>`, of the two one or
+     * both; # begins a comment. The first with device= whose regex (PCRE2) is found in a tensor's
+     * name decides where it lies, the first with kernel= what multiplies it on the CPU: one of
+     * eng_kernel_info for its format, or of a plug-in. A line `plugin=<file>`, up to its end, loads
+     * one, for the lines below it (hearth_plugin.h): foreign code runs, so rules must be those that
+     * a person gave. What such kernels do to the speed is not predicted. */
     const char *rules;
     EngPlanSpeeds speeds;
     int experts, defer; /* see EngModelSettings */
@@ -339,6 +353,7 @@ struct EngPlan {
     EngPlanSpeeds speeds;                   /* that it counts with */
     size_t n_ops;
     EngPlace *ops;
+    struct EngChoice *choice; /* what eng_plan_kernel tells */
 };
 
 /* Fills VRAM, then DRAM, by how much is read of what per byte that it takes: KV cache, buffers,
@@ -351,6 +366,10 @@ EngPlan *eng_plan(const EngHeader *headers, size_t n, const EngPlanSettings *set
 EngPlan *eng_plan_file(const char *path, const EngPlanSettings *settings, EngError *err);
 EngPlan *eng_plan_model(const EngModel *model, const EngPlanSettings *settings, EngError *err);
 void eng_plan_free(EngPlan *plan);
+
+/* The i-th kernel that rules have chosen, i = 0, 1, …, and for how many matrices, a layer's experts
+ * counting as one; false when there are no more. */
+bool eng_plan_kernel(const EngPlan *plan, int i, const char **ret_name, int *ret_matrices);
 
 /* Where op number `op` of the graph computes. */
 EngPlace eng_plan_device(const EngPlan *plan, size_t op);

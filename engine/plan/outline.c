@@ -19,7 +19,11 @@ const char *eng_plan_kind_name(EngPlanKind kind) { return kind_names[kind]; }
 /* What the binder asks for by these names (model/arch.c). */
 static EngPlanPart classify(const EngOutline *o, const EngTensor *t, bool tied)
 {
-    EngPlanPart p = {.name = t->name, .kind = ENG_PLAN_ATTENTION, .layer = -1, .expert = -1};
+    EngPlanPart p = {.name = t->name,
+                     .kind = ENG_PLAN_ATTENTION,
+                     .layer = -1,
+                     .expert = -1,
+                     .type = ENG_TYPE_COUNT};
     char what[16];
     p.bytes = t->bytes;
     if (sscanf(t->name, "blk.%d.", &p.layer) == 1) {
@@ -41,8 +45,9 @@ static EngPlanPart classify(const EngOutline *o, const EngTensor *t, bool tied)
     return p;
 }
 
-static int part_at(const EngOutline *o, const void *address)
+int eng_outline_part(const EngOutline *outline, const void *address)
 {
+    const EngOutline *o = outline;
     uintptr_t at = (uintptr_t)address;
     size_t lo = 0, hi = o->parts.n; /* the last part that begins at or before `at` */
     while (hi - lo > 1) {
@@ -62,14 +67,14 @@ int eng_outline_op(const EngOutline *outline, size_t op, int ret_parts[ENG_LINEA
 {
     const EngWeight *w[ENG_LINEAR_MAX];
     int n = eng_op_weights(&outline->graph.ops.data[op], w);
-    for (int i = 0; i < n; i++) ret_parts[i] = part_at(outline, first_data(w[i]));
+    for (int i = 0; i < n; i++) ret_parts[i] = eng_outline_part(outline, first_data(w[i]));
     return n;
 }
 
 /* Derived weights come in the order of their addresses, behind those of the tensors. */
 static int part_of(EngOutline *o, const void *address, const EngWeight *w)
 {
-    int at = part_at(o, address);
+    int at = eng_outline_part(o, address);
     if (at >= 0) return at;
     EngPlanPart p = {.name = "",
                      .kind = ENG_PLAN_ATTENTION,
@@ -88,6 +93,7 @@ static void walk_weight(EngOutline *o, const EngWeight *w, int layer)
         const void *data = w->mat_data ? (const void *)w->mat_data[i] : w->data;
         int part = part_of(o, data, w); /* may move them all */
         EngPlanPart *p = &o->parts.data[part];
+        p->type = w->type;
         p->read += (double)mats * (double)w->rows * (double)w->row_bytes;
         p->products += (double)mats * (double)w->rows * (double)w->cols;
         if (p->layer < 0 && !*p->name) p->layer = layer;
@@ -106,9 +112,9 @@ static void walk(EngOutline *o)
         bool again = op->kind == ENG_OP_EXPERTS && op->experts.set; /* those of the op before */
         for (int j = 0; j < n && !again; j++) walk_weight(o, w[j], layer);
         if (op->kind == ENG_OP_EMBED)
-            o->op_parts[i] = part_at(o, op->embed.table.data);
+            o->op_parts[i] = eng_outline_part(o, op->embed.table.data);
         else
-            o->op_parts[i] = n ? part_at(o, first_data(w[0])) : -1;
+            o->op_parts[i] = n ? eng_outline_part(o, first_data(w[0])) : -1;
     }
     for (size_t i = 0; i < o->parts.n; i++) o->bytes += o->parts.data[i].bytes;
     o->attention_products = eng_graph_attention_products(&o->graph);

@@ -13,6 +13,7 @@ typedef struct {
     EngPlanKind kind;
     int layer;         /* -1 = none */
     int expert;        /* the one whose matrix this is; -1 = all of the layer's, or none */
+    EngType type;      /* that ops multiply with; ENG_TYPE_COUNT = none does */
     uint64_t bytes;    /* that it takes */
     double read;       /* bytes of all its matrices that ops read */
     double products;   /* elements of those: multiply-adds per token */
@@ -38,5 +39,8 @@ void eng_outline_free(EngOutline *outline);
 /* Parts of all weights of an op, at most 4; returns how many. Experts that lie apart: of the first.
  */
 int eng_outline_op(const EngOutline *outline, size_t op, int ret_parts[ENG_LINEAR_MAX]);
+
+/* The part in which an address lies that the graph has; -1 = none. */
+int eng_outline_part(const EngOutline *outline, const void *address);
 
 #endif

@@ -37,22 +37,27 @@ static bool check(const EngOutline *o, const EngPlanSettings *want, EngError *er
     return eng_kv_check(&o->graph, want->kv, err);
 }
 
-/* What is derived lies with what it comes from. */
+/* What is derived lies with what it comes from; it may have another format. */
 static void rule_derived(const EngOutline *o, EngRuled *ruled)
 {
     for (size_t i = 0; i < o->parts.n; i++)
         for (size_t j = 0; j < o->parts.n && !*o->parts.data[i].name; j++)
             if (o->parts.data[j].layer == o->parts.data[i].layer &&
                 strstr(o->parts.data[j].name, ".attn_kv_b."))
-                ruled[i] = ruled[j];
+                ruled[i] = (EngRuled){.line = ruled[j].line, .place = ruled[j].place};
 }
 
-static bool read_rules(const EngPlanner *p, const EngPlanSettings *want, EngError *err)
+static bool read_rules(EngPlanner *p, const EngPlanSettings *want, EngError *err)
 {
     if (!want->rules) return true;
-    if (!eng_rules_read(want->rules, p->o, p->m->n_gpus, p->m->nodes, p->ruled, err)) return false;
+    EngRegistry *registry = eng_registry_new(&p->m->kernels);
+    if (!eng_rules_read(want->rules, p->o, p->m->n_gpus, p->m->nodes, registry, p->ruled, err)) {
+        eng_registry_free(registry);
+        return false;
+    }
     rule_derived(p->o, p->ruled);
-    return true;
+    p->choice = eng_choice_new(registry, p->o, p->ruled, err);
+    return p->choice != NULL;
 }
 
 /* How many GPUs rules need. */
@@ -305,12 +310,13 @@ static void describe_gpus(const EngPlanner *p, const Search *s, EngPlan *plan)
     if (plan->n_gpus == 0) snprintf(plan->reason, sizeof plan->reason, "%s", why);
 }
 
-static EngPlan *write_plan(const EngPlanner *p, const EngPlanSettings *want, Search *s,
-                           EngError *err)
+static EngPlan *write_plan(EngPlanner *p, const EngPlanSettings *want, Search *s, EngError *err)
 {
     Amounts sums[ENG_PLAN_KINDS];
     count(p, &s->best, sums);
-    if (!deal(p, sums, err)) return NULL;
+    if (!deal(p, sums, err) ||
+        (p->choice && !eng_choice_check(p->choice, p->o, p->ruled, s->best.ops, err)))
+        return NULL;
     EngPlan *plan = eng_alloc0(sizeof *plan);
     *plan = (EngPlan){.dram = p->m->dram,
                       .dram_reserve = p->m->dram - p->dram,
@@ -323,8 +329,10 @@ static EngPlan *write_plan(const EngPlanner *p, const EngPlanSettings *want, Sea
                       .crossings = s->best.spread.crossings,
                       .speeds = p->m->speeds,
                       .n_ops = p->o->graph.ops.n,
-                      .ops = s->best.ops};
+                      .ops = s->best.ops,
+                      .choice = p->choice};
     s->best.ops = NULL;
+    p->choice = NULL;
     describe_gpus(p, s, plan);
     add_rows(plan, sums);
     predict(p, &s->best, plan);
@@ -355,6 +363,7 @@ EngPlan *eng_plan_make(const EngOutline *outline, const EngPlanSettings *want,
     if (read_rules(&p, want, err) && search(&p, want, &s, err))
         plan = write_plan(&p, want, &s, err);
     eng_layout_clear(&s.best);
+    eng_choice_free(p.choice);
     free(p.ruled);
     return plan;
 }
@@ -364,6 +373,7 @@ void eng_plan_free(EngPlan *plan)
     if (!plan) return;
     free(plan->rows);
     free(plan->ops);
+    eng_choice_free(plan->choice);
     free(plan);
 }
 

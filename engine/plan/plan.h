@@ -7,12 +7,12 @@
  * buffers, as those who allocate them reckon it: no device takes more than its plan says. Of
  * several GPUs each has layers that follow each other, in proportion to its VRAM, and the last one
  * the head. With several sizes of a chunk, with one GPU and more, and without, this is tried, and
- * that plan is taken by which a prompt and an answer come soonest: more memory only adds to what can
- * be tried. */
+ * that plan is taken by which a prompt and an answer come soonest: more memory only adds to what
+ * can be tried. */
 #ifndef ENG_PLAN_PLAN_H
 #define ENG_PLAN_PLAN_H
 
-#include "plan/rules.h"
+#include "plan/kernel/choice.h"
 
 typedef struct {
     char name[96];
@@ -30,7 +30,9 @@ typedef struct {
     bool vram_given; /* what does not fit is then an error, not a reason to do without */
     int nodes, threads;
     EngPlanSpeeds speeds; /* none 0 but those of a GPU that is not there */
-    size_t (*cpu_bytes)(const EngGraph *graph, int max_tokens, int threads); /* its buffers */
+    EngBuiltins kernels;  /* what rules can choose */
+    size_t (*cpu_bytes)(const EngGraph *graph, int max_tokens, int threads,
+                        const EngKernel *const *kernels); /* its buffers */
     /* What a GPU needs beside the matrices of its ops, and how much these are. */
     uint64_t (*gpu_bytes)(const EngGraph *graph, const bool *on_device, int max_tokens,
                           int processors, uint64_t *ret_matrices);

@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "plan/kernel/choice.h"
 
 typedef struct {
     const EngOutline *outline;
     int gpus, nodes;
+    EngRegistry *registry;
     EngRuled *ruled;
     int line;
     EngError *err;
@@ -20,6 +22,13 @@ typedef struct {
     const char *s;
     size_t n;
 } Word;
+
+/* What a line says of the tensors that it is about. */
+typedef struct {
+    bool any, has_device;
+    EngPlace place;
+    Word kernel; /* n 0 = none */
+} Rule;
 
 static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
@@ -72,21 +81,24 @@ static bool read_device(const Reader *r, Word name, EngPlace *ret)
                     r->line, SHOWN(name), ENG_MAX(r->gpus, 1) - 1, r->nodes - 1);
 }
 
-static bool read_key(const Reader *r, Word word, bool *has_device, EngPlace *ret)
+static bool read_key(const Reader *r, Word word, Rule *rule)
 {
     Word value;
+    rule->any = true;
     if (starts(word, "device=", &value)) {
-        if (*has_device)
+        if (rule->has_device)
             return eng_fail(r->err, ENG_ERR_USAGE, "Line %d of the rules names two devices.",
                             r->line);
-        *has_device = true;
-        return read_device(r, value, ret);
+        rule->has_device = true;
+        return read_device(r, value, &rule->place);
     }
-    if (starts(word, "kernel=", &value))
-        return eng_fail(r->err, ENG_ERR_USAGE,
-                        "Line %d of the rules: there is no kernel \"%.*s\" to choose: each format "
-                        "has its own in this version.",
-                        r->line, SHOWN(value));
+    if (starts(word, "kernel=", &value)) {
+        if (rule->kernel.n || !value.n)
+            return eng_fail(r->err, ENG_ERR_USAGE, "Line %d of the rules names %s.", r->line,
+                            value.n ? "two kernels" : "no kernel behind kernel=");
+        rule->kernel = value;
+        return true;
+    }
     if (starts(word, "layout=", &value))
         return word_is(value, "file") ||
                eng_fail(r->err, ENG_ERR_USAGE,
@@ -99,7 +111,20 @@ static bool read_key(const Reader *r, Word word, bool *has_device, EngPlace *ret
                     r->line, SHOWN(word));
 }
 
-static bool apply(Reader *r, Word pattern, bool places, EngPlace place)
+static bool rule_part(Reader *r, size_t part, const Rule *rule, int *ret_multiplied)
+{
+    const EngPlanPart *p = &r->outline->parts.data[part];
+    EngRuled *ruled = &r->ruled[part];
+    if (rule->has_device && !ruled->line) {
+        ruled->line = r->line;
+        ruled->place = rule->place;
+    }
+    if (!rule->kernel.n || p->type == ENG_TYPE_COUNT) return true;
+    ++*ret_multiplied;
+    return eng_choice_rule(r->registry, p, r->line, rule->kernel.s, rule->kernel.n, ruled, r->err);
+}
+
+static bool apply(Reader *r, Word pattern, const Rule *rule)
 {
     int code;
     PCRE2_SIZE at;
@@ -112,48 +137,60 @@ static bool apply(Reader *r, Word pattern, bool places, EngPlace place)
                         SHOWN(pattern), why);
     }
     pcre2_match_data *match = pcre2_match_data_create_from_pattern(re, NULL);
-    int found = 0, result = 0;
+    int found = 0, multiplied = 0, result = 0;
+    bool ok = true;
     const EngOutline *o = r->outline;
-    for (size_t i = 0; i < o->parts.n && result >= PCRE2_ERROR_NOMATCH; i++) {
+    for (size_t i = 0; ok && i < o->parts.n && result >= PCRE2_ERROR_NOMATCH; i++) {
         const char *name = o->parts.data[i].name;
         if (!*name) continue;
         result = pcre2_match(re, (PCRE2_SPTR)name, strlen(name), 0, 0, match, NULL);
         if (result < 0) continue;
         found++;
-        if (places && !r->ruled[i].line) r->ruled[i] = (EngRuled){r->line, place};
+        ok = rule_part(r, i, rule, &multiplied);
     }
     pcre2_match_data_free(match);
     pcre2_code_free(re);
+    if (!ok) return false;
     if (result < PCRE2_ERROR_NOMATCH)
         return eng_fail(r->err, ENG_ERR_USAGE,
                         "Line %d of the rules: \"%.*s\" takes too long to look for.", r->line,
                         SHOWN(pattern));
-    return found > 0 ||
+    if (!found)
+        return eng_fail(r->err, ENG_ERR_USAGE,
+                        "Line %d of the rules: no tensor of this model is called \"%.*s\".",
+                        r->line, SHOWN(pattern));
+    return !rule->kernel.n || multiplied > 0 ||
            eng_fail(r->err, ENG_ERR_USAGE,
-                    "Line %d of the rules: no tensor of this model is called \"%.*s\".", r->line,
-                    SHOWN(pattern));
+                    "Line %d of the rules: no kernel can be chosen for \"%.*s\", with which "
+                    "nothing is multiplied as it is in the file.",
+                    r->line, SHOWN(pattern));
+}
+
+/* The rest of the line, blanks in it included. */
+static bool load_plugin(Reader *r, const char *path, const char *end)
+{
+    EngError why = {0};
+    while (end > path && is_blank(end[-1])) end--;
+    if (end == path)
+        return eng_fail(r->err, ENG_ERR_USAGE, "Line %d of the rules names no file behind plugin=.",
+                        r->line);
+    return eng_registry_load(r->registry, path, (size_t)(end - path), &why) ||
+           eng_fail(r->err, why.code, "Line %d of the rules: %s", r->line, why.message);
 }
 
 static bool read_line(Reader *r, const char *at, const char *end)
 {
     Word pattern = next_word(&at, end), word, value;
-    EngPlace place = {0};
-    bool has_device = false, any = false;
+    Rule rule = {0};
     if (pattern.n == 0 || pattern.s[0] == '#') return true;
-    if (starts(pattern, "plugin=", &value))
-        return eng_fail(r->err, ENG_ERR_USAGE,
-                        "Line %d of the rules: \"%.*s\" is not loaded: this version takes no "
-                        "plug-ins.",
-                        r->line, SHOWN(value));
-    while ((word = next_word(&at, end)).n > 0 && word.s[0] != '#') {
-        if (!read_key(r, word, &has_device, &place)) return false;
-        any = true;
-    }
-    if (!any)
+    if (starts(pattern, "plugin=", &value)) return load_plugin(r, value.s, end);
+    while ((word = next_word(&at, end)).n > 0 && word.s[0] != '#')
+        if (!read_key(r, word, &rule)) return false;
+    if (!rule.any)
         return eng_fail(r->err, ENG_ERR_USAGE,
                         "Line %d of the rules says nothing about \"%.*s\": add device=….", r->line,
                         SHOWN(pattern));
-    return apply(r, pattern, has_device, place);
+    return apply(r, pattern, &rule);
 }
 
 /* An op computes in one place: what it multiplies with has to lie together. */
@@ -177,10 +214,10 @@ static bool ops_agree(const Reader *r)
     return true;
 }
 
-bool eng_rules_read(const char *text, const EngOutline *outline, int gpus, int nodes, EngRuled *ret,
-                    EngError *err)
+bool eng_rules_read(const char *text, const EngOutline *outline, int gpus, int nodes,
+                    EngRegistry *registry, EngRuled *ret, EngError *err)
 {
-    Reader r = {outline, gpus, nodes, ret, 0, err};
+    Reader r = {outline, gpus, nodes, registry, ret, 0, err};
     while (*text) {
         const char *end = text + strcspn(text, "\n");
         r.line++;

@@ -305,7 +305,8 @@ bool eng_layout_make(const EngPlanner *planner, int gpus, int batch, EngLayout *
     l->ops = eng_alloc0((p->o->graph.ops.n + 1) * sizeof *l->ops);
     l->on_gpu = eng_alloc0((p->o->graph.ops.n + 1) * sizeof *l->on_gpu);
     l->gpu_of_layer = eng_alloc0((size_t)(p->o->h.n_layers + 1) * sizeof *l->gpu_of_layer);
-    l->cpu_buffers = p->m->cpu_bytes(&p->o->graph, batch, p->m->threads);
+    l->cpu_buffers =
+        p->m->cpu_bytes(&p->o->graph, batch, p->m->threads, p->choice ? p->choice->kernels : NULL);
     deal_layers(p, l);
     place_fixed(p, l);
     if (!fits(p, l) || l->least_dram > p->dram) return false;

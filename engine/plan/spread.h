@@ -8,7 +8,8 @@
 typedef struct {
     const EngOutline *o;
     const EngPlanMachine *m;
-    EngRuled *ruled; /* [parts] */
+    EngRuled *ruled;   /* [parts] */
+    EngChoice *choice; /* NULL = there are no rules */
     int context, prompt;
     uint64_t vram[ENG_MAX_GPUS], dram; /* without the reserves */
     uint64_t kv_layer;                 /* bytes */

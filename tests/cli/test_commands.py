@@ -2,6 +2,7 @@
 import json
 import math
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -422,7 +423,7 @@ class Plan(Case):
         got = self.json("plan", TINY, "--gpu", "off")
         self.assertEqual(list(got), [
             "name", "gpu", "gpu_assumed", "reason", "vram_bytes", "vram_reserve", "dram_bytes",
-            "dram_reserve", "context", "batch", "rows", "expert_layers",
+            "dram_reserve", "context", "batch", "rows", "kernels", "expert_layers",
             "expert_layers_in_vram", "token_vram_gb", "token_dram_gb", "token_disk_gb", "token_gop", "crossings", "prompt",
             "predicted_prefill_tok_s", "prefill_term", "predicted_decode_tok_s", "decode_term",
             "load_s", "speeds"])
@@ -462,6 +463,18 @@ class Plan(Case):
         self.refuse(2, "Line 2|gpu7", "plan", *self.R1, "--rules", rules)
         self.refuse(1, "nowhere", "plan", TINY, "--rules", "/nowhere/rules")
 
+    def test_kernels_by_rule(self):
+        rules = harness.write("rules", "attn_q.weight kernel=f32.c\n")
+        for command in ("plan", TINY), ("rehearse", TINY, "-p4", "-n1"):
+            self.assertIn(b"f32.c" if command[0] == "plan" else b"tok/s",
+                          self.text(*command, "--rules", rules))
+        got = self.json("plan", TINY, "--rules", rules)["kernels"]
+        self.assertEqual([kernel["name"] for kernel in got], ["f32.c"])
+        for line, words in (("attn_q.weight kernel=fast", "Line 1|\"fast\"|f32.c"),
+                            ("plugin=none.so", "Line 1|./none.so"),
+                            (f"# a model\nplugin={TINY}", "Line 2|cannot be opened")):
+            self.refuse(2, words, "plan", TINY, "--rules", harness.write("rules", line))
+
     def test_too_little(self):
         self.refuse(1, "of VRAM are needed|there are 8.00 GiB|shorten the context", "plan",
                     "deepseek-r1", "--vram", "8GiB", "--dram", "382GiB")
@@ -471,6 +484,17 @@ class Plan(Case):
 
 
 class Hardware(Case):
+    def test_kernels(self):
+        got = self.json("hardware", "--kernels")["kernels"]
+        names = [kernel["name"] for kernel in got]
+        self.assertEqual(len(set(names)), len(names))
+        for kernel in got:
+            self.assertEqual(kernel["name"].split(".")[0], kernel["type"].lower())
+        out = self.text("hardware", "--kernels", env={"HEARTH_CPU_MASK": "c"}).decode()
+        self.assertEqual(re.findall(r"\S+", re.sub(r"\(.*?\)", "", out))[:2], ["F32", "f32.c"])
+        self.assertEqual(sorted(re.findall(r"[a-z]\w*\.[a-z]\w*", out)), sorted(names))
+        self.assertNotRegex(out, r" \w+\.(avx|vnni|amx)")
+
     def test_json(self):
         got = self.json("hardware")
         self.assertGreaterEqual(got["cpu"]["cores"], 1)

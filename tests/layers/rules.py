@@ -17,9 +17,9 @@ ENGINE = {
     "chat": ["base"],
     "sample": ["base"],
     "model": ["base", "load"],
-    "plan": ["base", "load", "model"],
+    "plan": ["base", "load", "model", "include/hearth_plugin.h"],
     "cpu": ["base", "load/quant.h", "load/unpack.h", "load/unpack_iq.h",
-            "model/op.h", "plan/backend.h"],
+            "model/op.h", "plan/backend.h", "plan/kernel/kernel.h"],
     "cuda": ["base", "load/quant.h", "load/unpack.h", "load/unpack_iq.h", "load/iq_grids.h",
              "load/iq_grids.c", "model/op.h", "plan/backend.h"],
 }

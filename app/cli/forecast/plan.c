@@ -27,7 +27,7 @@ static const HearthOption options[] = {
     {"kv", 0, HEARTH_OPTION_CHOICE, "f16|q8_0", offsetof(Values, kv), 0, 0,
      "16 bits per number of the context, or 8 (f16)"},
     {"rules", 0, HEARTH_OPTION_TEXT, "FILE", offsetof(Values, rules), 0, 0,
-     "lines that say what lies where: REGEX device=gpuN|cpu|numaN|disk"},
+     "lines that say what lies where, and what multiplies it: see above"},
     {"gpu", 0, HEARTH_OPTION_CHOICE, "auto|off", offsetof(Values, gpu), 0, 0,
      "whether a GPU may be used where there is one (auto)"},
     HEARTH_EXPERT_OPTIONS(Values, experts),
@@ -143,6 +143,20 @@ static void add_rows(JsonBuilder *out, const EngPlan *plan)
     json_builder_end_array(out);
 }
 
+static void add_kernels(JsonBuilder *out, const EngPlan *plan)
+{
+    const char *name;
+    json_builder_set_member_name(out, "kernels");
+    json_builder_begin_array(out);
+    for (int i = 0, n; eng_plan_kernel(plan, i, &name, &n); i++) {
+        json_builder_begin_object(out);
+        hearth_io_json_text(out, "name", name, -1);
+        hearth_io_json_int(out, "matrices", (uint64_t)n);
+        json_builder_end_object(out);
+    }
+    json_builder_end_array(out);
+}
+
 static bool print_json(const HearthSubject *s, const EngPlan *plan, GError **error)
 {
     g_autoptr(JsonBuilder) out = json_builder_new();
@@ -159,6 +173,7 @@ static bool print_json(const HearthSubject *s, const EngPlan *plan, GError **err
     hearth_io_json_int(out, "context", (uint64_t)plan->context);
     hearth_io_json_int(out, "batch", (uint64_t)plan->batch);
     add_rows(out, plan);
+    add_kernels(out, plan);
     hearth_io_json_int(out, "expert_layers", (uint64_t)plan->expert_layers);
     hearth_io_json_int(out, "expert_layers_in_vram", (uint64_t)plan->expert_layers_in_vram);
     hearth_io_json_real(out, "token_vram_gb", plan->token_vram_bytes * 1e-9);
@@ -254,6 +269,10 @@ static bool print_plain(const HearthSubject *s, const EngPlan *plan, GError **er
     if (*plan->gpu && plan->expert_layers)
         g_string_append_printf(out, "\nOf %d layers with experts, %d have theirs in VRAM.\n",
                                plan->expert_layers, plan->expert_layers_in_vram);
+    const char *kernel;
+    for (int i = 0, n; eng_plan_kernel(plan, i, &kernel, &n); i++)
+        g_string_append_printf(out, "%sKernel %s multiplies %d %s.\n", i ? "" : "\n", kernel, n,
+                               n == 1 ? "matrix" : "matrices");
     g_string_append_printf(out, "\nA token reads ");
     if (*plan->gpu)
         g_string_append_printf(out, "%.2f GB of VRAM and ", plan->token_vram_bytes * 1e-9);
@@ -299,7 +318,10 @@ const HearthCommand hearth_plan_command = {
         "measured to reach and from what is known of the GPU by its name. With --vram and no\n"
         "GPU in the machine, the plan is for a usual card of that size, and says so.\n\n"
         "A line of --rules is REGEX device=gpuN|cpu|numaN|disk: what is found in a tensor's name\n"
-        "says that it lies there. The first line that fits a tensor holds; # begins a comment.",
+        "says that it lies there. REGEX kernel=NAME says what multiplies it on the CPU (`hardware\n"
+        "--kernels` lists them). The first line that fits a tensor holds; # begins a comment. A\n"
+        "line plugin=FILE loads a library with more kernels for the lines below it, and runs its\n"
+        "code with all your rights.",
     .options = options,
     .values_size = sizeof(Values),
     .max_operands = 1,
