@@ -2,7 +2,7 @@
  * it does. Decided once, from the graph; all of it is done where the last of the ops stands, when
  * whatever the ops before it wait for has come.
  *
- *   NORM … and LINEAR, EXPERTS   the norm leaves its result as bytes, too
+ *   NORM or ATTN and a product   the first leaves its result as bytes, too
  *   LINEAR of gate and up, GLU   a row of both at once, of one token; the CPU, too, then hears
  *                                of the router, whose LINEAR it is, before
  *   NORM and ROPE of heads       in one walk over them */
@@ -22,6 +22,13 @@ bool eng_gpu_same_view(EngView a, EngView b)
 {
     return a.buf == b.buf && a.at == b.at && a.heads == b.heads && a.n == b.n &&
            (a.heads == 1 || a.stride == b.stride);
+}
+
+/* Whether their numbers are packed alike: in order, and the same ones. */
+bool eng_gpu_same_numbers(EngView a, EngView b)
+{
+    return a.buf == b.buf && a.at == b.at && a.heads * a.n == b.heads * b.n &&
+           (a.heads == 1 || a.stride == a.n) && (b.heads == 1 || b.stride == b.n);
 }
 
 static bool touches(EngView a, EngView b)
@@ -50,14 +57,14 @@ static bool reads(const Fuser *f, int op, int buf)
     return names(u.reads, u.n_reads, buf) || u.adds == buf;
 }
 
-/* ---- norms that leave bytes ------------------------------------------------------------------ */
+/* ---- results left as bytes ------------------------------------------------------------------ */
 
 static bool wants_bytes(const EngOp *op, EngView x)
 {
     const EngWeight *w[ENG_LINEAR_MAX];
     bool is_product =
         op->kind == ENG_OP_LINEAR || op->kind == ENG_OP_HEADS || op->kind == ENG_OP_EXPERTS;
-    int n = is_product && eng_gpu_same_view(op->src, x) ? eng_op_weights(op, w) : 0;
+    int n = is_product && eng_gpu_same_numbers(op->src, x) ? eng_op_weights(op, w) : 0;
     for (int i = 0; i < n; i++)
         if (eng_cuda_act_of(w[i]->type) == ENG_CU_quantize) return true;
     return false;
@@ -66,7 +73,9 @@ static bool wants_bytes(const EngOp *op, EngView x)
 static bool leaves_bytes(const Fuser *f, int i)
 {
     EngView x = op_at(f, i)->dst;
-    if (x.heads != 1 || x.n % 32 != 0) return false;
+    EngOpKind kind = op_at(f, i)->kind;
+    bool can = (kind == ENG_OP_NORM && x.heads == 1) || kind == ENG_OP_ATTN;
+    if (!can || !f->on_device[i] || x.n % 32 != 0) return false;
     for (int j = i + 1; j < f->n; j++) {
         if (f->on_device[j] && wants_bytes(op_at(f, j), x)) return true;
         if (writes(f, j, x.buf)) return false;
@@ -193,9 +202,8 @@ void eng_gpu_fuse(EngGpu *g, const bool *on_device)
 {
     Fuser f = {g, on_device, (int)g->graph->ops.n};
     for (int i = 0; i < f.n; i++) {
-        EngOpKind kind = op_at(&f, i)->kind;
         g->ops[i].gate = g->ops[i].gates = g->ops[i].turn = -1;
-        g->ops[i].leaves_bytes = kind == ENG_OP_NORM && on_device[i] && leaves_bytes(&f, i);
+        g->ops[i].leaves_bytes = leaves_bytes(&f, i);
     }
     for (int i = 0; i < f.n; i++)
         if (op_at(&f, i)->kind == ENG_OP_GLU && on_device[i]) fuse_gate(&f, i);

@@ -38,7 +38,7 @@ static EngCuAct prepare_few(EngGpu *g, EngType type, EngCuView src, const EngVie
         eng_cuda_prepare(g->cuda, kind, &p);
         return (EngCuAct){.x = g->x};
     }
-    bool there = of && g->bytes_rows == rows && eng_gpu_same_view(g->bytes_of, *of);
+    bool there = of && g->bytes_rows == rows && eng_gpu_same_numbers(g->bytes_of, *of);
     if (!there) eng_cuda_prepare(g->cuda, kind, &p);
     g->bytes_rows = rows;
     if (of) g->bytes_of = *of;
@@ -185,7 +185,7 @@ static void experts_many(EngGpu *g, const EngOp *op, const EngGpuOp *there, int 
 
 /* ---- the rest -------------------------------------------------------------------------------- */
 
-static void attention(EngGpu *g, const EngOp *op, int rows)
+static void attention(EngGpu *g, const EngOp *op, const EngGpuOp *there, int rows)
 {
     const EngOpAttn *p = &op->attn;
     EngCuAttn a = {.q = eng_gpu_view(g, op->src),
@@ -204,7 +204,10 @@ static void attention(EngGpu *g, const EngOp *op, int rows)
     a.parts = many ? 1
                    : eng_cuda_attn_parts(eng_cuda_info(g->cuda).processors, rows, op->src.heads,
                                          p->n_kv, g->context);
+    bool leaves = there->leaves_bytes && !many;
+    if (leaves) a.out_q = g->q, a.out_scale = g->scale;
     eng_cuda_attn(g->cuda, g->kv_form, &a, many);
+    if (leaves) g->bytes_of = op->dst, g->bytes_rows = rows;
 }
 
 static void store(EngGpu *g, const EngOp *op, int rows)
@@ -288,7 +291,6 @@ static void element(EngGpu *g, const EngOp *op, const EngGpuOp *there, int rows)
     }
 }
 
-/* A norm leaves the bytes of what it has just written. */
 static void forget_written(EngGpu *g, const EngOp *op, bool leaves)
 {
     EngUses u = eng_op_uses(op);
@@ -310,7 +312,7 @@ void eng_gpu_op(EngGpu *gpu, int i, int rows)
     case ENG_OP_LINEAR: linear(gpu, op, there, rows); break;
     case ENG_OP_HEADS: heads(gpu, op, there, rows); break;
     case ENG_OP_KV: store(gpu, op, rows); break;
-    case ENG_OP_ATTN: attention(gpu, op, rows); break;
+    case ENG_OP_ATTN: attention(gpu, op, there, rows); break;
     case ENG_OP_ROUTE: route(gpu, op, there, rows); break;
     case ENG_OP_EXPERTS:
         if (few)

@@ -14,7 +14,7 @@ typedef struct {
     EngCuWeight w[ENG_LINEAR_MAX]; /* experts: gate, up, down */
     const float *vector[ENG_LINEAR_MAX];
     /* fuse.c, for few tokens: */
-    bool leaves_bytes; /* NORM: what follows wants its result as bytes */
+    bool leaves_bytes; /* NORM, ATTN: what follows wants its result as bytes */
     bool is_left;      /* to the turn of a later op */
     int turn;          /* done here; -1 */
     int gate;          /* LINEAR: of its matrices this and the next are left to a GLU; -1 */
@@ -93,6 +93,7 @@ bool eng_gpu_load(EngDevice *device, uint64_t bytes, EngError *err);
 /* fuse.c */
 void eng_gpu_fuse(EngGpu *gpu, const bool *on_device);
 bool eng_gpu_same_view(EngView a, EngView b);
+bool eng_gpu_same_numbers(EngView a, EngView b);
 
 /* What is in q is of no use when a buffer is written. */
 static inline void eng_gpu_written(EngGpu *gpu, int buf)

@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "cpu/cpu.h"
 #include "cuda/launch/attn.h"
+#include "cuda/launch/matvec.h"
 
 enum { SESSIONS = 3, LAYERS = 2, MOST_ROWS = 60 };
 
@@ -210,6 +211,11 @@ static Case case_new(EngKvType type, Shape s, int past, bool many)
     memset(poison, 0xff, bytes);
     CHECK(eng_cuda_write(gpu, c.args.partial, poison, bytes, NULL));
     free(poison);
+    size_t numbers = (size_t)(c.rows * s.heads * s.dv);
+    if (s.dv % 32 == 0) {
+        c.args.out_q = device(numbers, NULL);
+        c.args.out_scale = device(numbers / 16 * sizeof(float), NULL);
+    }
     return c;
 }
 
@@ -286,12 +292,29 @@ static void check_case(Case *c, bool few)
     free(sum);
 }
 
+/* The same bytes as quantize makes of the result. */
+static void check_bytes(const Case *c)
+{
+    size_t n = (size_t)(c->rows * c->shape.heads * c->shape.dv), scales = n / 16 * sizeof(float);
+    if (!c->args.out_q) return;
+    EngCuPrepare p = {
+        .src = c->dst.view, .q = device(n, NULL), .scale = device(scales, NULL), .rows = c->rows};
+    eng_cuda_prepare(gpu, ENG_CU_quantize, &p);
+    int8_t *got = malloc(2 * n);
+    float *by = malloc(2 * scales);
+    fetch(got, c->args.out_q, n), fetch(got + n, p.q, n);
+    fetch(by, c->args.out_scale, scales), fetch(by + n / 16, p.scale, scales);
+    CHECK(memcmp(got, got + n, n) == 0 && memcmp(by, by + n / 16, scales) == 0);
+    free(got), free(by);
+}
+
 static void attend_once(EngKvType type, Shape shape, int past, bool many, bool few)
 {
     Case c = case_new(type, shape, past, many);
     eng_cuda_attn(gpu, (int)type, &c.args, many);
     gpu_sync();
     check_case(&c, few);
+    check_bytes(&c);
     case_free(&c);
 }
 

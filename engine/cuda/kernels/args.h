@@ -208,7 +208,8 @@ typedef struct {
  * per row.
  *
  * With parts > 0 (decode), part p of the past gives partial[((t * heads + h) * parts + p)] =
- * {largest score, sum, dv numbers}, of a part without cells nothing; attn_merge puts them together. parts 0: prefill, tiles of tokens that are
+ * {largest score, sum, dv numbers}, of a part without cells nothing; attn_merge puts them together and, with `out_q`, leaves
+ * the result as quantize makes it, too (dv a multiple of 32). parts 0: prefill, tiles of tokens that are
  * neighbours of one session, straight into dst. attn_f32: in floats. attn_few_K, attn_wide_K,
  * attn_tall_K: on tensor cores, for caches K. dv <= ENG_CU_ATTN_DV, parts <= ENG_CU_ATTN_PARTS. */
 enum { ENG_CU_ATTN_DV = 512, ENG_CU_ATTN_PARTS = 128 };
@@ -216,6 +217,8 @@ typedef struct {
     EngCuView q, dst;
     const EngCuRow *tokens;
     float *partial;
+    int8_t *out_q; /* NULL = not wanted */
+    float *out_scale;
     int layer;
     int n_kv, dk, dv, k_width, v_width;
     float scale;

@@ -288,4 +288,14 @@ ENG_DEVICE float quantize_one(float x, float most, int *ret_q, int *ret_sum)
     return lost ? NAN : most / 127.0f;
 }
 
+/* Number `at` of what EngCuAct has as bytes; the numbers of a warp are neighbours, the first a
+ * multiple of 32. */
+ENG_DEVICE void quantize_store(int8_t *bytes, float *scales, size_t at, float x)
+{
+    int q, sum;
+    float d = quantize_one(x, warp_max(quantize_size(x)), &q, &sum);
+    bytes[at] = (int8_t)q;
+    if (at % WARP == 0) scales[at / WARP * 2] = d, scales[at / WARP * 2 + 1] = d * (float)sum;
+}
+
 #endif

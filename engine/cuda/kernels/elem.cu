@@ -16,18 +16,6 @@ ENG_DEVICE float block_sum(float x)
     return warp_sum(lane < (int)blockDim.x / WARP ? part[lane] : 0.0f);
 }
 
-/* Element i of a group as the quantize kernel would have it; a warp's are neighbours. */
-ENG_DEVICE void norm_quantize(const EngCuElem &a, size_t group, int i, float x)
-{
-    float most = warp_max(quantize_size(x));
-    int q, sum;
-    float d = quantize_one(x, most, &q, &sum);
-    a.q[group * (size_t)a.src.n + (size_t)i] = (int8_t)q;
-    if (i % WARP != 0) return;
-    float *scale = a.q_scale + 2 * (group * (size_t)(a.src.n / WARP) + (size_t)(i / WARP));
-    scale[0] = d, scale[1] = d * (float)sum;
-}
-
 /* One block per group of a row. What it has read stays in registers, so that it waits for memory
  * once; longer rows than that are read again. */
 ENG_KERNEL_BOUNDS(1024, 1, rms_norm, EngCuElem a)
@@ -54,12 +42,12 @@ ENG_KERNEL_BOUNDS(1024, 1, rms_norm, EngCuElem a)
         if (at >= n) continue;
         float is = kept[i] * scale * weight[i];
         y[at] = is;
-        if (a.q) norm_quantize(a, blockIdx.x, at, is);
+        if (a.q) quantize_store(a.q, a.q_scale, (size_t)blockIdx.x * n + at, is);
     }
     for (int i = first + KEPT * step; i < n; i += step) {
         float is = x[i] * scale * (a.weight ? a.weight[i] : 1.0f);
         y[i] = is;
-        if (a.q) norm_quantize(a, blockIdx.x, i, is);
+        if (a.q) quantize_store(a.q, a.q_scale, (size_t)blockIdx.x * n + i, is);
     }
 }
 

@@ -22,13 +22,7 @@ ENG_KERNEL_BOUNDS(PREPARE_THREADS, 1, quantize, EngCuPrepare a)
     if (group >= vectors * groups) return; /* the whole warp */
     unsigned vector = (unsigned)(group / groups);
     float x = prepare_vector(a.src, vector)[group % groups * 32 + lane];
-    int q, sum;
-    float d = quantize_one(x, warp_max(quantize_size(x)), &q, &sum);
-    a.q[group * 32 + lane] = (int8_t)q;
-    if (lane == 0) {
-        a.scale[2 * group] = d;
-        a.scale[2 * group + 1] = d * (float)sum;
-    }
+    quantize_store(a.q, a.scale, group * 32 + lane, x);
 }
 
 /* A block per vector. */

@@ -159,11 +159,11 @@ static void attention(EngBuild *build, const Mla *m, const EngTrunk *t, int laye
     const float *norm = eng_bind_vector(b, true, "blk.%d.attn_kv_a_norm.weight", layer, m->rank);
     eng_graph_norm(g, c, c, norm, h->norm_eps);
     eng_graph_rope(g, k_rope, k_rope, t->rope_table, m->rope, false);
+    eng_graph_rope(g, eng_view_part(m->q_absorbed, m->rank, m->rope),
+                   eng_view_part(m->q, m->nope, m->rope), t->rope_table, m->rope, false);
     eng_graph_kv(g, layer, m->kv, NULL);
     eng_graph_heads(g, eng_view_part(m->q_absorbed, 0, m->rank), eng_view_part(m->q, 0, m->nope),
                     k_b);
-    eng_graph_rope(g, eng_view_part(m->q_absorbed, m->rank, m->rope),
-                   eng_view_part(m->q, m->nope, m->rope), t->rope_table, m->rope, false);
     eng_graph_attn(g, m->latent, m->q_absorbed,
                    (EngOpAttn){layer, 1, m->rank + m->rope, m->rank, m->scale});
     eng_graph_heads(g, m->out, m->latent, v_b);

@@ -373,5 +373,7 @@ ENG_KERNEL_BOUNDS(ATTN_MERGE_THREADS, 8, attn_merge, EngCuAttn a)
         for (int i = 0; i < AT_ONCE; i++)
             if (first + i < numbers) o += weights[first + i] * x[i];
     }
-    if (d < a.dv) a.dst.data[token * a.dst.row + head * a.dst.stride + d] = o / sum;
+    if (d >= a.dv) return;
+    a.dst.data[token * a.dst.row + head * a.dst.stride + d] = o / sum;
+    if (a.out_q) quantize_store(a.out_q, a.out_scale, (size_t)blockIdx.x * a.dv + d, o / sum);
 }
