@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "cpu/cpu.h"
+#include "cuda/cuda.h"
 #include "cuda/gpu.h"
 #include "plan/kernel/choice.h"
 #include "plan/exec.h"
@@ -23,13 +24,15 @@ static void give_reason(EngModel *m, const EngError *why)
 }
 
 /* Without a GPU all goes on with the CPU, unless something else was asked for. */
-static bool do_without(EngModel *m, const EngModelSettings *s, const EngError *why, EngError *err)
+static bool do_without(EngModel *m, const EngModelSettings *s, EngGpuState state,
+                       const EngError *why, EngError *err)
 {
     eng_plan_free(m->plan);
     free(m->device_of);
     m->plan = NULL;
     m->device_of = NULL;
     if (s->vram || s->rules || s->gpus) return eng_fail(err, why->code, "%s", why->message);
+    m->gpu_state = state;
     give_reason(m, why);
     return true;
 }
@@ -112,10 +115,14 @@ bool eng_model_place(EngModel *m, const EngModelSettings *settings, EngError *er
     EngVramLeft left[ENG_MAX_GPUS];
     char reason[160] = "it is switched off";
     if (settings->no_gpu || !open_all(m, settings, left, reason)) {
+        EngHostGpu gpus[ENG_MAX_GPUS];
+        char none[160];
         snprintf(m->gpu_reason, sizeof m->gpu_reason, "%s", reason);
         if (settings->gpus > 1 && !settings->no_gpu)
             return eng_fail(err, ENG_ERR_USAGE, "%d GPUs cannot be used: %s.", settings->gpus,
                             reason);
+        /* One that can be seen, and cannot be opened. */
+        if (!settings->no_gpu && eng_cuda_probe(gpus, none)) m->gpu_state = ENG_GPU_FAILED;
         return without_device(m, settings, err);
     }
     EngPlanSettings want = wishes(m, settings);
@@ -127,8 +134,9 @@ bool eng_model_place(EngModel *m, const EngModelSettings *settings, EngError *er
         take_ops(m);
         return true;
     }
-    if (m->plan) snprintf(m->gpu_reason, sizeof m->gpu_reason, "%s", m->plan->reason);
-    if (!m->plan) return do_without(m, settings, &why, err);
+    if (!m->plan) return do_without(m, settings, ENG_GPU_NO_ROOM, &why, err);
+    m->gpu_state = m->plan->no_room ? ENG_GPU_NO_ROOM : ENG_GPU_SLOWER;
+    snprintf(m->gpu_reason, sizeof m->gpu_reason, "%s", m->plan->reason);
     eng_plan_free(m->plan);
     m->plan = NULL;
     return true;
@@ -191,11 +199,12 @@ bool eng_model_attach(EngModel *m, const EngModelSettings *settings, EngError *e
     EngError why = {0};
     if (!m->cudas[0]) return true;
     EngBackend *exec = new_exec(m, &why);
-    if (!exec) return do_without(m, settings, &why, err);
+    if (!exec) return do_without(m, settings, ENG_GPU_FAILED, &why, err);
     m->cpu = m->backend;
     m->backend = exec;
     number_layers(m);
     snprintf(m->gpu, sizeof m->gpu, "%s", m->plan->gpu);
+    m->gpu_state = ENG_GPU_WORKS;
     return true;
 }
 
@@ -212,6 +221,15 @@ void eng_model_detach(EngModel *m)
 }
 
 const EngPlan *eng_model_plan(const EngModel *model) { return model->plan; }
+
+uint64_t eng_model_gpu_bytes(const EngModel *m, int gpu)
+{
+    uint64_t bytes = 0;
+    if (gpu >= m->n_devices || eng_model_is_lost(m)) return 0;
+    for (int kind = 0; kind < ENG_PLAN_KINDS; kind++)
+        bytes += planned(m->plan, (EngPlanKind)kind, gpu);
+    return bytes;
+}
 
 /* ---- failing --------------------------------------------------------------------------------- */
 

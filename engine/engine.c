@@ -245,7 +245,8 @@ EngModelInfo eng_model_info(const EngModel *model)
         info.attention_products = eng_graph_attention_products(&model->graph);
         info.nodes = eng_pool_nodes(model->pool);
         info.copied_bytes = eng_model_copied_bytes(model);
-        if (model->n_devices && !eng_model_is_lost(model))
+        info.gpu_state = eng_model_is_lost(model) ? ENG_GPU_FAILED : model->gpu_state;
+        if (info.gpu_state == ENG_GPU_WORKS)
             memcpy(info.gpu, model->gpu, sizeof info.gpu);
         else
             memcpy(info.gpu_reason, model->gpu_reason, sizeof info.gpu_reason);

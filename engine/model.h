@@ -48,6 +48,7 @@ struct EngModel {
     bool lost;  /* one failed: the CPU computes all */
     int *kv_at; /* see EngKv */
     EngVec(EngFar) far;
+    EngGpuState gpu_state; /* but for `lost` */
     char gpu[96], gpu_reason[256];
 };
 
@@ -68,6 +69,9 @@ bool eng_model_is_lost(const EngModel *model); /* at any time */
 uint64_t eng_model_copied_bytes(const EngModel *model);
 bool eng_model_load_far(EngModel *model, uint64_t n, EngError *err);
 void eng_model_find_far(EngModel *model);
+
+/* device.c: bytes that the model has on GPU number `gpu`; 0 when that is lost. */
+uint64_t eng_model_gpu_bytes(const EngModel *model, int gpu);
 
 /* planning.c: eng_plan_model, for at most so much VRAM of each GPU, of which the driver has taken
  * some; NULL = as it is before one is opened. */

@@ -57,9 +57,10 @@ static EngPlanGpu assumed_gpu(uint64_t vram)
 }
 
 /* A size of VRAM given makes any card behave as one of that size, and stands for one where there is
- * none. Rules take cards that they name into use, as far as there are any. */
-static bool describe_gpus(const EngHost *host, const EngPlanSettings *want, EngPlanMachine *m,
-                          EngError *err)
+ * none, unless only what is `here` counts. Rules take cards that they name into use, as far as
+ * there are any. */
+static bool describe_gpus(const EngHost *host, const EngPlanSettings *want, bool here,
+                          EngPlanMachine *m, EngError *err)
 {
     int named = ENG_MIN(eng_rules_gpus(want->rules), host->n_gpus);
     int n = want->gpus ? want->gpus : ENG_MAX(named, 1);
@@ -73,7 +74,8 @@ static bool describe_gpus(const EngHost *host, const EngPlanSettings *want, EngP
                         host->n_gpus ? host->n_gpus : ENG_MAX_GPUS);
     m->vram_given = want->vram > 0;
     m->assumed = host->n_gpus == 0;
-    if (m->assumed && !want->vram) {
+    if (m->assumed && (!want->vram || here)) {
+        m->assumed = false;
         snprintf(m->reason, sizeof m->reason, "%s", host->gpu_reason);
         return true;
     }
@@ -112,10 +114,28 @@ bool eng_kernel_info(int i, EngKernelInfo *ret_info)
     return true;
 }
 
-static bool describe(const EngPlanSettings *want, EngPlanMachine *ret, EngError *err)
+/* What a model that would be opened again gives back first. */
+typedef struct {
+    uint64_t vram[ENG_MAX_GPUS], dram;
+} Held;
+
+static void give_back(const Held *held, EngHost *host)
+{
+    host->dram_available = ENG_MIN(host->dram_available + held->dram, host->dram_total);
+    for (int g = 0; g < host->n_gpus; g++) {
+        EngHostGpu *gpu = &host->gpus[g];
+        if (!gpu->vram_available) continue; /* the driver does not tell */
+        gpu->vram_available = ENG_MIN(gpu->vram_available + held->vram[g], gpu->vram_total);
+    }
+}
+
+/* `held`: of a model that is here; NULL = for a machine like this one. */
+static bool describe(const EngPlanSettings *want, const Held *held, EngPlanMachine *ret,
+                     EngError *err)
 {
     EngHost host;
     if (!eng_probe(&host, err)) return false;
+    if (held) give_back(held, &host);
     if (want->nodes < 0 || want->nodes > ENG_MAX_NODES)
         return eng_fail(err, ENG_ERR_USAGE, "%d NUMA nodes cannot be planned for: choose 1 to %d.",
                         want->nodes, ENG_MAX_NODES);
@@ -128,17 +148,20 @@ static bool describe(const EngPlanSettings *want, EngPlanMachine *ret, EngError 
                             .gpu_bytes = gpu_bytes,
                             .sends = false}; /* no backend does */
     memcpy(ret->kernels.isa, host.isa, sizeof host.isa);
-    if (!describe_gpus(&host, want, ret, err)) return false;
+    if (!describe_gpus(&host, want, held != NULL, ret, err)) return false;
+    for (int g = 0; held && g < ret->n_gpus; g++)
+        if (host.gpus[g].vram_available)
+            ret->gpus[g].vram = ENG_MIN(ret->gpus[g].vram, host.gpus[g].vram_available);
     estimate_cpu(&host, &ret->speeds);
     return true;
 }
 
-EngPlan *eng_plan_gguf(const EngGguf *gguf, const EngPlanSettings *settings,
-                       const EngVramLeft *left, EngError *err)
+static EngPlan *plan_for(const EngGguf *gguf, const EngPlanSettings *settings, const Held *held,
+                         const EngVramLeft *left, EngError *err)
 {
     EngPlanSettings want = settings ? *settings : eng_plan_defaults();
     EngPlanMachine machine;
-    if (!gguf || !describe(&want, &machine, err)) return NULL;
+    if (!gguf || !describe(&want, held, &machine, err)) return NULL;
     for (int g = 0; left && g < machine.n_gpus; g++) {
         machine.gpus[g].vram = ENG_MIN(machine.gpus[g].vram, left[g].bytes);
         machine.gpus[g].taken = left[g].taken;
@@ -147,6 +170,12 @@ EngPlan *eng_plan_gguf(const EngGguf *gguf, const EngPlanSettings *settings,
     EngPlan *plan = outline ? eng_plan_make(outline, &want, &machine, err) : NULL;
     eng_outline_free(outline);
     return plan;
+}
+
+EngPlan *eng_plan_gguf(const EngGguf *gguf, const EngPlanSettings *settings,
+                       const EngVramLeft *left, EngError *err)
+{
+    return plan_for(gguf, settings, NULL, left, err);
 }
 
 EngPlan *eng_plan(const EngHeader *headers, size_t n, const EngPlanSettings *settings,
@@ -168,5 +197,8 @@ EngPlan *eng_plan_file(const char *path, const EngPlanSettings *settings, EngErr
 
 EngPlan *eng_plan_model(const EngModel *model, const EngPlanSettings *settings, EngError *err)
 {
-    return eng_plan_gguf(model->gguf, settings, NULL, err);
+    Held held = {.dram =
+                     eng_model_copied_bytes(model) + (model->backend ? model->backend->bytes : 0)};
+    for (int g = 0; g < ENG_MAX_GPUS; g++) held.vram[g] = eng_model_gpu_bytes(model, g);
+    return plan_for(model->gguf, settings, &held, NULL, err);
 }

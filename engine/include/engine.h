@@ -243,6 +243,14 @@ bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, En
 
 void eng_model_free(EngModel *model);
 
+typedef enum {
+    ENG_GPU_NONE, /* there is none that can be used, or it is switched off */
+    ENG_GPU_WORKS,
+    ENG_GPU_SLOWER,  /* the CPU alone is quicker */
+    ENG_GPU_NO_ROOM, /* not enough of its memory is free */
+    ENG_GPU_FAILED   /* it should compute, and could not or cannot any more */
+} EngGpuState;
+
 typedef struct {
     char arch[64], name[128];
     int n_vocab, n_layers, n_embd, n_experts, n_experts_used;
@@ -256,6 +264,7 @@ typedef struct {
     int nodes;             /* NUMA nodes that the rows of its matrices are dealt out to */
     uint64_t copied_bytes; /* of weight_bytes: what is or will be copied into their memory */
     bool has_template;
+    EngGpuState gpu_state;
     char gpu[96];         /* the GPU that computes, or "2 x NAME"; "" = none does */
     char gpu_reason[256]; /* why not, when gpu is ""; or how it failed: the CPU goes on then */
 } EngModelInfo;
@@ -329,11 +338,12 @@ typedef struct {
 } EngPlanRow;
 
 struct EngPlan {
-    char gpu[96];        /* its name, or "2 x NAME"; "" = none is used */
+    char gpu[96]; /* its name, or "2 x NAME"; "" = none is used */
     int n_gpus;
     uint64_t gpu_vram[ENG_MAX_GPUS]; /* each one's budget; `vram` is their sum */
     bool assumed;        /* there is no such GPU here: the plan is for one as fast as `gpu` */
     char reason[160];    /* why no GPU is used, when gpu is "" */
+    bool no_room;        /* because not enough of its memory is free */
     uint64_t vram, dram; /* budgets: rows and reserve stay within */
     uint64_t vram_reserve, dram_reserve; /* left alone of those */
     int nodes;
@@ -364,6 +374,7 @@ struct EngPlan {
 EngPlan *eng_plan(const EngHeader *headers, size_t n, const EngPlanSettings *settings,
                   EngError *err);
 EngPlan *eng_plan_file(const char *path, const EngPlanSettings *settings, EngError *err);
+/* For the model as if it were opened again here: what it holds of VRAM and DRAM counts as free. */
 EngPlan *eng_plan_model(const EngModel *model, const EngPlanSettings *settings, EngError *err);
 void eng_plan_free(EngPlan *plan);
 

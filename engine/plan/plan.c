@@ -308,6 +308,7 @@ static void describe_gpus(const EngPlanner *p, const Search *s, EngPlan *plan)
                       : s->gpu_fits     ? "the CPU alone is quicker with a model this small"
                                         : "not enough of its VRAM is free";
     if (plan->n_gpus == 0) snprintf(plan->reason, sizeof plan->reason, "%s", why);
+    plan->no_room = plan->n_gpus == 0 && p->m->n_gpus > 0 && !s->gpu_fits;
 }
 
 static EngPlan *write_plan(EngPlanner *p, const EngPlanSettings *want, Search *s, EngError *err)
