@@ -86,9 +86,8 @@ static void model_changed(HearthApp *app)
 static void load(HearthApp *app)
 {
     if (app->closed || !app->opening) return;
-    g_autofree char *kv = g_settings_get_string(app->chat, "kv-type");
-    hearth_worker_set_context(app->worker, g_settings_get_int(app->chat, "context"), kv);
-    hearth_worker_load(app->worker, app->opening, g_settings_get_int(app->settings, "threads"));
+    g_auto(HearthModelSettings) settings = hearth_model_settings_read(app->settings, app->chat);
+    hearth_worker_load(app->worker, app->opening, &settings);
 }
 
 static void loading_noted(GObject *settings, GAsyncResult *result, void *data)

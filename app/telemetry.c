@@ -133,8 +133,8 @@ static void on_usage(GObject *source, GAsyncResult *result, void *data)
                            .rate = mean_rate(telemetry)};
     HearthModelInfo *info = hearth_worker_get_info(telemetry->worker);
     if (info) {
-        sample.model_dram = hearth_model_info_total(info, HEARTH_DEVICE_DRAM);
-        sample.model_vram = hearth_model_info_total(info, HEARTH_DEVICE_VRAM);
+        sample.model_dram = hearth_bytes_total(info->bytes, HEARTH_DEVICE_DRAM);
+        sample.model_vram = hearth_bytes_total(info->bytes, HEARTH_DEVICE_VRAM);
     }
     if (telemetry->host && telemetry->host->vram_total) {
         sample.vram_total = telemetry->host->vram_total;

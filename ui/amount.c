@@ -101,3 +101,21 @@ char *hearth_amount_seconds_left(double seconds)
     n = (n + 30) / 60;
     return g_strdup_printf(ngettext("%lu hour left", "%lu hours left", n), n);
 }
+
+char *hearth_amount_duration(double seconds)
+{
+    gulong n = (gulong)fmax(ceil(fmin(seconds, 1e8)), 1);
+    if (n < 60) return g_strdup_printf(ngettext("%lu second", "%lu seconds", n), n);
+    n = (n + 30) / 60;
+    if (n < 120) return g_strdup_printf(ngettext("%lu minute", "%lu minutes", n), n);
+    n = (n + 30) / 60;
+    return g_strdup_printf(ngettext("%lu hour", "%lu hours", n), n);
+}
+
+/* Two digits: more would promise too much. */
+char *hearth_amount_rough_rate(double tokens_per_second)
+{
+    if (tokens_per_second < 9.95) return hearth_amount_decimal(tokens_per_second);
+    double unit = pow(10, floor(log10(tokens_per_second)) - 1);
+    return hearth_amount_count((gint64)llround(round(tokens_per_second / unit) * unit));
+}

@@ -1,5 +1,6 @@
 /* Amounts as people read them: bytes in binary units, speeds, times left, counts. Made in one place
- * so that the whole window says the same thing in the same words. All return strings to g_free(). */
+ * so that the whole window says the same thing in the same words. All return strings to g_free().
+ */
 #ifndef HEARTH_AMOUNT_H
 #define HEARTH_AMOUNT_H
 
@@ -16,5 +17,7 @@ char *hearth_amount_count_of(gint64 part, gint64 whole);     /* "512 of 4,096" *
 char *hearth_amount_tokens(gint64 n);                        /* "4,096 tokens" */
 char *hearth_amount_parameters(uint64_t n);                  /* "671B", "13.4M" */
 char *hearth_amount_seconds_left(double seconds);            /* "7 minutes left"; NULL: unknown */
+char *hearth_amount_duration(double seconds);                /* "7 minutes", rounded */
+char *hearth_amount_rough_rate(double tokens_per_second);    /* "9.4", "84", "1,200": a forecast */
 
 #endif

@@ -17,6 +17,10 @@ HearthModelInfo *hearth_model_info_new(const HearthModelInfo *like)
     counted->info.name = g_strdup(like->name);
     counted->info.arch = g_strdup(like->arch);
     counted->info.quant = g_strdup(like->quant);
+    counted->info.settings = hearth_model_settings_copy(&like->settings);
+    counted->info.gpu = g_strdup(like->gpu);
+    counted->info.gpu_reason = g_strdup(like->gpu_reason);
+    if (like->plan) hearth_plan_ref(like->plan);
     return &counted->info;
 }
 
@@ -33,14 +37,11 @@ void hearth_model_info_unref(HearthModelInfo *info)
     g_free(info->name);
     g_free(info->arch);
     g_free(info->quant);
+    hearth_model_settings_clear(&info->settings);
+    g_free(info->gpu);
+    g_free(info->gpu_reason);
+    hearth_plan_unref(info->plan);
     g_free(info);
-}
-
-uint64_t hearth_model_info_total(const HearthModelInfo *info, HearthDevice device)
-{
-    uint64_t total = 0;
-    for (int kind = 0; kind < HEARTH_N_KINDS; kind++) total += info->bytes[kind][device];
-    return total;
 }
 
 uint64_t hearth_model_info_kv_bytes(const HearthModelInfo *info, const char *type)

@@ -10,9 +10,10 @@
 HearthModelInfo *hearth_model_info_new(const HearthModelInfo *like);
 
 /* Of an opened model and the look into its file; no KV cache yet. `path` NULL = built in. */
-HearthModelInfo *hearth_model_info_of(const EngModel *model, const EngPeek *peek, const char *path);
+HearthModelInfo *hearth_model_info_of(const EngModel *model, const EngPeek *peek, const char *path,
+                                      const HearthModelSettings *settings);
 
-/* Which of its bytes are in VRAM now, but for KV caches. */
+/* Which of its bytes are in VRAM now, but for KV caches; the GPU's state and the plan. */
 void hearth_model_info_place(HearthModelInfo *info, const EngModel *model);
 
 #endif

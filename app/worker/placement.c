@@ -1,7 +1,9 @@
 /* What of a model lies where: tensors by their names, as the GGUF format has them. */
 #include <string.h>
 
+#include "error.h"
 #include "worker/model_info_new.h"
+#include "worker/plan_new.h"
 
 static bool has(const char *name, const char *part) { return strstr(name, part) != NULL; }
 
@@ -46,39 +48,79 @@ static const struct {
     {ENG_PLAN_EXPERTS, {HEARTH_KIND_EXPERTS, HEARTH_KIND_EXPERTS}},
 };
 
-static uint64_t in_vram(const EngPlan *plan, EngPlanKind kind)
+static uint64_t placed(const EngPlan *plan, EngPlanKind kind, EngPlaceKind place)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < plan->n_rows; i++)
-        if (plan->rows[i].kind == kind && plan->rows[i].place.kind == ENG_PLACE_GPU)
+        if (plan->rows[i].kind == kind && plan->rows[i].place.kind == place)
             bytes += plan->rows[i].bytes;
     return bytes;
 }
 
-void hearth_model_info_place(HearthModelInfo *info, const EngModel *model)
+static void move(HearthModelInfo *info, const EngPlan *plan, EngPlaceKind place,
+                 HearthDevice device)
 {
-    const EngPlan *plan = *eng_model_info(model).gpu ? eng_model_plan(model) : NULL;
-    for (int kind = 0; kind < HEARTH_N_KINDS; kind++) {
-        uint64_t *bytes = info->bytes[kind];
-        if (kind == HEARTH_KIND_KV) continue;
-        if (kind != HEARTH_KIND_BUFFERS) bytes[HEARTH_DEVICE_DRAM] += bytes[HEARTH_DEVICE_VRAM];
-        bytes[HEARTH_DEVICE_VRAM] = 0;
-    }
-    if (!plan) return;
-    info->bytes[HEARTH_KIND_BUFFERS][HEARTH_DEVICE_VRAM] = in_vram(plan, ENG_PLAN_BUFFERS);
     for (size_t i = 0; i < G_N_ELEMENTS(same); i++) {
-        uint64_t left = in_vram(plan, same[i].plan);
+        uint64_t left = placed(plan, same[i].plan, place);
         for (int k = 0; k < 2; k++) {
             uint64_t *bytes = info->bytes[same[i].kinds[k]];
             uint64_t moved = MIN(left, bytes[HEARTH_DEVICE_DRAM]);
             bytes[HEARTH_DEVICE_DRAM] -= moved;
-            bytes[HEARTH_DEVICE_VRAM] += moved;
+            bytes[device] += moved;
             left -= moved;
         }
     }
 }
 
-HearthModelInfo *hearth_model_info_of(const EngModel *model, const EngPeek *peek, const char *path)
+static void tell_gpu(HearthModelInfo *info, const EngModelInfo *now)
+{
+    static const HearthGpuState states[] = {[ENG_GPU_NONE] = HEARTH_GPU_NONE,
+                                            [ENG_GPU_WORKS] = HEARTH_GPU_WORKS,
+                                            [ENG_GPU_SLOWER] = HEARTH_GPU_SLOWER,
+                                            [ENG_GPU_NO_ROOM] = HEARTH_GPU_NO_ROOM,
+                                            [ENG_GPU_FAILED] = HEARTH_GPU_FAILED};
+    g_free(info->gpu);
+    g_free(info->gpu_reason);
+    info->gpu_state = states[now->gpu_state];
+    info->gpu = *now->gpu ? g_utf8_make_valid(now->gpu, -1) : NULL;
+    info->gpu_reason = *now->gpu ? NULL : hearth_sentence(now->gpu_reason);
+}
+
+/* Where the GPU has no part in it, the model has no plan of its own. Making one asks the driver for
+ * its GPU: not when that has just failed. */
+static HearthPlan *plan_of(const EngModel *model, const HearthModelInfo *info)
+{
+    HearthModelSettings settings = info->settings; /* borrowed */
+    if (info->gpu_state == HEARTH_GPU_FAILED) return NULL;
+    if (info->gpu) return hearth_plan_of(eng_model_plan(model));
+    settings.no_gpu = true;
+    settings.rules = NULL;
+    return hearth_plan_make(model, NULL, &settings, NULL);
+}
+
+void hearth_model_info_place(HearthModelInfo *info, const EngModel *model)
+{
+    EngModelInfo now = eng_model_info(model);
+    for (int kind = 0; kind < HEARTH_N_KINDS; kind++) {
+        uint64_t *bytes = info->bytes[kind];
+        if (kind == HEARTH_KIND_KV) continue;
+        if (kind != HEARTH_KIND_BUFFERS)
+            bytes[HEARTH_DEVICE_DRAM] += bytes[HEARTH_DEVICE_VRAM] + bytes[HEARTH_DEVICE_DISK];
+        bytes[HEARTH_DEVICE_VRAM] = bytes[HEARTH_DEVICE_DISK] = 0;
+    }
+    bool failed = info->gpu && !*now.gpu;
+    tell_gpu(info, &now);
+    if (failed) g_clear_pointer(&info->plan, hearth_plan_unref);
+    if (!info->gpu) return;
+    const EngPlan *plan = eng_model_plan(model);
+    info->bytes[HEARTH_KIND_BUFFERS][HEARTH_DEVICE_VRAM] =
+        placed(plan, ENG_PLAN_BUFFERS, ENG_PLACE_GPU);
+    move(info, plan, ENG_PLACE_GPU, HEARTH_DEVICE_VRAM);
+    move(info, plan, ENG_PLACE_DISK, HEARTH_DEVICE_DISK);
+}
+
+HearthModelInfo *hearth_model_info_of(const EngModel *model, const EngPeek *peek, const char *path,
+                                      const HearthModelSettings *settings)
 {
     EngModelInfo info = eng_model_info(model);
     g_autofree char *name = name_of(peek, path);
@@ -94,7 +136,8 @@ HearthModelInfo *hearth_model_info_of(const EngModel *model, const EngPeek *peek
                             .n_experts_used = info.n_experts_used,
                             .context_trained = info.context_trained,
                             .threads = info.threads,
-                            .has_template = info.has_template};
+                            .has_template = info.has_template,
+                            .settings = *settings}; /* borrowed, as the strings above */
     memcpy(made.kv_bytes_per_token, info.kv_bytes_per_token, sizeof info.kv_bytes_per_token);
     int32_t *tokens = NULL;
     size_t n;
@@ -108,6 +151,8 @@ HearthModelInfo *hearth_model_info_of(const EngModel *model, const EngPeek *peek
         made.bytes[HEARTH_KIND_ATTENTION][HEARTH_DEVICE_DRAM] +=
             info.weight_bytes - peek->tensor_bytes;
     made.bytes[HEARTH_KIND_BUFFERS][HEARTH_DEVICE_DRAM] = info.compute_bytes;
-    hearth_model_info_place(&made, model);
-    return hearth_model_info_new(&made);
+    HearthModelInfo *ret = hearth_model_info_new(&made);
+    hearth_model_info_place(ret, model);
+    ret->plan = plan_of(model, ret);
+    return ret;
 }

@@ -39,6 +39,7 @@ static HearthStats stats_of(const Reply *reply)
 static void finish(Reply *reply, HearthState state, GError *error)
 {
     HearthStats stats = reply->asked ? stats_of(reply) : (HearthStats){0};
+    if (reply->asked) reply->host->answered(reply->host->data, &stats);
     hearth_stream_end(reply->stream, state, &stats, error);
 }
 
@@ -91,6 +92,12 @@ static void enter(Reply *reply, HearthState state)
     reply->state = state;
 }
 
+static void tell(const Reply *reply, double rate)
+{
+    EngStats stats = eng_session_stats(reply->session);
+    reply->host->measured(reply->host->data, rate, stats.used, stats.context);
+}
+
 static void write_on(Reply *reply, const EngStep *step)
 {
     bool thinks = step->part == ENG_PART_THINKING;
@@ -100,11 +107,8 @@ static void write_on(Reply *reply, const EngStep *step)
     if (!undecided && state != reply->state) enter(reply, state);
     HearthStats stats = stats_of(reply);
     hearth_stream_add(reply->stream, reply->state, thinks, step->text, step->len, &stats);
-    if (hearth_rate_add(&reply->rate, now(), stats.tokens)) {
-        EngStats engine = eng_session_stats(reply->session);
-        reply->host->measured(reply->host->data, hearth_rate_get(&reply->rate), engine.used,
-                              engine.context);
-    }
+    if (hearth_rate_add(&reply->rate, now(), stats.tokens))
+        tell(reply, hearth_rate_get(&reply->rate));
 }
 
 static void end(Reply *reply, EngStopReason reason)
@@ -144,6 +148,8 @@ static bool step_once(Reply *reply)
     case ENG_PREFILL:
         hearth_pace_measure(reply->pace, step.done - reply->read, now() - before);
         read_on(reply, step.done, step.total);
+        tell(reply,
+             0); /* a GPU that failed makes the conversation be read anew, which takes long */
         return true;
     case ENG_TEXT: write_on(reply, &step); return true;
     case ENG_DONE: end(reply, step.reason); return false;
@@ -167,13 +173,12 @@ void hearth_reply_run(HearthStream *stream, const HearthRequest *request, Hearth
         host->measured(host->data, 0, 0, 0); /* older sessions may have gone */
         return;
     }
-    EngStats stats = eng_session_stats(reply.session);
-    host->measured(host->data, 0, stats.used, stats.context);
+    tell(&reply, 0);
     hearth_stream_set_flag(stream, host->flag);
     if (ask(&reply, request, &failure)) {
         reply.started = now();
         reply.asked = true;
-        stats = eng_session_stats(reply.session);
+        EngStats stats = eng_session_stats(reply.session);
         read_on(&reply, stats.reused_tokens, stats.prompt_tokens);
         while (step_once(&reply)) continue;
     } else {
@@ -181,6 +186,5 @@ void hearth_reply_run(HearthStream *stream, const HearthRequest *request, Hearth
     }
     hearth_stream_set_flag(stream, NULL);
     eng_session_pace(reply.session, 0, NULL);
-    stats = eng_session_stats(reply.session);
-    host->measured(host->data, 0, stats.used, stats.context);
+    tell(&reply, 0);
 }

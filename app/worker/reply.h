@@ -7,12 +7,13 @@
 #include "worker/sessions.h"
 #include "worker/flow/stream.h"
 
-/* Who runs it; `data` goes to both functions. */
+/* Who runs it; `data` goes to all functions. */
 typedef struct {
     int *flag;                       /* not 0 = leave a step off, if it can be; atomic */
     bool (*interrupted)(void *data); /* stop at the next step */
     /* Five times a second while tokens come, and at the end with rate 0. */
     void (*measured)(void *data, double rate, int context_used, int context_size);
+    void (*answered)(void *data, const HearthStats *stats); /* at its end, however it came */
     void *data;
 } HearthReplyHost;
 

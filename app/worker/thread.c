@@ -7,6 +7,7 @@
 #include "models/ember.h"
 #include "sync.h"
 #include "worker/model_info_new.h"
+#include "worker/plan_new.h"
 #include "worker/reply.h"
 
 #define REPORTS_PER_SECOND 10 /* with the text, see job.c */
@@ -20,9 +21,7 @@ typedef struct {
     guint serial;
     bool load; /* else: no model */
     char *path;
-    int threads;
-    int context; /* that answers will have; 0 = the engine's choice */
-    EngKvType kv;
+    HearthModelSettings settings;
 } Wish;
 
 struct HearthThread {
@@ -37,9 +36,10 @@ struct HearthThread {
     GQueue tasks; /* of Task */
     HearthReport report;
     EngModel *model;
-    int users;    /* threads that count tokens with it */
-    bool expects; /* a wish for a model is about to come: answers wait for it */
-    int flag;     /* atomic: the running step is to be left off */
+    char *model_path; /* its file; NULL = built in, or no model */
+    int users;        /* threads that count tokens or plan with it */
+    bool expects;     /* a wish for a model is about to come: answers wait for it */
+    int flag;         /* atomic: the running step is to be left off */
 
     /* The thread's own. */
     guint serial; /* of the wish that was fulfilled */
@@ -65,6 +65,12 @@ static void free_task(Task *task)
     hearth_stream_unref(task->stream);
     hearth_request_free(task->request);
     g_free(task);
+}
+
+static void clear_wish(Wish *wish)
+{
+    g_clear_pointer(&wish->path, g_free);
+    hearth_model_settings_clear(&wish->settings);
 }
 
 static bool is_interrupted(void *data)
@@ -117,17 +123,28 @@ static void report_busy(HearthThread *t, bool busy)
     hearth_wake_ring(t->wake);
 }
 
-/* KV caches come and go with sessions: the information is made anew when they do. */
+/* Whether the GPU has failed since it was told. */
+static bool look_at_gpu(HearthThread *t)
+{
+    if (!t->info->gpu || *eng_model_info(t->model).gpu) return false;
+    HearthModelInfo *info = hearth_model_info_new(t->info);
+    hearth_model_info_place(info, t->model);
+    hearth_model_info_unref(t->info);
+    t->info = info;
+    return true;
+}
+
+/* KV caches come and go with sessions, and so may the GPU: the information is made anew then. */
 static void report_measured(void *data, double rate, int used, int size)
 {
     HearthThread *t = data;
     uint64_t vram, dram = hearth_sessions_bytes(&t->sessions, &vram) - vram;
     HearthModelInfo *info = NULL;
-    if (dram != t->kv_bytes[HEARTH_DEVICE_DRAM] || vram != t->kv_bytes[HEARTH_DEVICE_VRAM]) {
+    if (look_at_gpu(t) || dram != t->kv_bytes[HEARTH_DEVICE_DRAM] ||
+        vram != t->kv_bytes[HEARTH_DEVICE_VRAM]) {
         t->kv_bytes[HEARTH_DEVICE_DRAM] = dram;
         t->kv_bytes[HEARTH_DEVICE_VRAM] = vram;
         info = hearth_model_info_new(t->info);
-        hearth_model_info_place(info, t->model); /* a GPU that failed has nothing any more */
         memcpy(info->bytes[HEARTH_KIND_KV], t->kv_bytes, sizeof t->kv_bytes);
     }
     hearth_lock(&t->lock);
@@ -140,6 +157,14 @@ static void report_measured(void *data, double rate, int used, int size)
     }
     hearth_unlock(&t->lock);
     hearth_wake_ring(t->wake);
+}
+
+static void report_answered(void *data, const HearthStats *stats)
+{
+    HearthThread *t = data;
+    hearth_lock(&t->lock);
+    t->report.last = *stats;
+    hearth_unlock(&t->lock);
 }
 
 /* What waits for its turn gets this state; or ends, when `error` says why. */
@@ -163,6 +188,7 @@ static void free_model(HearthThread *t)
 {
     hearth_lock(&t->lock);
     EngModel *model = g_steal_pointer(&t->model);
+    g_clear_pointer(&t->model_path, g_free);
     while (t->users > 0) hearth_wait(&t->changed, &t->lock);
     hearth_unlock(&t->lock);
     hearth_sessions_clear(&t->sessions);
@@ -176,9 +202,13 @@ static EngModel *open_model(const Wish *wish, HearthModelInfo **ret_info, EngErr
     size_t size;
     const void *ember = hearth_ember_data(&size);
     EngModelSettings settings = eng_model_defaults();
-    settings.threads = wish->threads;
-    settings.context = wish->context;
-    settings.kv = wish->kv;
+    const HearthModelSettings *want = &wish->settings;
+    settings.threads = want->threads;
+    settings.context = want->context;
+    if (want->kv) eng_kv_type(want->kv, &settings.kv);
+    settings.no_gpu = want->no_gpu;
+    settings.vram = want->vram;
+    if (hearth_model_settings_count_rules(want->rules)) settings.rules = want->rules;
     EngModel *model = wish->path ? eng_model_open(wish->path, &settings, failure)
                                  : eng_model_open_memory(ember, size, &settings, failure);
     if (!model) return NULL;
@@ -188,7 +218,7 @@ static EngModel *open_model(const Wish *wish, HearthModelInfo **ret_info, EngErr
         eng_model_free(model);
         return NULL;
     }
-    *ret_info = hearth_model_info_of(model, peek, wish->path);
+    *ret_info = hearth_model_info_of(model, peek, wish->path, want);
     eng_peek_free(peek);
     return model;
 }
@@ -215,14 +245,18 @@ static void load(HearthThread *t, const Wish *wish)
 {
     EngError failure = {0};
     HearthModelInfo *info = NULL;
+    gint64 begun = g_get_monotonic_time();
     tell_tasks(t, HEARTH_STATE_LOADING, NULL);
     report_model(t, HEARTH_MODEL_LOADING, NULL);
     EngModel *model = open_model(wish, &info, &failure);
     if (model && bring_in(t, model, &failure)) {
+        info->load_s = (double)(g_get_monotonic_time() - begun) / G_USEC_PER_SEC;
+        hearth_model_info_place(info, model); /* the GPU may have failed meanwhile */
         t->info = info;
         hearth_sessions_init(&t->sessions, model);
         hearth_lock(&t->lock);
         t->model = model;
+        t->model_path = g_strdup(wish->path);
         hearth_unlock(&t->lock);
         tell_tasks(t, HEARTH_STATE_QUEUED, NULL);
         report_model(t, HEARTH_MODEL_READY, NULL);
@@ -267,7 +301,7 @@ static void refuse(HearthThread *t, Task *task)
 
 static void answer(HearthThread *t, Task *task)
 {
-    const HearthReplyHost host = {&t->flag, is_interrupted, report_measured, t};
+    const HearthReplyHost host = {&t->flag, is_interrupted, report_measured, report_answered, t};
     if (!hearth_stream_is_wanted(task->stream)) return;
     if (!t->info) {
         refuse(t, task);
@@ -291,6 +325,7 @@ static bool next(HearthThread *t, Wish *ret_wish, Task **ret_task)
     if (!quit && t->wish.serial != t->serial) {
         *ret_wish = t->wish;
         ret_wish->path = g_strdup(t->wish.path);
+        ret_wish->settings = hearth_model_settings_copy(&t->wish.settings);
         t->serial = t->wish.serial;
     } else if (!quit) {
         *ret_task = g_queue_pop_head(&t->tasks);
@@ -311,7 +346,7 @@ static void *run(void *data)
             free_task(task);
         } else {
             fulfil(t, &wish);
-            g_free(wish.path);
+            clear_wish(&wish);
         }
     }
     tell_tasks(t, HEARTH_STATE_STOPPED, NULL);
@@ -344,7 +379,7 @@ void hearth_thread_unref(HearthThread *thread)
 {
     if (!thread || !g_atomic_int_dec_and_test(&thread->refs)) return;
     hearth_report_clear(&thread->report);
-    g_free(thread->wish.path);
+    clear_wish(&thread->wish);
     g_queue_clear_full(&thread->tasks, (GDestroyNotify)free_task);
     g_mutex_clear(&thread->lock);
     g_cond_clear(&thread->changed);
@@ -363,14 +398,15 @@ void hearth_thread_close(HearthThread *thread)
     hearth_wake_close(thread->wake);
 }
 
-static guint wish_for(HearthThread *t, bool load, const char *path, int threads)
+static guint wish_for(HearthThread *t, bool load, const char *path,
+                      const HearthModelSettings *settings)
 {
     hearth_lock(&t->lock);
-    g_free(t->wish.path);
+    clear_wish(&t->wish);
     t->wish.serial++;
     t->wish.load = load;
     t->wish.path = g_strdup(path);
-    t->wish.threads = threads;
+    if (settings) t->wish.settings = hearth_model_settings_copy(settings);
     guint serial = t->wish.serial;
     t->expects = false;
     g_atomic_int_set(&t->flag, 1);
@@ -386,21 +422,13 @@ void hearth_thread_expect(HearthThread *thread)
     hearth_unlock(&thread->lock);
 }
 
-void hearth_thread_set_context(HearthThread *thread, int context, const char *kv)
+guint hearth_thread_load(HearthThread *thread, const char *path,
+                         const HearthModelSettings *settings)
 {
-    hearth_lock(&thread->lock);
-    thread->wish.context = context;
-    thread->wish.kv = ENG_KV_F16;
-    eng_kv_type(kv, &thread->wish.kv);
-    hearth_unlock(&thread->lock);
+    return wish_for(thread, true, path, settings);
 }
 
-guint hearth_thread_load(HearthThread *thread, const char *path, int threads)
-{
-    return wish_for(thread, true, path, threads);
-}
-
-guint hearth_thread_unload(HearthThread *thread) { return wish_for(thread, false, NULL, 0); }
+guint hearth_thread_unload(HearthThread *thread) { return wish_for(thread, false, NULL, NULL); }
 
 void hearth_thread_submit(HearthThread *thread, HearthStream *stream, HearthRequest *request)
 {
@@ -426,12 +454,36 @@ void hearth_thread_read(HearthThread *thread, HearthReport *ret_report)
 
 /* ---- any thread ------------------------------------------------------------------------------ */
 
-int hearth_thread_count(HearthThread *thread, const char *text, GError **error)
+/* The loaded model, which stays until it is let go of; NULL = none. `path`: the one wanted. */
+static EngModel *hold_model(HearthThread *thread, bool any, const char *path)
 {
     hearth_lock(&thread->lock);
-    EngModel *model = thread->model;
+    EngModel *model = any || g_strcmp0(thread->model_path, path) == 0 ? thread->model : NULL;
     if (model) thread->users++;
     hearth_unlock(&thread->lock);
+    return model;
+}
+
+static void let_go(HearthThread *thread)
+{
+    hearth_lock(&thread->lock);
+    thread->users--;
+    g_cond_broadcast(&thread->changed);
+    hearth_unlock(&thread->lock);
+}
+
+HearthPlan *hearth_thread_plan(HearthThread *thread, const char *path,
+                               const HearthModelSettings *settings, GError **error)
+{
+    EngModel *model = hold_model(thread, false, path);
+    HearthPlan *plan = hearth_plan_make(model, path, settings, error);
+    if (model) let_go(thread);
+    return plan;
+}
+
+int hearth_thread_count(HearthThread *thread, const char *text, GError **error)
+{
+    EngModel *model = hold_model(thread, true, NULL);
     if (!model) {
         hearth_thread_no_model(error);
         return -1;
@@ -442,10 +494,7 @@ int hearth_thread_count(HearthThread *thread, const char *text, GError **error)
     EngTokenizeOptions options = {.add_bos = false, .parse_special = true};
     bool ok = eng_tokenize(model, text, strlen(text), options, &tokens, &n, &failure);
     free(tokens);
-    hearth_lock(&thread->lock);
-    thread->users--;
-    g_cond_broadcast(&thread->changed);
-    hearth_unlock(&thread->lock);
+    let_go(thread);
     if (!ok) hearth_error_from_engine(error, &failure);
     return ok ? (int)MIN(n, (size_t)G_MAXINT) : -1;
 }

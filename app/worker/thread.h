@@ -22,6 +22,7 @@ typedef struct {
     bool busy;
     double rate;
     int context_used, context_size;
+    HearthStats last; /* of the last answer of this model; zeros = none yet */
 } HearthReport;
 
 void hearth_report_clear(HearthReport *report);
@@ -39,17 +40,20 @@ void hearth_thread_close(HearthThread *thread);
 /* A wish for a model will follow: answers that are asked for meanwhile wait for it. */
 void hearth_thread_expect(HearthThread *thread);
 
-/* See worker.h. */
-void hearth_thread_set_context(HearthThread *thread, int context, const char *kv);
-
 /* `path` NULL = built in. Both return the wish's serial number. */
-guint hearth_thread_load(HearthThread *thread, const char *path, int threads);
+guint hearth_thread_load(HearthThread *thread, const char *path,
+                         const HearthModelSettings *settings);
 guint hearth_thread_unload(HearthThread *thread);
 
 void hearth_thread_submit(HearthThread *thread, HearthStream *stream, HearthRequest *request);
 void hearth_thread_read(HearthThread *thread, HearthReport *ret_report); /* …_clear() */
 
 /* ---- any thread ------------------------------------------------------------------------------ */
+
+/* What the model at `path` (NULL = built in) would be with these settings; the one that is loaded
+ * gives its memory back for that. See hearth_plan_make. */
+HearthPlan *hearth_thread_plan(HearthThread *thread, const char *path,
+                               const HearthModelSettings *settings, GError **error);
 
 /* Tokens of a text; an unload waits for it. -1 with an error. */
 int hearth_thread_count(HearthThread *thread, const char *text, GError **error);

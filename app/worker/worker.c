@@ -1,5 +1,7 @@
 #include "worker/worker.h"
 
+#include <string.h>
+
 #include "error.h"
 #include "sync.h"
 #include "worker/job_stream.h"
@@ -65,7 +67,7 @@ static void show(HearthWorker *worker, HearthReport *next)
         [TOTAL] = old.total != next->total,
         [SPEED] = old.speed != next->speed,
         [ERROR] = g_strcmp0(old.error, next->error) != 0,
-        [BUSY] = old.busy != next->busy,
+        [BUSY] = old.busy != next->busy || memcmp(&old.last, &next->last, sizeof old.last) != 0,
         [RATE] = old.rate != next->rate,
         [CONTEXT_USED] = old.context_used != next->context_used,
         [CONTEXT_SIZE] = old.context_size != next->context_size,
@@ -186,16 +188,14 @@ void hearth_worker_expect(HearthWorker *worker, const char *path)
     show_wish(worker, HEARTH_MODEL_LOADING, copy);
 }
 
-void hearth_worker_set_context(HearthWorker *worker, int context, const char *kv)
-{
-    if (worker->thread) hearth_thread_set_context(worker->thread, context, kv);
-}
+static const HearthModelSettings automatic = {0};
 
-void hearth_worker_load(HearthWorker *worker, const char *path, int threads)
+void hearth_worker_load(HearthWorker *worker, const char *path, const HearthModelSettings *settings)
 {
     if (!worker->thread) return;
     g_autofree char *copy = g_strdup(path ? path : ""); /* may be our own */
-    worker->serial = hearth_thread_load(worker->thread, *copy ? copy : NULL, threads);
+    worker->serial =
+        hearth_thread_load(worker->thread, *copy ? copy : NULL, settings ? settings : &automatic);
     show_wish(worker, HEARTH_MODEL_LOADING, copy);
 }
 
@@ -208,6 +208,7 @@ void hearth_worker_unload(HearthWorker *worker)
 HearthModelState hearth_worker_get_state(HearthWorker *worker) { return worker->shown.state; }
 HearthModelInfo *hearth_worker_get_info(HearthWorker *worker) { return worker->shown.info; }
 const char *hearth_worker_get_error(HearthWorker *worker) { return worker->shown.error; }
+HearthStats hearth_worker_get_last_stats(HearthWorker *worker) { return worker->shown.last; }
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
@@ -234,31 +235,59 @@ HearthJob *hearth_worker_submit(HearthWorker *worker, struct HearthRequest *requ
     return job;
 }
 
-/* ---- counting -------------------------------------------------------------------------------- */
+/* ---- asking beside the answer ---------------------------------------------------------------- */
 
+/* The pool may be the last to let go of a task: the worker, which belongs to the main thread, is
+ * never in one that goes there. */
 typedef struct {
     HearthThread *thread;
-    char *text;
-} Count;
+    char *text; /* to count; or the path, NULL = built in */
+    HearthModelSettings settings;
+} Question;
 
-static void free_count(void *data)
+static void free_question(void *data)
 {
-    Count *count = data;
-    hearth_acquire(count);
-    hearth_thread_unref(count->thread);
-    g_free(count->text);
-    g_free(count);
+    Question *question = data;
+    hearth_acquire(question);
+    hearth_thread_unref(question->thread);
+    hearth_model_settings_clear(&question->settings);
+    g_free(question->text);
+    g_free(question);
 }
+
+/* Takes the question's contents; `task` is what the asker has. */
+static void ask(HearthWorker *worker, GTask *task, Question contents, GTaskThreadFunc work,
+                GAsyncReadyCallback answered)
+{
+    if (!worker->thread) {
+        GError *error = NULL;
+        hearth_thread_no_model(&error);
+        g_task_return_error(task, error);
+        g_free(contents.text);
+        hearth_model_settings_clear(&contents.settings);
+        return;
+    }
+    Question *question = g_new(Question, 1);
+    *question = contents;
+    question->thread = hearth_thread_ref(worker->thread);
+    g_autoptr(GTask) asking =
+        g_task_new(NULL, g_task_get_cancellable(task), answered, g_object_ref(task));
+    g_task_set_task_data(asking, question, free_question);
+    hearth_release(question);
+    g_task_run_in_thread(asking, work);
+}
+
+/* ---- counting -------------------------------------------------------------------------------- */
 
 static void count_tokens(GTask *task, void *source, void *data, GCancellable *cancellable)
 {
     (void)source;
     (void)cancellable;
-    Count *count = data;
-    hearth_acquire(count);
+    Question *question = data;
+    hearth_acquire(question);
     GError *error = NULL;
-    int n = hearth_thread_count(count->thread, count->text, &error);
-    hearth_release(count);
+    int n = hearth_thread_count(question->thread, question->text, &error);
+    hearth_release(question);
     if (error)
         g_task_return_error(task, error);
     else
@@ -277,29 +306,67 @@ static void on_counted(GObject *source, GAsyncResult *counted, void *data)
         g_task_return_int(task, n);
 }
 
-/* The pool may be the last to let go of a task: the worker, which belongs to the main thread, is
- * never in one that goes there. */
 void hearth_worker_count_async(HearthWorker *worker, const char *text, GCancellable *cancellable,
                                GAsyncReadyCallback done, void *data)
 {
     g_autoptr(GTask) task = g_task_new(worker, cancellable, done, data);
     g_task_set_source_tag(task, hearth_worker_count_async);
-    if (!worker->thread) {
-        GError *error = NULL;
-        hearth_thread_no_model(&error);
-        g_task_return_error(task, error);
-        return;
-    }
-    Count *count = g_new(Count, 1);
-    *count = (Count){hearth_thread_ref(worker->thread), g_strdup(text)};
-    g_autoptr(GTask) counting = g_task_new(NULL, cancellable, on_counted, g_object_ref(task));
-    g_task_set_task_data(counting, count, free_count);
-    hearth_release(count);
-    g_task_run_in_thread(counting, count_tokens);
+    ask(worker, task, (Question){.text = g_strdup(text)}, count_tokens, on_counted);
 }
 
 int hearth_worker_count_finish(HearthWorker *worker, GAsyncResult *result, GError **error)
 {
     g_return_val_if_fail(g_task_is_valid(result, worker), -1);
     return (int)g_task_propagate_int(G_TASK(result), error);
+}
+
+/* ---- planning -------------------------------------------------------------------------------- */
+
+static void make_plan(GTask *task, void *source, void *data, GCancellable *cancellable)
+{
+    (void)source;
+    (void)cancellable;
+    Question *question = data;
+    hearth_acquire(question);
+    GError *error = NULL;
+    HearthPlan *plan =
+        hearth_thread_plan(question->thread, question->text, &question->settings, &error);
+    hearth_release(question);
+    if (plan) {
+        hearth_release(plan);
+        g_task_return_pointer(task, plan, (GDestroyNotify)hearth_plan_unref);
+    } else {
+        g_task_return_error(task, error);
+    }
+}
+
+static void on_planned(GObject *source, GAsyncResult *planned, void *data)
+{
+    g_autoptr(GTask) task = data;
+    GError *error = NULL;
+    (void)source;
+    HearthPlan *plan = g_task_propagate_pointer(G_TASK(planned), &error);
+    if (plan) {
+        hearth_acquire(plan);
+        g_task_return_pointer(task, plan, (GDestroyNotify)hearth_plan_unref);
+    } else {
+        g_task_return_error(task, error);
+    }
+}
+
+void hearth_worker_plan_async(HearthWorker *worker, const char *path,
+                              const HearthModelSettings *settings, GCancellable *cancellable,
+                              GAsyncReadyCallback done, void *data)
+{
+    g_autoptr(GTask) task = g_task_new(worker, cancellable, done, data);
+    g_task_set_source_tag(task, hearth_worker_plan_async);
+    Question question = {.text = path && *path ? g_strdup(path) : NULL,
+                         .settings = hearth_model_settings_copy(settings ? settings : &automatic)};
+    ask(worker, task, question, make_plan, on_planned);
+}
+
+HearthPlan *hearth_worker_plan_finish(HearthWorker *worker, GAsyncResult *result, GError **error)
+{
+    g_return_val_if_fail(g_task_is_valid(result, worker), NULL);
+    return g_task_propagate_pointer(G_TASK(result), error);
 }

@@ -43,17 +43,17 @@ void hearth_worker_close(HearthWorker *worker);
  * the state is LOADING and answers wait. */
 void hearth_worker_expect(HearthWorker *worker, const char *path);
 
-/* What answers will mostly have: tokens (0 = the engine's choice), a name of eng_kv_type. A GPU's
- * memory is planned for it when a model is loaded. */
-void hearth_worker_set_context(HearthWorker *worker, int context, const char *kv);
-
-/* `path` NULL or "": the built-in model. threads 0 = one per physical core. */
-void hearth_worker_load(HearthWorker *worker, const char *path, int threads);
+/* `path` NULL or "": the built-in model. `settings` NULL = all automatic. When what they ask of the
+ * GPU cannot be, loading fails. */
+void hearth_worker_load(HearthWorker *worker, const char *path,
+                        const HearthModelSettings *settings);
 void hearth_worker_unload(HearthWorker *worker); /* also cancels a load */
 
 HearthModelState hearth_worker_get_state(HearthWorker *worker);
 HearthModelInfo *hearth_worker_get_info(HearthWorker *worker); /* borrowed, NULL = no model */
 const char *hearth_worker_get_error(HearthWorker *worker);
+/* Of the last answer since the model was loaded; zeros = none. News of it come with "busy". */
+HearthStats hearth_worker_get_last_stats(HearthWorker *worker);
 
 /* Takes the request. The job's first state is QUEUED or LOADING; with no model at all it fails
  * with the sentence that says so. */
@@ -65,5 +65,13 @@ HearthJob *hearth_worker_submit(HearthWorker *worker, struct HearthRequest *requ
 void hearth_worker_count_async(HearthWorker *worker, const char *text, GCancellable *cancellable,
                                GAsyncReadyCallback done, void *data);
 int hearth_worker_count_finish(HearthWorker *worker, GAsyncResult *result, GError **error);
+
+/* Where a model (as above) would lie with these settings, and how fast it should be; nothing is
+ * loaded. NULL with the error that loading would fail with: HEARTH_ERROR_USAGE for what is written
+ * wrongly, mostly in the rules. Works on a thread of GLib's pool; a loaded model stays for it. */
+void hearth_worker_plan_async(HearthWorker *worker, const char *path,
+                              const HearthModelSettings *settings, GCancellable *cancellable,
+                              GAsyncReadyCallback done, void *data);
+HearthPlan *hearth_worker_plan_finish(HearthWorker *worker, GAsyncResult *result, GError **error);
 
 #endif

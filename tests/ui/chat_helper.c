@@ -64,7 +64,7 @@ static void make_app(ChatRoom *room)
     if (!room->app) g_error("%s", error->message);
     room->worker = hearth_app_get_worker(room->app);
     room->history = hearth_app_get_history(room->app);
-    hearth_worker_load(room->worker, NULL, 0);
+    hearth_worker_load(room->worker, NULL, NULL);
     CHAT_WAIT(hearth_history_is_ready(room->history));
 }
 

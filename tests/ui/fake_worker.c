@@ -93,16 +93,9 @@ void hearth_worker_expect(HearthWorker *worker, const char *path)
     (void)path;
 }
 
-void hearth_worker_set_context(HearthWorker *worker, int context, const char *kv)
+void hearth_worker_load(HearthWorker *worker, const char *path, const HearthModelSettings *settings)
 {
-    (void)worker;
-    (void)context;
-    (void)kv;
-}
-
-void hearth_worker_load(HearthWorker *worker, const char *path, int threads)
-{
-    (void)threads;
+    (void)settings;
     bool built_in = !path || !*path;
     fake_worker_set_model(worker, HEARTH_MODEL_READY, built_in ? NULL : path,
                           built_in ? "Ember" : "Other", NULL);
@@ -116,6 +109,28 @@ void hearth_worker_unload(HearthWorker *worker)
 HearthModelState hearth_worker_get_state(HearthWorker *worker) { return worker->state; }
 HearthModelInfo *hearth_worker_get_info(HearthWorker *worker) { return worker->info; }
 const char *hearth_worker_get_error(HearthWorker *worker) { return worker->error; }
+
+HearthStats hearth_worker_get_last_stats(HearthWorker *worker)
+{
+    (void)worker;
+    return (HearthStats){0};
+}
+
+void hearth_worker_plan_async(HearthWorker *worker, const char *path,
+                              const HearthModelSettings *settings, GCancellable *cancellable,
+                              GAsyncReadyCallback done, void *data)
+{
+    g_autoptr(GTask) task = g_task_new(worker, cancellable, done, data);
+    (void)path;
+    (void)settings;
+    g_task_return_new_error(task, HEARTH_ERROR, HEARTH_ERROR_FAILED, "There is no engine here.");
+}
+
+HearthPlan *hearth_worker_plan_finish(HearthWorker *worker, GAsyncResult *result, GError **error)
+{
+    (void)worker;
+    return g_task_propagate_pointer(G_TASK(result), error);
+}
 
 HearthJob *hearth_worker_submit(HearthWorker *worker, HearthRequest *request)
 {

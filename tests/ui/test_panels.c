@@ -8,8 +8,9 @@
 #include "hardware/graph.h"
 #include "hardware/hardware_window.h"
 #include "hardware/host_lines.h"
+#include "hardware/plan/plan_words.h"
 #include "hardware/report.h"
-#include "hardware/stacked_bar.h"
+#include "hardware/plan/stacked_bar.h"
 #include "amount.h"
 #include "models/ember.h"
 #include "models/model_button.h"
@@ -341,6 +342,42 @@ static void strip_shows(void)
 
 /* ---- hardware -------------------------------------------------------------------------------- */
 
+static void plans_read_well(void)
+{
+    HearthPlan plan = {.decode_tok_s = 9.44,
+                       .prefill_tok_s = 1234,
+                       .load_s = 100,
+                       .prompt = 4096,
+                       .decode_term = "DRAM reading",
+                       .prefill_term = "PCIe"};
+    plan.bytes[HEARTH_KIND_ATTENTION][HEARTH_DEVICE_VRAM] = 11 * GIB;
+    plan.bytes[HEARTH_KIND_EXPERTS][HEARTH_DEVICE_DRAM] = 380 * GIB;
+    takes(hearth_plan_words_decode(&plan),
+          "About 9.4 tokens per second; reading DRAM takes the longest");
+    takes(hearth_plan_words_prefill(&plan), "About 1,200 tokens per second, of 4,096 tokens at "
+                                            "once; the way to the GPU (PCIe) takes the longest");
+    takes(hearth_plan_words_load(&plan), "About 2 minutes, from the disk");
+    takes(hearth_plan_words_memory(&plan), "11.0\u00a0GiB of VRAM, 380.0\u00a0GiB of DRAM");
+    plan.bytes[HEARTH_KIND_EXPERTS][HEARTH_DEVICE_DISK] = 20 * GIB;
+    g_autofree char *memory = hearth_plan_words_memory(&plan);
+    CHECK(g_str_has_suffix(memory, ", 20.0\u00a0GiB read from the disk again and again"));
+    takes(hearth_amount_rough_rate(0.52), "0.5");
+    takes(hearth_amount_rough_rate(9.96), "10");
+    takes(hearth_amount_rough_rate(99.6), "100");
+    takes(hearth_amount_rough_rate(84.4), "84");
+    HearthModelInfo info = {.gpu = (char *)"RTX 4090"};
+    takes(hearth_plan_words_computes(&info), "RTX 4090 and the processor");
+    info.gpu = NULL;
+    info.gpu_reason = (char *)"It is switched off.";
+    takes(hearth_plan_words_computes(&info), "The processor alone. No GPU: It is switched off.");
+    HearthStats stats = {
+        .prompt_tokens = 100, .reused_tokens = 60, .prefill_s = 2, .tokens = 87, .decode_s = 10};
+    takes(hearth_plan_words_decoded(&stats), "8.7 tok/s over 87 tokens");
+    takes(hearth_plan_words_prefilled(&stats), "20.0 tok/s over 40 tokens");
+    stats.reused_tokens = 99; /* one token more says nothing of reading */
+    CHECK(!hearth_plan_words_prefilled(&stats));
+}
+
 static bool line_is(GPtrArray *lines, const char *name, const char *value)
 {
     for (guint i = 0; i < lines->len; i++) {
@@ -398,6 +435,12 @@ static void on_clip(GObject *clipboard, GAsyncResult *result, gpointer data)
 
 static bool is_read(void *clip) { return ((Clip *)clip)->done; }
 
+static bool row_has(GtkWidget *page, const char *title, const char *text)
+{
+    GtkWidget *row = world_row(page, title);
+    return row && strstr(adw_action_row_get_subtitle(ADW_ACTION_ROW(row)), text);
+}
+
 static void hardware_page(void)
 {
     World *w = world_new();
@@ -421,6 +464,11 @@ static void hardware_page(void)
         hearth_amount_bytes(info->bytes[HEARTH_KIND_EXPERTS][HEARTH_DEVICE_DRAM]);
     CHECK(world_seen(world_find(page, GTK_TYPE_LABEL, has_text, "Routed Experts")));
     CHECK(world_seen(world_find(page, GTK_TYPE_LABEL, has_text, experts)));
+    CHECK(row_has(page, "Writing Answers", "tokens per second; "));
+    CHECK(row_has(page, "Reading Questions", "tokens at once; "));
+    CHECK(row_has(page, "Loading a Model", "\nThis time it took 1 second"));
+    if (!info->gpu) CHECK(row_has(page, "Computed By", info->gpu_reason));
+    CHECK(!world_seen(world_row(page, "Placement Rules")));
 
     GtkWidget *copy =
         world_find(page, GTK_TYPE_BUTTON, has_tooltip, "Copy This Page as Text for a Bug Report");
@@ -432,6 +480,7 @@ static void hardware_page(void)
     CHECK(clip.text && strstr(clip.text, "File: mine.gguf"));
     CHECK(clip.text && !strstr(clip.text, w->folder)); /* whose folder it is stays out */
     CHECK(clip.text && strstr(clip.text, experts));
+    CHECK(clip.text && strstr(clip.text, "Writing Answers: About "));
     g_free(clip.text);
     gtk_window_destroy(window);
     world_free(w);
@@ -517,6 +566,7 @@ int main(int argc, char **argv)
         {"the model menu lists models", lists_models},
         {"the gauge strip samples only while seen", strip_watches_while_seen},
         {"the gauge strip shows memory, context and speed", strip_shows},
+        {"plans read well", plans_read_well},
         {"machines are described", describes_hosts},
         {"the hardware page and its report", hardware_page},
         {"stacked bars share their width", bars_share},

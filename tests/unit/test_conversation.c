@@ -53,7 +53,7 @@ static void start(World *w)
     w->worker = hearth_worker_new();
     w->history = hearth_history_new(w->store, w->worker, w->chat);
     hearth_store_open_async(w->store, opened, w->history);
-    hearth_worker_load(w->worker, NULL, 2);
+    hearth_worker_load(w->worker, NULL, &(HearthModelSettings){.threads = 2});
     CHECK(spin(is_ready, w));
 }
 
@@ -503,7 +503,7 @@ static void no_model(void)
     ask(c, "Hello?");
     CHECK_INT(hearth_message_get_state(nth(c, 1)), HEARTH_STATE_FAILED);
     CHECK(*hearth_message_get_error(nth(c, 1)));
-    hearth_worker_load(w->worker, NULL, 2);
+    hearth_worker_load(w->worker, NULL, &(HearthModelSettings){.threads = 2});
     hearth_conversation_regenerate(c, nth(c, 1)); /* waits for the model */
     CHECK(spin(is_idle, c));
     CHECK_INT(hearth_message_get_state(nth(c, 1)), HEARTH_STATE_DONE);

@@ -2,18 +2,19 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "hardware/plan/forecast.h"
 #include "hardware/graph.h"
 #include "hardware/graph_card.h"
 #include "hardware/host_lines.h"
 #include "hardware/report.h"
-#include "hardware/residency.h"
+#include "hardware/plan/residency.h"
 #include "hardware/watch.h"
 #include "amount.h"
 
 struct _HearthHardwareWindow {
     AdwWindow parent;
     HearthApp *app;
-    GtkWidget *toasts, *cards, *residency_bin, *machine;
+    GtkWidget *toasts, *scroller, *cards, *residency_bin, *forecast_bin, *machine;
     HearthGraphCard *dram, *vram, *speed, *context;
     HearthResidency *residency;
     GPtrArray *rows; /* of the machine; borrowed widgets */
@@ -137,8 +138,8 @@ static void show_machine(HearthHardwareWindow *window, const HearthHost *host)
 
 static void show_model(HearthHardwareWindow *window)
 {
-    hearth_residency_set_info(window->residency,
-                              hearth_worker_get_info(hearth_app_get_worker(window->app)));
+    const HearthModelInfo *info = hearth_worker_get_info(hearth_app_get_worker(window->app));
+    hearth_residency_set_bytes(window->residency, info ? info->bytes : NULL);
 }
 
 static void update(HearthHardwareWindow *window)
@@ -151,9 +152,8 @@ static void on_copy(HearthHardwareWindow *window)
 {
     HearthTelemetry *telemetry = hearth_app_get_telemetry(window->app);
     HearthSample sample = hearth_telemetry_get_sample(telemetry);
-    g_autofree char *text =
-        hearth_report_new(hearth_telemetry_get_host(telemetry),
-                          hearth_worker_get_info(hearth_app_get_worker(window->app)), &sample);
+    g_autofree char *text = hearth_report_new(hearth_telemetry_get_host(telemetry),
+                                              hearth_app_get_worker(window->app), &sample);
     gdk_clipboard_set_text(gtk_widget_get_clipboard(GTK_WIDGET(window)), text);
     adw_toast_overlay_add_toast(ADW_TOAST_OVERLAY(window->toasts),
                                 adw_toast_new(_("Report copied: paste it where you need it")));
@@ -177,7 +177,9 @@ static void hearth_hardware_window_class_init(HearthHardwareWindowClass *class)
         widget, "/io/github/hearth_ai/Hearth/hardware/hardware_window.ui");
     gtk_widget_class_bind_template_child(widget, HearthHardwareWindow, toasts);
     gtk_widget_class_bind_template_child(widget, HearthHardwareWindow, cards);
+    gtk_widget_class_bind_template_child(widget, HearthHardwareWindow, scroller);
     gtk_widget_class_bind_template_child(widget, HearthHardwareWindow, residency_bin);
+    gtk_widget_class_bind_template_child(widget, HearthHardwareWindow, forecast_bin);
     gtk_widget_class_bind_template_child(widget, HearthHardwareWindow, machine);
     gtk_widget_class_bind_template_callback(widget, on_copy);
     gtk_widget_class_add_binding_action(widget, GDK_KEY_Escape, 0, "window.close", NULL);
@@ -206,12 +208,36 @@ static void hearth_hardware_window_init(HearthHardwareWindow *window)
     adw_bin_set_child(ADW_BIN(window->residency_bin), GTK_WIDGET(window->residency));
 }
 
+/* Its place is known once it has been given one. */
+static gboolean scroll_to_plan(GtkWidget *widget, GdkFrameClock *clock, gpointer data)
+{
+    HearthHardwareWindow *window = HEARTH_HARDWARE_WINDOW(widget);
+    GtkWidget *group = gtk_widget_get_parent(window->residency_bin), *page;
+    GtkScrolledWindow *scroller = GTK_SCROLLED_WINDOW(window->scroller);
+    graphene_rect_t box;
+    (void)clock;
+    (void)data;
+    group = gtk_widget_get_ancestor(group, ADW_TYPE_PREFERENCES_GROUP);
+    page = gtk_widget_get_ancestor(group, ADW_TYPE_CLAMP);
+    if (gtk_widget_get_height(group) == 0 || !gtk_widget_compute_bounds(group, page, &box))
+        return G_SOURCE_CONTINUE;
+    gtk_adjustment_set_value(gtk_scrolled_window_get_vadjustment(scroller), box.origin.y - 12);
+    return G_SOURCE_REMOVE;
+}
+
+void hearth_hardware_window_show_plan(HearthHardwareWindow *window)
+{
+    gtk_widget_add_tick_callback(GTK_WIDGET(window), scroll_to_plan, NULL, NULL);
+}
+
 GtkWidget *hearth_hardware_window_new(HearthApp *app)
 {
     HearthHardwareWindow *window = g_object_new(HEARTH_TYPE_HARDWARE_WINDOW, NULL);
     window->app = g_object_ref(app);
     g_signal_connect_object(hearth_app_get_worker(app), "notify::info", G_CALLBACK(show_model),
                             window, G_CONNECT_SWAPPED);
+    adw_bin_set_child(ADW_BIN(window->forecast_bin),
+                      hearth_forecast_new(hearth_app_get_worker(app)));
     show_model(window);
     update(window);
     hearth_watch_while_seen(GTK_WIDGET(window), hearth_app_get_telemetry(app), G_CALLBACK(update));

@@ -66,7 +66,7 @@ char *hearth_host_lines_no_gpu(const HearthHost *host)
     return g_strdup_printf(_("No GPU in use. %s"), reason);
 }
 
-static char *gpu_text(const HearthHost *host)
+char *hearth_host_lines_gpu(const HearthHost *host)
 {
     if (!host->gpu || !*host->gpu) return hearth_host_lines_no_gpu(host);
     g_autofree char *size = hearth_amount_bytes(host->vram_total);
@@ -87,6 +87,6 @@ GPtrArray *hearth_host_lines_new(const HearthHost *host)
     add(lines, _("Caches"), caches_text(host));
     add(lines, _("Memory"), hearth_amount_bytes(host->dram_total));
     add(lines, _("NUMA Nodes"), nodes_text(host));
-    add(lines, _("Graphics"), gpu_text(host));
+    add(lines, _("Graphics"), hearth_host_lines_gpu(host));
     return lines;
 }

@@ -12,6 +12,9 @@ typedef struct {
 /* Of HearthHostLine; g_ptr_array_unref(). */
 GPtrArray *hearth_host_lines_new(const HearthHost *host);
 
+/* The GPU's name and memory; hearth_host_lines_no_gpu() where there is none. g_free(). */
+char *hearth_host_lines_gpu(const HearthHost *host);
+
 /* "No GPU in use. " and the reason; g_free(). */
 char *hearth_host_lines_no_gpu(const HearthHost *host);
 

@@ -3,8 +3,9 @@
 #include <adwaita.h>
 #include <glib/gi18n-lib.h>
 
+#include "hardware/plan/forecast.h"
 #include "hardware/host_lines.h"
-#include "hardware/residency.h"
+#include "hardware/plan/residency.h"
 #include "amount.h"
 #include "models/model_name.h"
 
@@ -38,8 +39,19 @@ static void add_host(GString *text, const HearthHost *host)
     }
 }
 
-static void add_model(GString *text, const HearthModelInfo *info)
+static void add_bytes(GString *text, const uint64_t bytes[HEARTH_N_DEVICES], const char *kind)
 {
+    g_autofree char *dram = hearth_amount_bytes(bytes[HEARTH_DEVICE_DRAM]);
+    g_autofree char *vram = hearth_amount_bytes(bytes[HEARTH_DEVICE_VRAM]);
+    g_autofree char *disk = hearth_amount_bytes(bytes[HEARTH_DEVICE_DISK]);
+    g_string_append_printf(text, "  %s: %s DRAM, %s VRAM", kind, dram, vram);
+    if (bytes[HEARTH_DEVICE_DISK]) g_string_append_printf(text, ", %s disk", disk);
+    g_string_append_c(text, '\n');
+}
+
+static void add_model(GString *text, HearthWorker *worker)
+{
+    const HearthModelInfo *info = worker ? hearth_worker_get_info(worker) : NULL;
     g_string_append_c(text, '\n');
     if (!info) {
         add(text, _("Model"), _("None"));
@@ -58,13 +70,12 @@ static void add_model(GString *text, const HearthModelInfo *info)
                            info->threads);
     g_string_append_c(text, '\n');
     for (int kind = 0; kind < HEARTH_N_KINDS; kind++) {
-        if (!info->bytes[kind][HEARTH_DEVICE_DRAM] && !info->bytes[kind][HEARTH_DEVICE_VRAM])
-            continue;
-        g_autofree char *dram = hearth_amount_bytes(info->bytes[kind][HEARTH_DEVICE_DRAM]);
-        g_autofree char *vram = hearth_amount_bytes(info->bytes[kind][HEARTH_DEVICE_VRAM]);
-        g_string_append_printf(text, "  %s: %s DRAM, %s VRAM\n", hearth_residency_kind_name(kind),
-                               dram, vram);
+        const uint64_t *bytes = info->bytes[kind];
+        if (bytes[HEARTH_DEVICE_DRAM] || bytes[HEARTH_DEVICE_VRAM] || bytes[HEARTH_DEVICE_DISK])
+            add_bytes(text, bytes, hearth_residency_kind_name(kind));
     }
+    g_autofree char *forecast = hearth_forecast_text(worker);
+    g_string_append(text, forecast);
 }
 
 static void add_moment(GString *text, const HearthSample *sample)
@@ -88,13 +99,12 @@ static void add_moment(GString *text, const HearthSample *sample)
     add(text, _("Context"), context);
 }
 
-char *hearth_report_new(const HearthHost *host, const HearthModelInfo *info,
-                        const HearthSample *sample)
+char *hearth_report_new(const HearthHost *host, HearthWorker *worker, const HearthSample *sample)
 {
     GString *text = g_string_new(NULL);
     add_versions(text);
     add_host(text, host);
-    add_model(text, info);
+    add_model(text, worker);
     add_moment(text, sample);
     return g_string_free(text, FALSE);
 }

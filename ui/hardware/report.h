@@ -5,8 +5,7 @@
 
 #include "telemetry.h"
 
-/* `host` and `info` may be NULL; g_free(). */
-char *hearth_report_new(const HearthHost *host, const HearthModelInfo *info,
-                        const HearthSample *sample);
+/* `host` and `worker` may be NULL; g_free(). */
+char *hearth_report_new(const HearthHost *host, HearthWorker *worker, const HearthSample *sample);
 
 #endif

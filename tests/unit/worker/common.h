@@ -123,7 +123,7 @@ static inline void remove_endless(void)
 static inline HearthWorker *worker_new(const char *path)
 {
     HearthWorker *worker = hearth_worker_new();
-    hearth_worker_load(worker, path, 0);
+    hearth_worker_load(worker, path, NULL);
     return worker;
 }
 

@@ -68,7 +68,7 @@ static void gives_memory_back(void)
     Answer answer;
     g_signal_connect(worker, "notify::loaded", G_CALLBACK(on_loaded), &progress);
     uint64_t before = resident();
-    hearth_worker_load(worker, path, 1);
+    hearth_worker_load(worker, path, &(HearthModelSettings){.threads = 1});
     g_object_get(worker, "path", &shown, NULL);
     CHECK_STR(shown, path);
     g_free(shown);
@@ -105,7 +105,7 @@ static void cancels_a_load(void)
     Progress progress = {0};
     Answer waiting;
     g_signal_connect(worker, "notify::loaded", G_CALLBACK(on_loaded), &progress);
-    hearth_worker_load(worker, path, 0);
+    hearth_worker_load(worker, path, NULL);
     answer_begin(&waiting, worker, babble_new());
     RUN_UNTIL(progress.loaded > 0);
     CHECK(progress.loaded < progress.total);
@@ -119,10 +119,10 @@ static void cancels_a_load(void)
     answer_clear(&waiting);
 
     progress = (Progress){0};
-    hearth_worker_load(worker, path, 0);
+    hearth_worker_load(worker, path, NULL);
     answer_begin(&waiting, worker, request_new("What is Hearth?", 5));
     RUN_UNTIL(progress.loaded > 0);
-    hearth_worker_load(worker, NULL, 0); /* another model instead: the answer waits for it */
+    hearth_worker_load(worker, NULL, NULL); /* another model instead: the answer waits for it */
     CHECK_INT(state_of(worker), HEARTH_MODEL_LOADING);
     RUN_UNTIL(waiting.ended);
     CHECK_INT(hearth_job_get_state(waiting.job), HEARTH_STATE_LENGTH);
@@ -148,7 +148,7 @@ static void waits_for_a_model_to_come(void)
     RUN_UNTIL(stopped.ended);
     run_for(50);
     CHECK(!answer.ended);
-    hearth_worker_load(worker, NULL, 0);
+    hearth_worker_load(worker, NULL, NULL);
     RUN_UNTIL(answer.ended);
     CHECK_INT(hearth_job_get_state(answer.job), HEARTH_STATE_LENGTH);
     answer_clear(&answer);
@@ -174,7 +174,7 @@ static void stops_an_answer_that_waits(void)
     char *path = large_file(600);
     HearthWorker *worker = hearth_worker_new();
     Answer answer;
-    hearth_worker_load(worker, path, 0);
+    hearth_worker_load(worker, path, NULL);
     answer_begin(&answer, worker, babble_new());
     hearth_job_stop(answer.job);
     RUN_UNTIL(answer.ended);
@@ -193,7 +193,7 @@ static void stops_an_answer_that_waits(void)
 static void check_refused(HearthWorker *worker, const char *path, const char *word)
 {
     Answer answer;
-    hearth_worker_load(worker, path, 0);
+    hearth_worker_load(worker, path, NULL);
     CHECK(hearth_worker_get_error(worker) == NULL);
     answer_begin(&answer, worker, babble_new());
     RUN_UNTIL(answer.ended && is_settled(worker));
@@ -220,13 +220,13 @@ static void refuses_what_is_no_model(void)
     CHECK(g_chmod(garbage, 0) == 0);
     if (g_access(garbage, R_OK) != 0) check_refused(worker, garbage, "Permission denied");
     g_remove(garbage);
-    hearth_worker_load(worker, NULL, 0);
+    hearth_worker_load(worker, NULL, NULL);
     Answer answer;
     answer_begin(&answer, worker, request_new("What is Hearth?", 5));
     RUN_UNTIL(answer.ended);
     CHECK_INT(hearth_job_get_state(answer.job), HEARTH_STATE_LENGTH);
     answer_clear(&answer);
-    hearth_worker_load(worker, "/nowhere/at/all.gguf", 0); /* and Ember is gone */
+    hearth_worker_load(worker, "/nowhere/at/all.gguf", NULL); /* and Ember is gone */
     RUN_UNTIL(is_settled(worker));
     CHECK_INT(state_of(worker), HEARTH_MODEL_FAILED);
     worker_free(worker);
@@ -253,7 +253,7 @@ static void keeps_the_text_when_the_file_shrinks(void)
     HearthWorker *worker = hearth_worker_new();
     char *path = large_file(20);
     Answer answer;
-    hearth_worker_load(worker, path, 0);
+    hearth_worker_load(worker, path, NULL);
     answer_begin(&answer, worker, babble_new());
     RUN_UNTIL(answer.text->len > 0);
     CHECK(truncate(path, 1 << 20) == 0);
@@ -278,7 +278,7 @@ static void loads_while_answering(void)
     answer_begin(&first, worker, babble_new());
     answer_begin(&second, worker, request_new("What is Hearth?", 5));
     RUN_UNTIL(first.text->len > 0);
-    hearth_worker_load(worker, NULL, 0);
+    hearth_worker_load(worker, NULL, NULL);
     CHECK(hearth_worker_get_info(worker) == NULL);
     RUN_UNTIL(first.ended && second.ended);
     CHECK_INT(hearth_job_get_state(first.job), HEARTH_STATE_STOPPED);
@@ -299,7 +299,9 @@ static void close_somewhere(const char *large)
     Answer answers[JOBS];
     size_t had[JOBS];
     int n = test_range(0, JOBS);
-    if (test_range(0, 9)) hearth_worker_load(worker, paths[test_range(0, 3)], test_range(0, 2));
+    if (test_range(0, 9))
+        hearth_worker_load(worker, paths[test_range(0, 3)],
+                           &(HearthModelSettings){.threads = test_range(0, 2)});
     if (test_range(0, 1)) RUN_UNTIL(is_settled(worker));
     for (int i = 0; i < n; i++) {
         HearthRequest *request = babble_new();
@@ -312,7 +314,7 @@ static void close_somewhere(const char *large)
         if (test_range(0, 1)) run_for(test_range(0, 30));
         if (test_range(0, 4) == 0) hearth_job_stop(answers[i].job);
     }
-    if (test_range(0, 3) == 0) hearth_worker_load(worker, paths[test_range(0, 3)], 0);
+    if (test_range(0, 3) == 0) hearth_worker_load(worker, paths[test_range(0, 3)], NULL);
     if (test_range(0, 5) == 0) hearth_worker_unload(worker);
     run_for(test_range(0, 80));
     for (int i = 0; i < n; i++) had[i] = answers[i].text->len;
@@ -344,7 +346,7 @@ static void is_quiet_once_closed(void)
     RUN_UNTIL(is_ready(worker));
     hearth_worker_close(worker);
     hearth_worker_close(worker);
-    hearth_worker_load(worker, NULL, 0);
+    hearth_worker_load(worker, NULL, NULL);
     hearth_worker_unload(worker);
     CHECK_INT(state_of(worker), HEARTH_MODEL_NONE);
     answer_begin(&answer, worker, babble_new());

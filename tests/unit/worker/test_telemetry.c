@@ -99,7 +99,7 @@ static void shows_the_model_and_its_speed(void)
     CHECK_MSG(told.rated <= 5 * seconds + 1, "%d in %.1f s", told.rated, seconds);
     HearthSample sample = hearth_telemetry_get_sample(telemetry);
     HearthModelInfo *info = hearth_worker_get_info(worker);
-    CHECK(sample.model_dram == hearth_model_info_total(info, HEARTH_DEVICE_DRAM));
+    CHECK(sample.model_dram == hearth_bytes_total(info->bytes, HEARTH_DEVICE_DRAM));
     CHECK(sample.model_dram > 8 << 20);
     CHECK_INT(sample.context_size, 1 << 16);
     CHECK(sample.context_used > 10 && sample.rate > 0);

@@ -1,4 +1,4 @@
-#include "hardware/stacked_bar.h"
+#include "hardware/plan/stacked_bar.h"
 
 #include <math.h>
 

@@ -1,8 +1,8 @@
-#include "hardware/residency.h"
+#include "hardware/plan/residency.h"
 
 #include <glib/gi18n-lib.h>
 
-#include "hardware/stacked_bar.h"
+#include "hardware/plan/stacked_bar.h"
 #include "amount.h"
 
 struct _HearthResidency {
@@ -25,8 +25,9 @@ static const struct {
     [HEARTH_KIND_KV] = {"kv", N_("Conversations (KV Cache)")},
     [HEARTH_KIND_BUFFERS] = {"buffers", N_("Compute Buffers")},
 };
-static const char *const devices[HEARTH_N_DEVICES] = {
-    [HEARTH_DEVICE_DRAM] = N_("DRAM"), [HEARTH_DEVICE_VRAM] = N_("VRAM")};
+static const char *const devices[HEARTH_N_DEVICES] = {[HEARTH_DEVICE_DRAM] = N_("DRAM"),
+                                                      [HEARTH_DEVICE_VRAM] = N_("VRAM"),
+                                                      [HEARTH_DEVICE_DISK] = N_("Disk")};
 
 const char *hearth_residency_kind_name(HearthKind kind) { return _(kinds[kind].name); }
 
@@ -51,8 +52,9 @@ static GtkWidget *new_dot(HearthKind kind)
     return dot;
 }
 
+/* DRAM has a column always, the others when something lies there. */
 static void add_row(HearthResidency *residency, int row, GtkWidget *dot, const char *name,
-                    const uint64_t *bytes, bool has_vram, const char *class)
+                    const uint64_t *bytes, const uint64_t *total, const char *class)
 {
     GtkGrid *table = GTK_GRID(residency->table);
     GtkWidget *label = new_label(name, false, class);
@@ -61,49 +63,53 @@ static void add_row(HearthResidency *residency, int row, GtkWidget *dot, const c
     if (dot) gtk_grid_attach(table, dot, 0, row, 1, 1);
     gtk_grid_attach(table, label, 1, row, 1, 1);
     for (int device = 0; device < HEARTH_N_DEVICES; device++) {
-        if (device == HEARTH_DEVICE_VRAM && !has_vram) continue;
+        if (device != HEARTH_DEVICE_DRAM && !total[device]) continue;
         g_autofree char *text = bytes[device] ? hearth_amount_bytes(bytes[device]) : g_strdup("–");
         gtk_grid_attach(table, new_label(text, true, class), 2 + device, row, 1, 1);
     }
 }
 
-static void fill_table(HearthResidency *residency, const HearthModelInfo *info)
+static void fill_table(HearthResidency *residency, const HearthBytes bytes)
 {
     GtkGrid *table = GTK_GRID(residency->table);
     GtkWidget *child;
     while ((child = gtk_widget_get_first_child(residency->table))) gtk_grid_remove(table, child);
     uint64_t total[HEARTH_N_DEVICES];
-    for (int device = 0; device < HEARTH_N_DEVICES; device++)
-        total[device] = hearth_model_info_total(info, device);
-    bool has_vram = total[HEARTH_DEVICE_VRAM] > 0;
-    for (int device = 0; device < HEARTH_N_DEVICES && has_vram; device++)
-        gtk_grid_attach(table, new_label(_(devices[device]), true, "dim-label"), 2 + device, 0, 1,
-                        1);
+    bool several = false;
+    for (int device = 0; device < HEARTH_N_DEVICES; device++) {
+        total[device] = hearth_bytes_total(bytes, device);
+        several |= device != HEARTH_DEVICE_DRAM && total[device];
+    }
+    for (int device = 0; device < HEARTH_N_DEVICES && several; device++)
+        if (device == HEARTH_DEVICE_DRAM || total[device])
+            gtk_grid_attach(table, new_label(_(devices[device]), true, "dim-label"), 2 + device, 0,
+                            1, 1);
     int row = 1;
     for (int kind = 0; kind < HEARTH_N_KINDS; kind++) {
-        const uint64_t *bytes = info->bytes[kind];
-        if (bytes[HEARTH_DEVICE_DRAM] || bytes[HEARTH_DEVICE_VRAM])
-            add_row(residency, row++, new_dot(kind), hearth_residency_kind_name(kind), bytes,
-                    has_vram, NULL);
+        uint64_t all = 0;
+        for (int device = 0; device < HEARTH_N_DEVICES; device++) all += bytes[kind][device];
+        if (all)
+            add_row(residency, row++, new_dot(kind), hearth_residency_kind_name(kind), bytes[kind],
+                    total, NULL);
     }
-    add_row(residency, row, NULL, _("Total"), total, has_vram, "heading");
+    add_row(residency, row, NULL, _("Total"), total, total, "heading");
 }
 
 /* ---- the bars -------------------------------------------------------------------------------- */
 
-static void set_bar(HearthResidency *residency, const HearthModelInfo *info, HearthDevice device)
+static void set_bar(HearthResidency *residency, const HearthBytes all, HearthDevice device)
 {
     double values[HEARTH_N_KINDS];
     g_autoptr(GString) text = g_string_new(NULL);
     for (int kind = 0; kind < HEARTH_N_KINDS; kind++) {
-        uint64_t bytes = info->bytes[kind][device];
+        uint64_t bytes = all[kind][device];
         values[kind] = (double)bytes;
         if (!bytes) continue;
         g_autofree char *size = hearth_amount_bytes(bytes);
         g_string_append_printf(text, "%s%s %s", text->len ? ", " : "",
                                hearth_residency_kind_name(kind), size);
     }
-    uint64_t total = hearth_model_info_total(info, device);
+    uint64_t total = hearth_bytes_total(all, device);
     bool shown = total > 0 || device == HEARTH_DEVICE_DRAM;
     GtkWidget *bar = residency->bars[device], *name = residency->bar_names[device];
     hearth_stacked_bar_set(HEARTH_STACKED_BAR(bar), values, HEARTH_N_KINDS, 0);
@@ -155,10 +161,10 @@ static void hearth_residency_init(HearthResidency *residency)
 
 GtkWidget *hearth_residency_new(void) { return g_object_new(HEARTH_TYPE_RESIDENCY, NULL); }
 
-void hearth_residency_set_info(HearthResidency *residency, const HearthModelInfo *info)
+void hearth_residency_set_bytes(HearthResidency *residency, const HearthBytes bytes)
 {
-    gtk_stack_set_visible_child_name(GTK_STACK(residency->stack), info ? "model" : "none");
-    if (!info) return;
-    for (int device = 0; device < HEARTH_N_DEVICES; device++) set_bar(residency, info, device);
-    fill_table(residency, info);
+    gtk_stack_set_visible_child_name(GTK_STACK(residency->stack), bytes ? "model" : "none");
+    if (!bytes) return;
+    for (int device = 0; device < HEARTH_N_DEVICES; device++) set_bar(residency, bytes, device);
+    fill_table(residency, bytes);
 }
