@@ -7,6 +7,8 @@
 #include "settings/context_cost.h"
 #include "settings/conversation_options.h"
 #include "settings/preferences.h"
+#include "settings/machine/reload_row.h"
+#include "settings/machine/threads_group.h"
 
 #define GIB ((uint64_t)1 << 30)
 
@@ -180,7 +182,8 @@ static void costs(const HearthModelInfo *info, int context, const char *kv, uint
 
 static void context_costs(void)
 {
-    HearthModelInfo info = {.context_trained = 163840, .kv_bytes_per_token = {70272, 140544, 37332}};
+    HearthModelInfo info = {.context_trained = 163840,
+                            .kv_bytes_per_token = {70272, 140544, 37332}};
     costs(NULL, 4096, "f16", GIB, false, "Memory Needed", "Load a model");
     costs(&info, 0, "f16", GIB, false, "Needs 274.5\u00a0MiB", "4,096 tokens, chosen");
     costs(&info, 4096, "f32", GIB, false, "Needs 549.0\u00a0MiB", "4,096 tokens per");
@@ -237,11 +240,12 @@ static void threads_reload(void)
     world_load(w, "");
     Wanted wanted = {w->worker, 2};
     CHECK(uses_threads(&wanted));
-    GtkWidget *row = world_row(prefs, "The model has to be loaded again");
+    GtkWidget *group = world_find(prefs, HEARTH_TYPE_THREADS_GROUP, NULL, NULL);
+    GtkWidget *row = world_find(group, HEARTH_TYPE_RELOAD_ROW, NULL, NULL);
     CHECK(!gtk_widget_get_visible(row));
     gtk_spin_button_set_value(GTK_SPIN_BUTTON(spin_of(prefs, "Threads")), 1);
     CHECK(gtk_widget_get_visible(row));
-    press(world_find(row, GTK_TYPE_BUTTON, has_label, "Reload"));
+    press(world_find(row, GTK_TYPE_BUTTON, has_label, "Load Again"));
     wanted.threads = 1;
     CHECK(world_wait(uses_threads, &wanted));
     CHECK(!gtk_widget_get_visible(row));

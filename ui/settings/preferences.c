@@ -4,10 +4,11 @@
 
 #include "compat.h"
 #include "settings/chat_groups.h"
+#include "settings/machine/gpu_group.h"
 #include "settings/personas_page.h"
 #include "settings/prompt_row.h"
 #include "settings/setting_row.h"
-#include "settings/threads_group.h"
+#include "settings/machine/threads_group.h"
 
 static const HearthRowChoice color_schemes[] = {
     {"system", N_("Follow System")}, {"light", N_("Light")}, {"dark", N_("Dark")}, {NULL, NULL}};
@@ -88,6 +89,7 @@ static AdwPreferencesPage *new_model_page(HearthApp *app)
     AdwPreferencesPage *page = new_page("model", _("Model"), "applications-system-symbolic");
     add_group(page, hearth_chat_groups_new(app, HEARTH_GROUP_MEMORY,
                                            hearth_app_get_chat_settings(app), NULL));
+    add_group(page, hearth_gpu_group_new(app));
     add_group(page, hearth_threads_group_new(app));
     add_group(page, new_group(_("Start"), start, hearth_app_get_settings(app)));
     return page;

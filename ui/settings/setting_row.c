@@ -9,6 +9,7 @@ struct _HearthSettingRow {
     HearthSetting *setting;
     GtkWidget *control;
     char *explanation; /* instead of spec->subtitle, or NULL */
+    double upper;      /* of a number */
     bool showing;      /* the control is being set: not the person's doing */
 };
 
@@ -41,6 +42,19 @@ static char *value_text(const HearthRowSpec *spec, GVariant *value)
     return number_text(spec, hearth_setting_number(value));
 }
 
+/* Where a number stands in its control, and back. */
+static double to_control(const HearthSettingRow *row, double number, double upper)
+{
+    return row->spec->special_last && number == row->spec->special ? upper : number;
+}
+
+static double from_control(const HearthSettingRow *row, GtkAdjustment *adjustment)
+{
+    double value = gtk_adjustment_get_value(adjustment), upper;
+    upper = gtk_adjustment_get_upper(adjustment);
+    return row->spec->special_last && value >= upper ? row->spec->special : value;
+}
+
 /* ---- showing --------------------------------------------------------------------------------- */
 
 static void show_subtitle(HearthSettingRow *row)
@@ -62,6 +76,16 @@ static void show_subtitle(HearthSettingRow *row)
     adw_action_row_set_subtitle(ADW_ACTION_ROW(row), both);
 }
 
+static void show_number(HearthSettingRow *row, double number)
+{
+    GtkAdjustment *adjustment = gtk_spin_button_get_adjustment(GTK_SPIN_BUTTON(row->control));
+    double upper = row->upper;
+    if (row->spec->special_last) upper = fmax(upper, number + row->spec->step);
+    gtk_adjustment_set_upper(adjustment, upper);
+    gtk_adjustment_set_value(adjustment, to_control(row, number, upper));
+    gtk_spin_button_update(GTK_SPIN_BUTTON(row->control)); /* the largest may have a name now */
+}
+
 static void show_value(HearthSettingRow *row)
 {
     g_autoptr(GVariant) value = hearth_setting_get_value(row->setting);
@@ -74,9 +98,7 @@ static void show_value(HearthSettingRow *row)
         gtk_drop_down_set_selected(GTK_DROP_DOWN(row->control),
                                    (guint)choice_index(row->spec, value));
         break;
-    case HEARTH_ROW_NUMBER:
-        gtk_spin_button_set_value(GTK_SPIN_BUTTON(row->control), hearth_setting_number(value));
-        break;
+    case HEARTH_ROW_NUMBER: show_number(row, hearth_setting_number(value)); break;
     case HEARTH_ROW_SCALE: {
         GtkAdjustment *adjustment = gtk_range_get_adjustment(GTK_RANGE(row->control));
         double number = hearth_setting_number(value);
@@ -105,8 +127,7 @@ static void on_number(HearthSettingRow *row, GtkAdjustment *adjustment)
 {
     if (row->showing) return;
     double power = pow(10, row->spec->digits); /* 0.7, not 0.7000000000000001 */
-    hearth_setting_set_number(row->setting,
-                              round(gtk_adjustment_get_value(adjustment) * power) / power);
+    hearth_setting_set_number(row->setting, round(from_control(row, adjustment) * power) / power);
 }
 
 static void on_selected(HearthSettingRow *row)
@@ -126,7 +147,8 @@ static void on_switched(HearthSettingRow *row)
 /* The special number has a name; typing the name or the number means it. */
 static gboolean on_output(GtkSpinButton *spin, HearthSettingRow *row)
 {
-    g_autofree char *text = number_text(row->spec, gtk_spin_button_get_value(spin));
+    g_autofree char *text =
+        number_text(row->spec, from_control(row, gtk_spin_button_get_adjustment(spin)));
     if (strcmp(text, gtk_editable_get_text(GTK_EDITABLE(spin))) != 0)
         gtk_editable_set_text(GTK_EDITABLE(spin), text);
     return TRUE;
@@ -138,7 +160,8 @@ static int on_input(GtkSpinButton *spin, double *ret_value, HearthSettingRow *ro
     g_autofree char *typed = g_utf8_casefold(text, -1);
     g_autofree char *name = g_utf8_casefold(_(row->spec->special_text), -1);
     if (strcmp(typed, name) != 0) return FALSE;
-    *ret_value = row->spec->special;
+    *ret_value = to_control(row, row->spec->special,
+                            gtk_adjustment_get_upper(gtk_spin_button_get_adjustment(spin)));
     return TRUE;
 }
 
@@ -274,6 +297,7 @@ GtkWidget *hearth_setting_row_new(const HearthRowSpec *spec, GSettings *own, GSe
 {
     HearthSettingRow *row = g_object_new(HEARTH_TYPE_SETTING_ROW, NULL);
     row->spec = spec;
+    row->upper = spec->upper;
     row->setting = hearth_setting_new(own, defaults, spec->key);
     row->control = new_control(row);
     gtk_widget_set_valign(row->control, GTK_ALIGN_CENTER);
@@ -294,4 +318,11 @@ void hearth_setting_row_set_explanation(HearthSettingRow *row, const char *text)
     g_free(row->explanation);
     row->explanation = g_strdup(text);
     show_subtitle(row);
+}
+
+void hearth_setting_row_set_upper(HearthSettingRow *row, double upper)
+{
+    if (row->upper == upper) return;
+    row->upper = upper;
+    show_value(row);
 }

@@ -29,6 +29,7 @@ typedef struct {
     const char *special_text; /* what the number `special` is called; NULL = none */
     double special;
     const HearthRowChoice *choices; /* to a NULL value */
+    bool special_last;              /* a number's `special` lies behind the largest, not in order */
 } HearthRowSpec;
 
 #define HEARTH_TYPE_SETTING_ROW (hearth_setting_row_get_type())
@@ -39,6 +40,9 @@ GtkWidget *hearth_setting_row_new(const HearthRowSpec *spec, GSettings *own, GSe
 
 /* Instead of the table's; translated. */
 void hearth_setting_row_set_explanation(HearthSettingRow *row, const char *text);
+
+/* The largest number, when it is known later than the table; a value beyond it is shown, too. */
+void hearth_setting_row_set_upper(HearthSettingRow *row, double upper);
 
 /* A button that resets a setting, shown while it is touched; for other rows over a setting too. */
 GtkWidget *hearth_setting_row_new_reset(HearthSetting *setting, const char *title);

@@ -1,13 +1,14 @@
-#include "settings/threads_group.h"
+#include "settings/machine/threads_group.h"
 
 #include <glib/gi18n-lib.h>
 
+#include "settings/machine/reload_row.h"
 #include "settings/setting_row.h"
 
 struct _HearthThreadsGroup {
     AdwPreferencesGroup parent;
     HearthApp *app;
-    GtkWidget *row, *reload_row, *reload;
+    GtkWidget *row, *reload;
 };
 
 G_DEFINE_FINAL_TYPE(HearthThreadsGroup, hearth_threads_group, ADW_TYPE_PREFERENCES_GROUP)
@@ -36,19 +37,12 @@ static void update(HearthThreadsGroup *group)
     int wanted = g_settings_get_int(hearth_app_get_settings(group->app), "threads");
     if (wanted == 0) wanted = cores;
     bool differs = info && wanted > 0 && info->threads != wanted;
-    gtk_widget_set_visible(group->reload_row, differs);
-    if (!differs) return;
-    g_autofree char *text = g_strdup_printf(
-        ngettext("It uses %d thread now", "It uses %d threads now", (gulong)info->threads),
-        info->threads);
-    adw_action_row_set_subtitle(ADW_ACTION_ROW(group->reload_row), text);
-}
-
-static void on_reload(HearthThreadsGroup *group)
-{
-    g_autofree char *path = NULL;
-    g_object_get(hearth_app_get_worker(group->app), "path", &path, NULL);
-    hearth_app_open_model(group->app, path);
+    g_autofree char *text =
+        differs ? g_strdup_printf(ngettext("It uses %d thread now", "It uses %d threads now",
+                                           (gulong)info->threads),
+                                  info->threads)
+                : NULL;
+    hearth_reload_row_set(HEARTH_RELOAD_ROW(group->reload), NULL, text);
 }
 
 /* GObject */
@@ -68,14 +62,6 @@ static void hearth_threads_group_class_init(HearthThreadsGroupClass *class)
 static void hearth_threads_group_init(HearthThreadsGroup *group)
 {
     adw_preferences_group_set_title(ADW_PREFERENCES_GROUP(group), _("Processor"));
-    group->reload_row = adw_action_row_new();
-    group->reload = gtk_button_new_with_label(_("Reload"));
-    adw_preferences_row_set_title(ADW_PREFERENCES_ROW(group->reload_row),
-                                  _("The model has to be loaded again"));
-    gtk_widget_set_valign(group->reload, GTK_ALIGN_CENTER);
-    adw_action_row_add_suffix(ADW_ACTION_ROW(group->reload_row), group->reload);
-    g_signal_connect_object(group->reload, "clicked", G_CALLBACK(on_reload), group,
-                            G_CONNECT_SWAPPED);
 }
 
 GtkWidget *hearth_threads_group_new(HearthApp *app)
@@ -84,7 +70,8 @@ GtkWidget *hearth_threads_group_new(HearthApp *app)
     group->app = g_object_ref(app);
     group->row = hearth_setting_row_new(&threads, hearth_app_get_settings(app), NULL);
     adw_preferences_group_add(ADW_PREFERENCES_GROUP(group), group->row);
-    adw_preferences_group_add(ADW_PREFERENCES_GROUP(group), group->reload_row);
+    group->reload = hearth_reload_row_new(app);
+    adw_preferences_group_add(ADW_PREFERENCES_GROUP(group), group->reload);
     g_signal_connect_object(hearth_app_get_settings(app), "changed::threads", G_CALLBACK(update),
                             group, G_CONNECT_SWAPPED);
     g_signal_connect_object(hearth_app_get_worker(app), "notify::info", G_CALLBACK(update), group,
