@@ -29,15 +29,19 @@ void hearth_model_settings_clear(HearthModelSettings *settings)
     g_clear_pointer(&settings->rules, g_free);
 }
 
-int hearth_model_settings_count_rules(const char *rules)
+/* How many rules begin so; `start` "" = all. */
+static int count(const char *rules, const char *start)
 {
     int n = 0;
     for (const char *at = rules ? rules : ""; *at; at += strcspn(at, "\n"), at += *at == '\n') {
         const char *word = at + strspn(at, " \t\r");
-        if (*word && *word != '\n' && *word != '#') n++;
+        if (*word && *word != '\n' && *word != '#' && g_str_has_prefix(word, start)) n++;
     }
     return n;
 }
+
+int hearth_model_settings_count_rules(const char *rules) { return count(rules, ""); }
+bool hearth_model_settings_has_plugin(const char *rules) { return count(rules, "plugin=") > 0; }
 
 /* Rules that say nothing are none. */
 static const char *said(const HearthModelSettings *settings)

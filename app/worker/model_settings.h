@@ -25,6 +25,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HearthModelSettings, hearth_model_settings_clea
 /* Lines of rules that say something: neither blank nor a comment. `rules` may be NULL. */
 int hearth_model_settings_count_rules(const char *rules);
 
+/* Whether a rule loads a plug-in: planning with it runs foreign code. */
+bool hearth_model_settings_has_plugin(const char *rules);
+
 /* Whether both ask the same of a GPU, its memory and the rules. With `context`, of the context that
  * memory is planned for, too. */
 bool hearth_model_settings_place_alike(const HearthModelSettings *a, const HearthModelSettings *b,

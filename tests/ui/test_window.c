@@ -7,6 +7,8 @@
 
 #include "application.h"
 #include "hardware/gauge_strip.h"
+#include "hardware/hardware_window.h"
+#include "hardware/plan/residency.h"
 #include "window/menus.h"
 #include "window/shortcuts.h"
 #include "window/sidebar/excerpt.h"
@@ -167,6 +169,40 @@ static void actions_exist(void)
     for (char **action = actions; *action; action++)
         if (strcmp(*action, "app.quit") != 0)
             CHECK_MSG(exists(*action), "%s of a key does not exist", *action);
+    end();
+}
+
+static GtkWindow *hardware(void)
+{
+    g_autoptr(GListModel) all = G_LIST_MODEL(g_object_ref(gtk_window_get_toplevels()));
+    for (guint i = 0; i < g_list_model_get_n_items(all); i++) {
+        g_autoptr(GtkWindow) one = g_list_model_get_item(all, i);
+        if (HEARTH_IS_HARDWARE_WINDOW(one)) return one;
+    }
+    return NULL;
+}
+
+static bool plan_is_in_sight(void *data)
+{
+    GtkWidget *page = GTK_WIDGET(hardware());
+    GtkWidget *table = page ? world_find(page, HEARTH_TYPE_RESIDENCY, NULL, NULL) : NULL;
+    graphene_rect_t box;
+    (void)data;
+    return table && gtk_widget_get_mapped(table) && gtk_widget_compute_bounds(table, page, &box) &&
+           box.origin.y > 0 && box.origin.y + box.size.height <= (float)gtk_widget_get_height(page);
+}
+
+/* From the header to the table, without scrolling. */
+static void shows_the_plan(void)
+{
+    begin();
+    world_load(world, "");
+    GtkWidget *button = world_find(GTK_WIDGET(window), GTK_TYPE_BUTTON, has_icon,
+                                   "power-profile-performance-symbolic");
+    CHECK(world_seen(button));
+    g_signal_emit_by_name(button, "clicked");
+    CHECK(world_wait(plan_is_in_sight, NULL));
+    gtk_window_destroy(hardware());
     end();
 }
 
@@ -628,6 +664,7 @@ int main(int argc, char **argv)
 {
     static const Test tests[] = {{"exports by the name", exports_by_the_name},
                                  {"menus and keys have their actions", actions_exist},
+                                 {"the header shows the plan", shows_the_plan},
                                  {"lists and selects", lists_and_selects},
                                  {"renames, pins and moves", renames_pins_and_moves},
                                  {"deletes and undoes", deletes_and_undoes},

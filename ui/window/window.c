@@ -8,6 +8,7 @@
 #include "error.h"
 #include "models/model_button.h"
 #include "trace.h"
+#include "window/gpu_banner.h"
 #include "window/menus.h"
 #include "window/sidebar/row.h"
 #include "window/shortcuts.h"
@@ -287,6 +288,16 @@ static void on_try_again(GtkWidget *banner, gpointer data)
     hearth_app_try_again(self->app);
 }
 
+/* Once for each loading: the worker tells of sessions' memory, too. */
+static void on_model_state(HearthWindow *self)
+{
+    HearthWorker *worker = hearth_app_get_worker(self->app);
+    g_autofree char *said = hearth_worker_get_state(worker) == HEARTH_MODEL_READY
+                                ? hearth_gpu_banner_no_room(hearth_worker_get_info(worker))
+                                : NULL;
+    if (said) hearth_window_say(self, said);
+}
+
 /* ---- files that are dropped ------------------------------------------------------------------ */
 
 void hearth_window_take_file(HearthWindow *self, GFile *file)
@@ -442,6 +453,9 @@ HearthWindow *hearth_window_new(GtkApplication *application, HearthApp *app)
     g_signal_connect_object(app, "trouble", G_CALLBACK(on_trouble), self, G_CONNECT_SWAPPED);
     g_signal_connect_object(app, "refused", G_CALLBACK(on_refused), self, G_CONNECT_SWAPPED);
     on_refused(self, hearth_app_get_refusal(app));
+    gtk_box_append(GTK_BOX(self->banners), hearth_gpu_banner_new(app));
+    g_signal_connect_object(hearth_app_get_worker(app), "notify::state", G_CALLBACK(on_model_state),
+                            self, G_CONNECT_SWAPPED);
     g_signal_connect_object(history, "notify::ready", G_CALLBACK(open_awaited), self,
                             G_CONNECT_SWAPPED);
     open_awaited(self);

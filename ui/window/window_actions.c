@@ -315,11 +315,9 @@ ACTION(on_preferences)
 static void forget_hardware(GObject *window) { g_object_set_data(window, "hearth-hardware", NULL); }
 
 /* Beside the window, which goes on; there is one. */
-ACTION(on_hardware)
+static HearthHardwareWindow *show_hardware(gpointer data)
 {
     GtkWindow *shown = g_object_get_data(data, "hearth-hardware");
-    (void)action;
-    (void)target;
     if (!shown) {
         shown = GTK_WINDOW(hearth_hardware_window_new(hearth_window_get_app(data)));
         gtk_window_set_transient_for(shown, data);
@@ -329,6 +327,21 @@ ACTION(on_hardware)
                                 G_CONNECT_SWAPPED);
     }
     gtk_window_present(shown);
+    return HEARTH_HARDWARE_WINDOW(shown);
+}
+
+ACTION(on_hardware)
+{
+    (void)action;
+    (void)target;
+    show_hardware(data);
+}
+
+ACTION(on_plan)
+{
+    (void)action;
+    (void)target;
+    hearth_hardware_window_show_plan(show_hardware(data));
 }
 
 ACTION(on_conversation_options)
@@ -398,6 +411,7 @@ void hearth_window_actions_add(HearthWindow *window)
         {.name = "open-model", on_open_model},
         {.name = "preferences", on_preferences},
         {.name = "hardware", on_hardware},
+        {.name = "plan", on_plan},
         {.name = "conversation-options", on_conversation_options},
         {.name = "shortcuts", on_shortcuts},
         {.name = "about", on_about},

@@ -101,6 +101,12 @@ static gboolean plan(gpointer data)
     row->timer = 0;
     g_object_get(worker, "path", &path, NULL);
     show_title(row, path);
+    if (hearth_model_settings_has_plugin(settings.rules)) { /* half a path may be another file's */
+        g_clear_error(&row->error);
+        say(row, _("Rules with a plug-in are tried when the model is loaded"), NULL);
+        g_signal_emit(row, planned_signal, 0);
+        return G_SOURCE_REMOVE;
+    }
     row->planning = g_cancellable_new();
     hearth_worker_plan_async(worker, path, &settings, row->planning, on_planned, g_object_ref(row));
     return G_SOURCE_REMOVE;

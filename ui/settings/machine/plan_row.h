@@ -1,5 +1,6 @@
 /* What the settings of now would make of the model at its next loading: how fast, what of it where;
- * or why it cannot be. Makes the plan anew when a setting or the model changes, off the main loop.
+ * or why it cannot be. Makes the plan anew when a setting or the model changes, off the main loop;
+ * not with rules that load a plug-in, whose code would run while one types.
  *
  * Signal "planned": there is news of hearth_plan_row_get_error(). */
 #ifndef HEARTH_PLAN_ROW_H

@@ -74,10 +74,11 @@ static GtkWidget *new_caption(HearthSetting *setting)
     GtkWidget *head = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 6);
     GtkWidget *caption = gtk_label_new(NULL);
     /* Translators: the words in Latin letters are typed as they are */
-    gtk_label_set_text(GTK_LABEL(caption),
-                       _("One per line: a regular expression that is found in the names of "
-                         "tensors, then device=gpu0, cpu, numa0 or disk. The first that fits "
-                         "counts; # begins a comment."));
+    gtk_label_set_text(
+        GTK_LABEL(caption),
+        _("One per line: a regular expression that is found in the names of tensors, then "
+          "device=gpu0, cpu, numa0 or disk, or kernel=…. The first that fits counts; "
+          "# begins a comment."));
     gtk_label_set_xalign(GTK_LABEL(caption), 0);
     gtk_label_set_wrap(GTK_LABEL(caption), TRUE);
     gtk_label_set_wrap_mode(GTK_LABEL(caption), PANGO_WRAP_WORD_CHAR);
