@@ -51,6 +51,7 @@ static EngPlanSettings wishes(const EngModel *m, const EngModelSettings *s)
     want.rules = s->rules;
     want.experts = s->experts;
     want.defer = s->defer;
+    want.streaming = s->streaming;
     if (m->rehearsal) want.dram = (uint64_t)1 << 50;
     return want;
 }
@@ -170,14 +171,15 @@ static EngDevice *new_device(EngModel *m, int d, EngError *err)
     bool *here = eng_alloc0((m->graph.ops.n + 1) * sizeof *here);
     for (size_t i = 0; i < m->graph.ops.n; i++) here[i] = m->device_of[i] == d;
     EngDevice *device = eng_gpu_new(&m->graph, here, m->backend->max_tokens, m->backend->max_out,
-                                    planned(m->plan, ENG_PLAN_KV, d), m->cudas[d], err);
+                                    planned(m->plan, ENG_PLAN_KV, d),
+                                    m->plan->streams ? ENG_GUEST_SLOT : 0, m->cudas[d], err);
     m->cudas[d] = NULL;
     free(here);
     if (device) device->number = d;
     return device;
 }
 
-static EngBackend *new_exec(EngModel *m, EngError *err)
+static EngBackend *new_exec(EngModel *m, EngStreaming streaming, EngError *err)
 {
     EngDevice *devices[ENG_MAX_GPUS];
     int n = 0;
@@ -188,7 +190,8 @@ static EngBackend *new_exec(EngModel *m, EngError *err)
         close_from(m, 0);
         return NULL;
     }
-    EngBackend *exec = eng_exec_new(&m->graph, m->device_of, m->backend, devices, n, err);
+    EngStreams streams = {streaming, m->plan->speeds};
+    EngBackend *exec = eng_exec_new(&m->graph, m->device_of, m->backend, devices, n, &streams, err);
     m->n_devices = exec ? n : 0;
     if (exec) memcpy(m->devices, devices, (size_t)n * sizeof(EngDevice *));
     return exec;
@@ -198,7 +201,7 @@ bool eng_model_attach(EngModel *m, const EngModelSettings *settings, EngError *e
 {
     EngError why = {0};
     if (!m->cudas[0]) return true;
-    EngBackend *exec = new_exec(m, &why);
+    EngBackend *exec = new_exec(m, settings->streaming, &why);
     if (!exec) return do_without(m, settings, ENG_GPU_FAILED, &why, err);
     m->cpu = m->backend;
     m->backend = exec;

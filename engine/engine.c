@@ -40,7 +40,7 @@ bool eng_host_usage(EngUsage *ret_usage, EngError *err)
     return true;
 }
 
-EngModelSettings eng_model_defaults(void) { return (EngModelSettings){.threads = 0, .batch = 512}; }
+EngModelSettings eng_model_defaults(void) { return (EngModelSettings){.threads = 0}; }
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -119,18 +119,21 @@ static bool open_pool(EngModel *m, const EngModelSettings *settings, EngError *e
     return ok;
 }
 
+enum { USUAL_BATCH = 512, MOST_BATCH = 16384 };
+
 static bool open_backend(EngModel *m, const EngModelSettings *settings, EngError *err)
 {
-    EngCpuSettings cpu = {.max_tokens = settings->batch};
-    cpu.max_out = eng_cpu_max_out(settings->batch);
+    EngCpuSettings cpu = {0};
     if (!eng_cpu_level(&cpu.level, err) || !eng_model_place(m, settings, err) ||
         !open_pool(m, settings, err))
         return false;
     cpu.pool = m->pool;
     if (m->choice) cpu.kernels = m->choice->kernels;
+    cpu.max_tokens = settings->batch ? settings->batch : m->plan ? m->plan->batch : USUAL_BATCH;
+    cpu.max_out = eng_cpu_max_out(cpu.max_tokens);
     m->backend = eng_cpu_new(&m->graph, &cpu, err);
     if (!m->backend) return false;
-    size_t n = (size_t)settings->batch;
+    size_t n = (size_t)cpu.max_tokens;
     m->batch = (EngBatch){.tokens = eng_alloc0(n * sizeof(int32_t)),
                           .positions = eng_alloc0(n * sizeof(int32_t)),
                           .kvs = eng_alloc0(n * sizeof(EngKv *)),
@@ -149,10 +152,10 @@ static EngModel *open_model(EngGguf *gguf, EngRehearsal *rehearsal,
     EngModel *m = eng_alloc0(sizeof *m);
     m->gguf = gguf;
     m->rehearsal = rehearsal;
-    bool ok = s.batch >= 1 && s.batch <= 4096;
+    bool ok = s.batch >= 0 && s.batch <= MOST_BATCH;
     if (!ok)
-        eng_fail(err, ENG_ERR_USAGE,
-                 "A prefill chunk of %d tokens cannot be used: choose 1 to 4096.", s.batch);
+        eng_fail(err, ENG_ERR_USAGE, "A prefill chunk of %d tokens cannot be used: choose 1 to %d.",
+                 s.batch, MOST_BATCH);
     if (ok && open_text(m, s.vocab_only, err) &&
         (s.vocab_only || (build_graph(m, &s, err) && open_backend(m, &s, err))) &&
         eng_gguf_check(m->gguf, err))
@@ -221,6 +224,17 @@ void eng_model_free(EngModel *model)
     eng_mem_trim(); /* a vocabulary is many small pieces */
 }
 
+static void describe_gpu(const EngModel *m, EngModelInfo *info)
+{
+    memcpy(info->gpu, m->gpu, sizeof info->gpu);
+    for (int d = 0; d < m->n_devices; d++) {
+        info->guest_bytes += m->devices[d]->guest_bytes;
+        info->pinned_bytes += m->devices[d]->pinned_bytes;
+        if (!*info->pin_reason)
+            memcpy(info->pin_reason, m->devices[d]->pin_reason, sizeof info->pin_reason);
+    }
+}
+
 EngModelInfo eng_model_info(const EngModel *model)
 {
     const EngHparams *h = &model->h;
@@ -242,12 +256,13 @@ EngModelInfo eng_model_info(const EngModel *model)
         for (int type = 0; type < ENG_KV_TYPES; type++)
             info.kv_bytes_per_token[type] = eng_kv_token_bytes(&model->graph, (EngKvType)type);
         info.threads = model->backend->threads;
+        info.batch = model->backend->max_tokens;
         info.attention_products = eng_graph_attention_products(&model->graph);
         info.nodes = eng_pool_nodes(model->pool);
         info.copied_bytes = eng_model_copied_bytes(model);
         info.gpu_state = eng_model_is_lost(model) ? ENG_GPU_FAILED : model->gpu_state;
         if (info.gpu_state == ENG_GPU_WORKS)
-            memcpy(info.gpu, model->gpu, sizeof info.gpu);
+            describe_gpu(model, &info);
         else
             memcpy(info.gpu_reason, model->gpu_reason, sizeof info.gpu_reason);
     }

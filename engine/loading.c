@@ -1,5 +1,6 @@
 /* Weights come into memory slice by slice: random ones are made, a device's are copied to it, those
- * of NUMA nodes to them, and of a mapped file the rest is read. */
+ * of NUMA nodes to them, and of a mapped file the rest is read. Then what a device is to copy from
+ * is pinned. */
 #include <stdlib.h>
 
 #include "base/num.h"
@@ -174,17 +175,51 @@ static void load_far_slice(EngModel *m)
     eng_lock_give(m->compute);
 }
 
+/* What does not fit in DRAM must be free to leave it. Memory of the caller's may share pages with
+ * what is not the model's. */
+static bool may_pin(const EngModel *m)
+{
+    bool fits = m->rehearsal || m->gguf->parts[0].owned;
+    for (size_t i = 0; i < m->plan->n_rows; i++)
+        fits = fits && (m->plan->rows[i].place.kind != ENG_PLACE_DISK ||
+                        m->plan->rows[i].kind == ENG_PLAN_UNUSED);
+    return fits;
+}
+
+/* Experts that prompts send to a device: memory is pinned when all is where it stays. */
+static uint64_t guest_bytes(EngModel *m, uint64_t *ret_done)
+{
+    uint64_t total = 0;
+    *ret_done = 0;
+    if (!m->n_devices || eng_model_is_lost(m) || !may_pin(m)) return 0;
+    for (int d = 0; d < m->n_devices; d++) total += m->devices[d]->guest_bytes;
+    *ret_done = m->pinned;
+    return total;
+}
+
+static void pin_slice(EngModel *m, uint64_t total)
+{
+    uint64_t n = 0;
+    eng_lock_take(m->compute);
+    for (int d = 0; d < m->n_devices && n == 0; d++) n = m->devices[d]->pin(m->devices[d]);
+    eng_lock_give(m->compute);
+    m->pinned = n ? m->pinned + n : total;
+}
+
 bool eng_model_load(EngModel *model, uint64_t *ret_done, uint64_t *ret_total, EngError *err)
 {
     uint64_t near, far, total = near_bytes(model, &near), far_total = far_bytes(model, &far);
+    uint64_t pinned, guests = guest_bytes(model, &pinned);
     /* A device gets what is made; what is in a file is copied before the rest is read. */
     if (far < far_total && (!model->rehearsal || near == total))
         load_far_slice(model);
-    else
+    else if (near < total || pinned == guests)
         load_near(model);
+    else
+        pin_slice(model, guests);
     if (!eng_gguf_check(model->gguf, err)) return false;
-    total = near_bytes(model, &near) + far_bytes(model, &far);
-    *ret_done = near + far;
+    total = near_bytes(model, &near) + far_bytes(model, &far) + guest_bytes(model, &pinned);
+    *ret_done = near + far + pinned;
     *ret_total = total;
     return true;
 }

@@ -45,8 +45,9 @@ struct EngModel {
     EngBackend *cpu; /* which `backend` hands its part to; NULL = it is `backend` itself */
     EngDevice *devices[ENG_MAX_GPUS];
     int n_devices;
-    bool lost;  /* one failed: the CPU computes all */
-    int *kv_at; /* see EngKv */
+    uint64_t pinned; /* bytes of guests that pinning has come past */
+    bool lost;       /* one failed: the CPU computes all */
+    int *kv_at;      /* see EngKv */
     EngVec(EngFar) far;
     EngGpuState gpu_state; /* but for `lost` */
     char gpu[96], gpu_reason[256];

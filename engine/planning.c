@@ -87,10 +87,10 @@ static bool describe_gpus(const EngHost *host, const EngPlanSettings *want, bool
 }
 
 static uint64_t gpu_bytes(const EngGraph *graph, const bool *on_device, int max_tokens,
-                          int processors, uint64_t *ret_matrices)
+                          bool streams, int processors, uint64_t *ret_matrices)
 {
-    EngGpuBytes bytes =
-        eng_gpu_bytes(graph, on_device, max_tokens, eng_cpu_max_out(max_tokens), processors);
+    EngGpuBytes bytes = eng_gpu_bytes(graph, on_device, max_tokens, eng_cpu_max_out(max_tokens),
+                                      streams ? ENG_GUEST_SLOT : 0, processors);
     *ret_matrices = bytes.matrices;
     return bytes.small + bytes.buffers;
 }
@@ -145,8 +145,7 @@ static bool describe(const EngPlanSettings *want, const Held *held, EngPlanMachi
                             .speeds = want->speeds,
                             .kernels = {.at = builtin_kernel},
                             .cpu_bytes = eng_cpu_bytes,
-                            .gpu_bytes = gpu_bytes,
-                            .sends = false}; /* no backend does */
+                            .gpu_bytes = gpu_bytes};
     memcpy(ret->kernels.isa, host.isa, sizeof host.isa);
     if (!describe_gpus(&host, want, held != NULL, ret, err)) return false;
     for (int g = 0; held && g < ret->n_gpus; g++)

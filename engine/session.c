@@ -221,6 +221,7 @@ static bool take_shares(EngSession *const *sessions, size_t n, const Share *shar
         if (shares[i].n == 0) continue;
         if (shares[i].out_row >= 0 && !take_logits(s, shares[i].out_row, err)) return false;
         s->n_past += shares[i].n;
+        if (s->state == ENG_READING) s->stats.streamed[s->model->backend->streaming] += shares[i].n;
         if (s->state == ENG_READING)
             s->stats.prefill_s += seconds;
         else
@@ -399,6 +400,7 @@ static bool eval_piece(EngSession *s, int n, bool last, float *ret_logits, EngEr
     }
     eng_lock_give(m->compute);
     if (ok && there) s->n_past += n;
+    if (ok && there && n > 1) s->stats.streamed[m->backend->streaming] += n;
     return ok;
 }
 

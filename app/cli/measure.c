@@ -56,6 +56,9 @@ static bool measure(Run *run, bool reads, GError **error)
     HearthMeasured *kept = &g_array_index(run->rows, HearthMeasured, run->rows->len - 1);
     kept->min = speeds[0];
     kept->max = speeds[repeat - 1];
+    EngStats stats = eng_session_stats(run->session);
+    for (int i = 1; i < ENG_STREAMINGS && reads; i++)
+        if (stats.streamed[i] > stats.streamed[kept->streaming]) kept->streaming = (EngStreaming)i;
     kept->median = (speeds[(repeat - 1) / 2] + speeds[repeat / 2]) / 2;
     return true;
 }
@@ -129,6 +132,8 @@ void hearth_measure_add_json(JsonBuilder *out, const GArray *rows)
         json_builder_begin_object(out);
         hearth_io_json_text(out, "test", row->name, -1);
         hearth_io_json_int(out, "n", (uint64_t)row->n);
+        if (row->reads)
+            hearth_io_json_text(out, "streaming", eng_streaming_name(row->streaming), -1);
         hearth_io_json_real(out, "tok_s_median", row->median);
         hearth_io_json_real(out, "tok_s_min", row->min);
         hearth_io_json_real(out, "tok_s_max", row->max);

@@ -49,6 +49,7 @@ typedef struct {
     int n;                   /* tokens */
     bool reads;              /* a prompt; otherwise one token after the other */
     double median, min, max; /* tok/s */
+    EngStreaming streaming;  /* where most of what was read met experts in DRAM */
 } HearthMeasured;
 
 /* Whether there is anything to measure: for who has much to do before. */

@@ -100,6 +100,31 @@ static const float *cpu_logits(const EngBackend *backend)
 
 static float *cpu_buffer(EngBackend *backend, int buf) { return ((EngCpu *)backend)->buffers[buf]; }
 
+typedef struct {
+    EngPool *pool;
+    uint8_t *to;
+    const uint8_t *from;
+    size_t bytes;
+} Copy;
+
+static void copy_pieces(void *arg, int thread, int n_threads)
+{
+    enum { PIECE = 256 << 10 };
+    Copy *c = arg;
+    (void)thread, (void)n_threads;
+    int64_t n = (int64_t)((c->bytes + PIECE - 1) / PIECE);
+    for (int64_t i; (i = eng_pool_next(c->pool, n)) >= 0;) {
+        size_t at = (size_t)i * PIECE;
+        memcpy(c->to + at, c->from + at, ENG_MIN((size_t)PIECE, c->bytes - at));
+    }
+}
+
+static void cpu_copy(EngBackend *backend, void *to, const void *from, size_t bytes)
+{
+    Copy c = {((EngCpu *)backend)->pool, to, from, bytes};
+    eng_pool_run(c.pool, copy_pieces, &c);
+}
+
 static void cpu_free(EngBackend *backend)
 {
     EngCpu *cpu = (EngCpu *)backend;
@@ -208,6 +233,8 @@ EngBackend *eng_cpu_new(const EngGraph *graph, const EngCpuSettings *settings, E
     cpu->base = (EngBackend){.run = cpu_run,
                              .logits = cpu_logits,
                              .buffer = cpu_buffer,
+                             .copy = cpu_copy,
+                             .streaming = ENG_STREAM_CPU,
                              .free = cpu_free,
                              .max_tokens = settings->max_tokens,
                              .max_out = settings->max_out,

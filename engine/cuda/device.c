@@ -34,6 +34,7 @@ struct EngCuda {
     EngCuStream *streams[ENG_CU_STREAMS];
     EngVec(Block) blocks;
     EngVec(void *) pinned;
+    EngVec(void *) pins; /* memory of others */
     EngVec(EngCuGraphExec *) graphs;
     EngVec(EngCuEvent *) events;
     EngCuResult failed; /* the first call that failed; afterwards the device is lost */
@@ -147,6 +148,10 @@ static bool describe(EngCuda *c, uint64_t free_before, char *ret_reason)
     if (rc == ENG_CU_SUCCESS) rc = d->memory_info(&free, &total);
     if (!say(c, rc, "asking for its properties", ret_reason)) return false;
     c->info.capability = 10 * major + minor;
+    int read_only = 0; /* older drivers do not know the question */
+    c->info.pins_read_only =
+        d->device_attribute(&read_only, ENG_CU_PINS_READ_ONLY, c->device) == ENG_CU_SUCCESS &&
+        read_only;
     c->early = starts_early(c);
     /* What the context and the kernels' code take, as far as the driver tells. */
     if (free_before > free) c->info.own = c->info.taken = c->info.peak = free_before - free;
@@ -204,8 +209,10 @@ void eng_cuda_close(EngCuda *cuda)
     for (size_t i = 0; i < cuda->graphs.n; i++) d->graph_exec_free(cuda->graphs.data[i]);
     for (size_t i = 0; i < cuda->blocks.n; i++) d->memory_free(cuda->blocks.data[i].at);
     for (size_t i = 0; i < cuda->pinned.n; i++) d->host_free(cuda->pinned.data[i]);
+    for (size_t i = 0; i < cuda->pins.n; i++) d->host_unpin(cuda->pins.data[i]);
     free(cuda->blocks.data);
     free(cuda->pinned.data);
+    free(cuda->pins.data);
     free(cuda->graphs.data);
     free(cuda->events.data);
     for (int i = 0; i < cuda->n_modules; i++) d->module_unload(cuda->modules[i]);
@@ -332,6 +339,20 @@ void eng_cuda_free_host(EngCuda *cuda, void *memory)
     }
 }
 
+bool eng_cuda_pin(EngCuda *cuda, const void *memory, size_t bytes, char ret_reason[160])
+{
+    unsigned flags = ENG_CU_PIN_PORTABLE;
+    if (cuda->info.pins_read_only) flags |= ENG_CU_PIN_READ_ONLY;
+    EngCuResult rc =
+        cuda->failed ? cuda->failed : cuda->driver.host_pin((void *)memory, bytes, flags);
+    if (rc == ENG_CU_SUCCESS)
+        eng_vec_push(&cuda->pins, (void *)memory);
+    else
+        snprintf(ret_reason, REASON, "the driver does not pin the model's memory (%.80s)",
+                 words(cuda, rc));
+    return rc == ENG_CU_SUCCESS;
+}
+
 bool eng_cuda_write(EngCuda *cuda, void *to, const void *from, size_t bytes, EngError *err)
 {
     if (!cuda->failed && bytes)
@@ -400,8 +421,7 @@ void eng_cuda_enqueue_write(EngCuda *cuda, EngCuStreamOf stream, void *to, const
 EngCuEvent *eng_cuda_event_new(EngCuda *cuda, EngError *err)
 {
     EngCuEvent *event = NULL;
-    if (!cuda->failed)
-        check(cuda, cuda->driver.event_new(&event, ENG_CU_EVENT_UNTIMED), "making an event");
+    if (!cuda->failed) check(cuda, cuda->driver.event_new(&event, 0), "making an event");
     if (!tell(cuda, err)) return NULL;
     eng_vec_push(&cuda->events, event);
     return event;
@@ -431,6 +451,13 @@ bool eng_cuda_event_has_happened(EngCuda *cuda, EngCuEvent *event)
 void eng_cuda_event_wait(EngCuda *cuda, EngCuEvent *event)
 {
     if (!cuda->failed) check(cuda, cuda->driver.event_wait(event), "computing");
+}
+
+double eng_cuda_event_seconds(EngCuda *cuda, EngCuEvent *from, EngCuEvent *to)
+{
+    float ms = 0;
+    if (cuda->failed || cuda->driver.event_time(&ms, from, to) != ENG_CU_SUCCESS) return 0;
+    return (double)ms * 1e-3;
 }
 
 bool eng_cuda_capture_begin(EngCuda *cuda)

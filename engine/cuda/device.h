@@ -46,9 +46,10 @@ void eng_cuda_close(EngCuda *cuda);
 
 typedef struct {
     char name[96];
-    int capability; /* 89 = 8.9 */
-    int processors; /* streaming multiprocessors */
-    int shared;     /* most bytes of shared memory that a block can have (opt-in) */
+    int capability;      /* 89 = 8.9 */
+    int processors;      /* streaming multiprocessors */
+    bool pins_read_only; /* memory that may only be read can be pinned */
+    int shared;          /* most bytes of shared memory that a block can have (opt-in) */
     uint64_t total, budget;
     uint64_t taken, peak; /* bytes of eng_cuda_alloc now and at most, the context's own included */
     uint64_t own;         /* what the context and the kernels' code took, as far as is known */
@@ -76,6 +77,11 @@ void eng_cuda_free(EngCuda *cuda, void *memory);
 void *eng_cuda_alloc_host(EngCuda *cuda, size_t bytes, const char *what, EngError *err);
 void eng_cuda_free_host(EngCuda *cuda, void *memory);
 
+/* Pins memory of others, of whole pages, until the device is closed: copies from it are then those
+ * of pinned memory. It is not written to. false with a phrase: the driver refuses, and nothing else
+ * changes. */
+bool eng_cuda_pin(EngCuda *cuda, const void *memory, size_t bytes, char ret_reason[160]);
+
 /* Copies behind what was launched before; `from`/`to` of the host may be used again at once. */
 bool eng_cuda_write(EngCuda *cuda, void *to, const void *from, size_t bytes, EngError *err);
 bool eng_cuda_read(EngCuda *cuda, void *to, const void *from, size_t bytes, EngError *err);
@@ -101,12 +107,14 @@ void eng_cuda_enqueue_write(EngCuda *cuda, EngCuStreamOf stream, void *to, const
 /* An event happens when all that was on a stream at its last mark is done; one that was never
  * marked has happened. It lives until the device is closed. Not between capture_begin and
  * capture_end. await: what is enqueued on `stream` from now on waits for the event, as it is marked
- * now. has_happened does not wait, and is true once the device has failed; wait is for the host. */
+ * now. has_happened does not wait, and is true once the device has failed; wait is for the host.
+ * seconds: from one that has happened to another, 0 where one of them was never marked. */
 EngCuEvent *eng_cuda_event_new(EngCuda *cuda, EngError *err);
 void eng_cuda_event_mark(EngCuda *cuda, EngCuEvent *event, EngCuStreamOf stream);
 void eng_cuda_event_await(EngCuda *cuda, EngCuEvent *event, EngCuStreamOf stream);
 bool eng_cuda_event_has_happened(EngCuda *cuda, EngCuEvent *event);
 void eng_cuda_event_wait(EngCuda *cuda, EngCuEvent *event);
+double eng_cuda_event_seconds(EngCuda *cuda, EngCuEvent *from, EngCuEvent *to);
 
 /* What is launched between begin and end is kept as a graph instead, which one call launches. false
  * or NULL: it could not be kept, and nothing of it runs. */

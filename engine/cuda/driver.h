@@ -43,13 +43,15 @@ enum { /* CUdevice_attribute */
        ENG_CU_CAPABILITY_MAJOR = 75,
        ENG_CU_CAPABILITY_MINOR = 76,
        ENG_CU_PROCESSORS = 16,
-       ENG_CU_SHARED_OPTIN = 97, /* most shared memory of a block that asks for it */
+       ENG_CU_PINS_READ_ONLY = 113, /* whether memory that may only be read can be pinned */
+       ENG_CU_SHARED_OPTIN = 97,    /* most shared memory of a block that asks for it */
 };
 
 enum { /* flags and attributes of the calls below */
        ENG_CU_STREAM_NON_BLOCKING = 1,
-       ENG_CU_EVENT_UNTIMED = 2, /* CU_EVENT_DISABLE_TIMING */
        ENG_CU_HOST_PORTABLE_MAPPED = 1 | 2,
+       ENG_CU_PIN_PORTABLE = 1, /* CU_MEMHOSTREGISTER_… */
+       ENG_CU_PIN_READ_ONLY = 8,
        ENG_CU_FUNC_SHARED = 8,    /* CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES */
        ENG_CU_FUNC_PTX = 5,       /* CU_FUNC_ATTRIBUTE_PTX_VERSION: 90 = for 9.0 */
        ENG_CU_LAUNCH_EARLY = 6,   /* CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION */
@@ -109,6 +111,8 @@ typedef struct {
                                           EngCuStream *stream);
     EngCuResult(ENG_CUDAAPI *host_new)(void **memory, size_t bytes, unsigned flags);
     EngCuResult(ENG_CUDAAPI *host_free)(void *memory);
+    EngCuResult(ENG_CUDAAPI *host_pin)(void *memory, size_t bytes, unsigned flags);
+    EngCuResult(ENG_CUDAAPI *host_unpin)(void *memory);
     EngCuResult(ENG_CUDAAPI *stream_new)(EngCuStream **stream, unsigned flags);
     EngCuResult(ENG_CUDAAPI *stream_free)(EngCuStream *stream);
     EngCuResult(ENG_CUDAAPI *stream_wait)(EngCuStream *stream);
@@ -119,6 +123,7 @@ typedef struct {
     EngCuResult(ENG_CUDAAPI *event_mark)(EngCuEvent *event, EngCuStream *stream);
     EngCuResult(ENG_CUDAAPI *event_query)(EngCuEvent *event);
     EngCuResult(ENG_CUDAAPI *event_wait)(EngCuEvent *event);
+    EngCuResult(ENG_CUDAAPI *event_time)(float *ms, EngCuEvent *from, EngCuEvent *to);
     EngCuResult(ENG_CUDAAPI *capture_begin)(EngCuStream *stream, int mode);
     EngCuResult(ENG_CUDAAPI *capture_end)(EngCuStream *stream, EngCuGraph **graph);
     EngCuResult(ENG_CUDAAPI *graph_new)(EngCuGraphExec **exec, EngCuGraph *graph,

@@ -100,13 +100,22 @@ static bool gpu_replay(EngDevice *device, int key)
     return true;
 }
 
+static uint64_t gpu_pin(EngDevice *device)
+{
+    EngGpu *g = (EngGpu *)device;
+    eng_cuda_enter(g->cuda);
+    return eng_guests_pin(g);
+}
+
 static bool gpu_failed(EngDevice *device) { return eng_cuda_failed(((EngGpu *)device)->cuda); }
 
 static bool gpu_finish(EngDevice *device, EngError *err)
 {
     EngGpu *g = (EngGpu *)device;
     g->dirty = false;
-    return eng_cuda_sync(g->cuda, err);
+    bool ok = eng_cuda_sync(g->cuda, err);
+    if (ok) eng_guests_time(g);
+    return ok;
 }
 
 static void *gpu_pinned(EngDevice *device, size_t bytes, const char *what, EngError *err)
@@ -120,6 +129,7 @@ static void gpu_free(EngDevice *device)
     EngGpu *g = (EngGpu *)device;
     eng_cuda_enter(g->cuda);
     eng_cuda_close(g->cuda); /* and all that it gave */
+    eng_guests_clear(&g->guests);
     free(g->buffers);
     free(g->ops);
     free(g->layer_of);
@@ -207,7 +217,7 @@ static bool number_layers(EngGpu *g, const bool *on_device, EngError *err)
 }
 
 EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
-                       uint64_t contexts, EngCuda *cuda, EngError *err)
+                       uint64_t contexts, uint64_t guest_slot, EngCuda *cuda, EngError *err)
 {
     EngGpu *g = eng_alloc0(sizeof *g);
     g->base = (EngDevice){.enter = gpu_enter,
@@ -218,6 +228,8 @@ EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tok
                           .keep_begin = gpu_keep_begin,
                           .keep_end = gpu_keep_end,
                           .replay = gpu_replay,
+                          .guests = eng_gpu_guests,
+                          .pin = gpu_pin,
                           .failed = gpu_failed,
                           .finish = gpu_finish,
                           .pinned = gpu_pinned,
@@ -235,9 +247,11 @@ EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tok
     g->buffers = eng_alloc0((graph->widths.n + 1) * sizeof *g->buffers);
     g->ops = eng_alloc0((graph->ops.n + 1) * sizeof *g->ops);
     g->layer_of = eng_alloc0((size_t)(graph->n_layers + 1) * sizeof *g->layer_of);
+    eng_guests_find(&g->guests, graph, on_device, guest_slot);
     eng_cuda_enter(cuda);
     eng_gpu_fuse(g, on_device);
-    if (number_layers(g, on_device, err) && eng_gpu_allocate(g, on_device, contexts, err))
+    if (number_layers(g, on_device, err) && eng_gpu_allocate(g, on_device, contexts, err) &&
+        eng_guests_open(g, err))
         return &g->base;
     gpu_free(&g->base);
     return NULL;

@@ -28,6 +28,8 @@ static bool is_here(const EngGraph *graph, const bool *on_device, size_t op)
     return on_device[op] && kind != ENG_OP_EMBED && kind != ENG_OP_ROPE_TABLE;
 }
 
+static bool is_guest(const EngGpu *g, size_t op) { return g->guests.is && g->guests.is[op]; }
+
 /* ---- weights --------------------------------------------------------------------------------- */
 
 static void await(EngGpu *g, const void *from, void *to, size_t bytes)
@@ -130,7 +132,7 @@ static EngGpuNeeds needs_of(const EngGpu *g, const bool *on_device, int processo
     size_t t = (size_t)g->max_tokens, few = ENG_MIN(t, ENG_CU_MATVEC_TOKENS);
     for (size_t i = 0; i < g->graph->ops.n; i++) {
         const EngOp *op = &g->graph->ops.data[i];
-        if (!is_here(g->graph, on_device, i)) continue;
+        if (!is_here(g->graph, on_device, i) && !is_guest(g, i)) continue;
         size_t heads = (size_t)op->src.heads, width = heads * (size_t)op->src.n;
         if (op->kind == ENG_OP_LINEAR || op->kind == ENG_OP_HEADS || op->kind == ENG_OP_EXPERTS) {
             n.act = ENG_MAX(n.act, t * width);
@@ -169,7 +171,7 @@ static void place_graph(EngGpu *g, Cutter *c, const bool *on_device)
     for (size_t i = 0; i < g->graph->ops.n; i++) {
         const EngOp *op = &g->graph->ops.data[i];
         if (op->kind == ENG_OP_SELECT) first_out = op->dst.buf;
-        if (!is_here(g->graph, on_device, i)) continue;
+        if (!is_here(g->graph, on_device, i) && !is_guest(g, i)) continue;
         EngUses u = eng_op_uses(op);
         mark(used, u.reads, u.n_reads);
         mark(used, u.writes, u.n_writes);
@@ -198,6 +200,9 @@ static void place_buffers(EngGpu *g, Cutter *c, const bool *on_device, int proce
     g->slots.first = cut(c, (n.experts + 1) * sizeof(int32_t));
     g->slots.token = cut(c, n.slots * sizeof(int32_t));
     g->slots.slot = cut(c, n.slots * sizeof(int32_t));
+    for (int i = 0; g->guests.is && i < ENG_GUEST_SLOTS; i++)
+        g->guests.slots[i] = cut(c, g->guests.slot_bytes);
+    if (g->guests.is) g->guests.table = cut(c, 3 * (size_t)g->guests.most * sizeof(void *));
     g->step_bytes = 16 + (size_t)g->max_tokens * sizeof(EngCuRow) + (size_t)g->max_out * 4;
     g->step = cut(c, g->step_bytes);
 }
@@ -213,12 +218,14 @@ static EngGpuBytes count(EngGpu *g, const bool *on_device, int processors)
 }
 
 EngGpuBytes eng_gpu_bytes(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
-                          int processors)
+                          uint64_t guest_slot, int processors)
 {
     EngGpu g = {.graph = graph, .max_tokens = max_tokens, .max_out = max_out};
     g.buffers = eng_alloc0((graph->widths.n + 1) * sizeof *g.buffers);
     g.ops = eng_alloc0((graph->ops.n + 1) * sizeof *g.ops);
+    eng_guests_find(&g.guests, graph, on_device, guest_slot);
     EngGpuBytes bytes = count(&g, on_device, processors);
+    eng_guests_clear(&g.guests);
     free(g.buffers);
     free(g.ops);
     return bytes;

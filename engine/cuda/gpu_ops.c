@@ -160,8 +160,27 @@ static void experts_few(EngGpu *g, const EngOp *op, const EngGpuOp *there, int r
     eng_cuda_experts_down(g->cuda, e->down.type, &a);
 }
 
-static void experts_many(EngGpu *g, const EngOp *op, const EngGpuOp *there, int rows)
+/* n matrices of an op's experts, from `first` of gate, up and down on. */
+static void products_many(EngGpu *g, int op, int first, int n, EngCuMatmulExperts a,
+                          const bool *used)
 {
+    const EngOpExperts *e = &g->graph->ops.data[op].experts;
+    const EngType types[] = {e->gate.type, e->up.type, e->down.type};
+    float *const dst[] = {g->gate, g->up, g->sums};
+    if (g->guests.is && g->guests.is[op]) {
+        eng_guests_multiply(g, op, first, n, a, dst + first, used);
+        return;
+    }
+    for (int j = first; j < first + n; j++) {
+        a.w = g->ops[op].w[j], a.dst = dst[j];
+        eng_cuda_matmul_experts(g->cuda, types[j], &a);
+    }
+}
+
+/* used: see EngDevice.guests. */
+static void experts_many(EngGpu *g, int i, int rows, const bool *used)
+{
+    const EngOp *op = &g->graph->ops.data[i];
     const EngOpExperts *e = &op->experts;
     int ff = (int)e->gate.rows, most = rows * e->n_used;
     EngCuMoe moe = {.chosen = chosen_of(g, e), .slots = g->slots, .tokens = rows, .set = e->set};
@@ -169,15 +188,12 @@ static void experts_many(EngGpu *g, const EngOp *op, const EngGpuOp *there, int 
     eng_cuda_moe_group(g->cuda, &moe);
     EngCuMatmulExperts a = {.slots = moe.slots, .most = most, .gather = true};
     a.act = prepare_many(g, eng_gpu_view(g, op->src), rows);
-    a.w = there->w[0], a.dst = g->gate;
-    eng_cuda_matmul_experts(g->cuda, e->gate.type, &a);
-    a.w = there->w[1], a.dst = g->up;
-    eng_cuda_matmul_experts(g->cuda, e->up.type, &a);
+    products_many(g, i, 0, 2, a, used);
     EngCuView gate = packed(g->gate, ff);
     glu(g, gate, packed(g->up, ff), gate, most);
     a.act = prepare_many(g, gate, most);
-    a.w = there->w[2], a.dst = g->sums, a.gather = false;
-    eng_cuda_matmul_experts(g->cuda, e->down.type, &a);
+    a.gather = false;
+    products_many(g, i, 2, 1, a, used);
     moe.src = g->sums;
     moe.dst = eng_gpu_view(g, op->dst);
     eng_cuda_moe_combine(g->cuda, &moe);
@@ -297,6 +313,13 @@ static void forget_written(EngGpu *g, const EngOp *op, bool leaves)
     for (int i = 0; i < u.n_writes && !leaves; i++) eng_gpu_written(g, u.writes[i].buf);
 }
 
+void eng_gpu_guests(EngDevice *device, int op, int rows, const bool *used)
+{
+    EngGpu *g = (EngGpu *)device;
+    if (rows > 0) experts_many(g, op, rows, used);
+    forget_written(g, &g->graph->ops.data[op], false);
+}
+
 void eng_gpu_op(EngGpu *gpu, int i, int rows)
 {
     const EngOp *op = &gpu->graph->ops.data[i];
@@ -318,7 +341,7 @@ void eng_gpu_op(EngGpu *gpu, int i, int rows)
         if (few)
             experts_few(gpu, op, there, rows);
         else
-            experts_many(gpu, op, there, rows);
+            experts_many(gpu, i, rows, NULL);
         break;
     default: element(gpu, op, there, rows);
     }

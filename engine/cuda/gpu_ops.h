@@ -8,6 +8,7 @@
 #include "cuda/launch/elem.h"
 #include "cuda/launch/matmul.h"
 #include "cuda/launch/matvec.h"
+#include "cuda/stream/guests.h"
 
 /* An op's weights in the device's memory. */
 typedef struct {
@@ -53,7 +54,7 @@ typedef struct {
     size_t bytes;
 } EngGpuPiece;
 
-typedef struct {
+struct EngGpu {
     EngDevice base;
     EngCuda *cuda;
     const EngGraph *graph;
@@ -83,7 +84,8 @@ typedef struct {
     EngVec(EngGpuPiece) pieces;
     size_t piece, piece_at;            /* what is copied next */
     uint64_t contexts, contexts_taken; /* bytes set aside, and given out */
-} EngGpu;
+    EngGuests guests;
+};
 
 /* gpu_memory.c */
 bool eng_gpu_allocate(EngGpu *gpu, const bool *on_device, uint64_t contexts, EngError *err);
@@ -103,5 +105,7 @@ static inline void eng_gpu_written(EngGpu *gpu, int buf)
 
 EngCuView eng_gpu_view(const EngGpu *gpu, EngView view);
 void eng_gpu_op(EngGpu *gpu, int op, int rows);
+/* EngDevice.guests */
+void eng_gpu_guests(EngDevice *device, int op, int rows, const bool *used);
 
 #endif

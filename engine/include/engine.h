@@ -190,9 +190,24 @@ bool eng_header_write(const EngMetaValue *values, size_t n_values, const EngTens
 typedef struct EngModel EngModel;
 typedef struct EngPlan EngPlan;
 
+/* Where a chunk of a prompt meets experts that lie in DRAM, when a GPU computes what is around
+ * them.
+ */
+typedef enum {
+    ENG_STREAM_AUTO, /* where it is soonest done, by what this machine was measured to do */
+    ENG_STREAM_CPU,
+    ENG_STREAM_USED, /* on the GPU: the experts that the chunk uses are copied, when that is known
+                      */
+    ENG_STREAM_ALL,  /* on the GPU: all are copied, while the layers before compute */
+    ENG_STREAMINGS
+} EngStreaming;
+
+const char *eng_streaming_name(EngStreaming streaming); /* "auto", "cpu", "used", "all" */
+bool eng_streaming(const char *name, EngStreaming *ret_streaming); /* false: `name` is none */
+
 typedef struct {
     int threads;     /* worker threads; 0 = one per physical core */
-    int batch;       /* most tokens per prefill chunk, 1 … 4096 */
+    int batch;       /* most tokens per prefill chunk, 1 … 16384; 0 = what suits the machine */
     bool vocab_only; /* tokenizer and template only: no weights bound, no sessions */
     /* Copies the matrices into huge pages of DRAM when the model is loaded, and lets go of what was
      * mapped. Always so where there are several NUMA nodes and room: each gets the rows that its
@@ -209,6 +224,7 @@ typedef struct {
     const char *rules;
     int context;  /* what sessions are expected to have: longer ones, and several at once, keep */
     EngKvType kv; /* what VRAM is not planned for in DRAM that the GPU reads, which is slower */
+    EngStreaming streaming;
 
     /* These two change the model's mathematics, and so what it says; 0: as it was made. `experts`:
      * a token is sent to so few of them, of 1 … the model's own number. `defer`: of these, so many,
@@ -261,12 +277,18 @@ typedef struct {
     uint64_t compute_bytes;      /* activation buffers */
     uint64_t kv_bytes_per_token[ENG_KV_TYPES];
     int threads;
+    int batch;             /* most tokens per prefill chunk */
     int nodes;             /* NUMA nodes that the rows of its matrices are dealt out to */
     uint64_t copied_bytes; /* of weight_bytes: what is or will be copied into their memory */
     bool has_template;
     EngGpuState gpu_state;
     char gpu[96];         /* the GPU that computes, or "2 x NAME"; "" = none does */
     char gpu_reason[256]; /* why not, when gpu is ""; or how it failed: the CPU goes on then */
+    /* Bytes of experts in DRAM that a prompt can send to the GPU, and of DRAM pinned for that when
+     * the model was loaded. What is not is copied twice, which takes longer: pin_reason says why.
+     */
+    uint64_t guest_bytes, pinned_bytes;
+    char pin_reason[160];
 } EngModelInfo;
 
 EngModelInfo eng_model_info(const EngModel *model);
@@ -326,7 +348,8 @@ typedef struct {
      * a person gave. What such kernels do to the speed is not predicted. */
     const char *rules;
     EngPlanSpeeds speeds;
-    int experts, defer; /* see EngModelSettings */
+    int experts, defer;     /* see EngModelSettings */
+    EngStreaming streaming; /* CPU: no room is kept for experts on their way; USED, ALL: it is */
 } EngPlanSettings;
 
 EngPlanSettings eng_plan_defaults(void);
@@ -349,6 +372,7 @@ struct EngPlan {
     int nodes;
     int context, batch;
     EngKvType kv;
+    bool streams; /* prompts can send experts in DRAM to the GPU: its buffers have room for them */
     size_t n_rows;
     EngPlanRow *rows;                         /* by kind, then GPU, DRAM, disk */
     int expert_layers, expert_layers_in_vram; /* of those whose experts no rule has placed */
@@ -522,6 +546,7 @@ typedef struct {
     double first_token_s;       /* prompt call to first token */
     uint64_t kv_bytes;          /* of all layers; kv_vram_bytes: of those in VRAM */
     uint64_t kv_vram_bytes;
+    int streamed[ENG_STREAMINGS]; /* tokens read since then, by where they met experts in DRAM */
 } EngStats;
 
 EngStats eng_session_stats(const EngSession *session);

@@ -125,6 +125,14 @@ void eng_graph_add(EngGraph *g, EngView dst, EngView src) { append(g, ENG_OP_ADD
 
 void eng_graph_select(EngGraph *g, EngView dst, EngView src) { append(g, ENG_OP_SELECT, dst, src); }
 
+int eng_graph_router(const EngGraph *graph, int op)
+{
+    int ids = graph->ops.data[op].experts.ids.buf;
+    while (--op >= 0)
+        if (graph->ops.data[op].kind == ENG_OP_ROUTE && graph->ops.data[op].dst.buf == ids) break;
+    return op;
+}
+
 uint64_t eng_graph_attention_products(const EngGraph *graph)
 {
     uint64_t n = 0;

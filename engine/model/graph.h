@@ -19,6 +19,9 @@ void eng_graph_clear(EngGraph *graph);
 /* Multiply-adds of a token with each position that it sees, in all layers. */
 uint64_t eng_graph_attention_products(const EngGraph *graph);
 
+/* The ROUTE that chooses for the EXPERTS op; -1 = there is none. */
+int eng_graph_router(const EngGraph *graph, int op);
+
 /* A new buffer of `heads` groups of n, all of it as a view. */
 EngView eng_graph_buffer(EngGraph *graph, int heads, int n);
 

@@ -3,6 +3,7 @@
 #ifndef ENG_PLAN_BACKEND_H
 #define ENG_PLAN_BACKEND_H
 
+#include "engine.h"
 #include "model/graph.h"
 #include "model/kv.h"
 
@@ -28,10 +29,13 @@ struct EngBackend {
      * else computes beside the CPU has failed; it is then done without. NULL = nothing else does.
      */
     bool (*check)(EngBackend *backend, EngError *err);
+    /* Copies with all of its threads, between runs. NULL = it has none. */
+    void (*copy)(EngBackend *backend, void *to, const void *from, size_t bytes);
     void (*free)(EngBackend *backend);
     int max_tokens, max_out; /* per batch */
     int threads;
-    size_t bytes; /* of buffers */
+    size_t bytes;           /* of buffers */
+    EngStreaming streaming; /* of the last run: where experts of the CPU's were multiplied */
 };
 
 /* A device that computes some of a graph's ops beside the CPU (exec.h). What is enqueued runs in
@@ -59,7 +63,11 @@ struct EngDevice {
     bool (*keep_begin)(EngDevice *device);
     bool (*keep_end)(EngDevice *device, int key);
     bool (*replay)(EngDevice *device, int key); /* false: nothing is kept under it */
-    bool (*failed)(EngDevice *device);          /* already known to have */
+    /* An EXPERTS op that is the host's, computed here: the weights come with it. It can be when its
+     * router is the device's and the device was made for guests. used: [experts] those that have
+     * tokens; NULL = all may. */
+    void (*guests)(EngDevice *device, int op, int rows, const bool *used);
+    bool (*failed)(EngDevice *device); /* already known to have */
     bool (*finish)(EngDevice *device, EngError *err);
     void *(*pinned)(EngDevice *device, size_t bytes, const char *what, EngError *err);
 
@@ -68,6 +76,16 @@ struct EngDevice {
     uint64_t (*next)(EngDevice *device, uint64_t most, const uint8_t **ret_from);
     bool (*load)(EngDevice *device, uint64_t bytes, EngError *err);
     uint64_t weight_bytes, loaded; /* all, and those that are there */
+
+    /* Makes the next part of what guests are copied from, where it lies then for good, ready for
+     * copies that nobody waits for; bytes of guests, 0 = all that will be is. What is not is copied
+     * through other memory by cpu->copy. */
+    uint64_t (*pin)(EngDevice *device);
+    uint64_t guest_bytes, pinned_bytes;    /* of all guests; pages */
+    char pin_reason[160];                  /* why not all are */
+    uint64_t guests_copied, bounced_bytes; /* so far; of those through other memory */
+    double copied_gb_s;                    /* when last measured; 0 = not yet */
+    EngBackend *cpu;                       /* set by who walks */
 
     /* kv->far[number]: memory for the layers whose attention is the device's; its own as long as
      * what is set aside for contexts lasts, then DRAM that it reaches. Bytes into it, from `at` on.
@@ -79,6 +97,7 @@ struct EngDevice {
     void (*free)(EngDevice *device);
 };
 
-enum { ENG_HAND_VIEWS = 8 }; /* as many as kernels/args.h has */
+enum { ENG_GUEST_SLOT = 192 << 20 }; /* bytes that guests come in: several of R1's experts */
+enum { ENG_HAND_VIEWS = 8 };         /* as many as kernels/args.h has */
 
 #endif

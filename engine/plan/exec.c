@@ -15,11 +15,18 @@ typedef struct {
     EngBackend *cpu;
     EngDevice *devices[ENG_MAX_GPUS];
     int n_devices;
-    EngSchedule schedule;
+    EngSchedule schedules[2];                           /* with guests: 1 */
+    EngSchedule *schedule;                              /* of this chunk */
     float *up[ENG_MAX_GPUS][2], *down[ENG_MAX_GPUS][2]; /* pinned: what is handed over */
     uint32_t *flags; /* pinned: [devices][parts] up, then [parts] down */
     uint32_t turn;
     int select; /* op */
+    EngRegimes regimes;
+    bool *is_guest; /* [ops] experts of the CPU's that a device can have as guests */
+    float
+        *ids[ENG_MAX_GPUS]; /* pinned: where a device tells which experts of a guest have tokens */
+    bool *used;             /* [experts] of the op at work */
+    double guests_s;        /* that they took on the CPU, in this chunk */
     EngError error;
     bool failed;
     bool lost; /* the device is not used any more: all ops are the CPU's */
@@ -46,12 +53,21 @@ static int hand(const EngHandView *views, int n, int device, int rows, float *ar
 
 static uint32_t *up_flag(Exec *e, int part, int device)
 {
-    return &e->flags[(size_t)device * e->schedule.parts.n + (size_t)part];
+    return &e->flags[(size_t)device * e->schedule->parts.n + (size_t)part];
 }
 
 static uint32_t *down_flag(Exec *e, int part) { return up_flag(e, part, e->n_devices); }
 
-static size_t flags_of(const Exec *e) { return (size_t)(e->n_devices + 1) * e->schedule.parts.n; }
+/* Those of either schedule lie in the same place; then come the guests'. */
+static size_t part_flags(const Exec *e)
+{
+    size_t parts = ENG_MAX(e->schedules[0].parts.n, e->schedules[1].parts.n);
+    return (size_t)(e->n_devices + 1) * parts;
+}
+
+static uint32_t *guest_flag(Exec *e, int op) { return &e->flags[part_flags(e) + (size_t)op]; }
+
+static size_t flags_of(const Exec *e) { return part_flags(e) + e->graph->ops.n; }
 
 /* Each device has a context of the driver, which calls are made in. */
 static EngDevice *use(Exec *e, int device)
@@ -62,10 +78,9 @@ static EngDevice *use(Exec *e, int device)
 }
 
 /* Waits for a device's flag; false when the device failed. */
-static bool wait_flag(Exec *e, int part, int device)
+static bool wait_flag(Exec *e, const uint32_t *flag, int device)
 {
     enum { SPINS = 4096 };
-    const uint32_t *flag = up_flag(e, part, device);
     while (__atomic_load_n(flag, __ATOMIC_ACQUIRE) != e->turn) {
         for (int i = 0; i < SPINS; i++)
             if (__atomic_load_n(flag, __ATOMIC_ACQUIRE) == e->turn) return true;
@@ -77,13 +92,13 @@ static bool wait_flag(Exec *e, int part, int device)
 static bool wait_flags(Exec *e, int part, unsigned devices)
 {
     for (int d = 0; d < e->n_devices; d++)
-        if (devices >> d & 1 && !wait_flag(e, part, d)) e->failed = true;
+        if (devices >> d & 1 && !wait_flag(e, up_flag(e, part, d), d)) e->failed = true;
     return !e->failed;
 }
 
 static void copy_in(Exec *e, int k, const EngBatch *batch)
 {
-    const EngHostPart *p = &e->schedule.parts.data[k];
+    const EngHostPart *p = &e->schedule->parts.data[k];
     EngHandOver moves[ENG_HAND_VIEWS];
     int rows = rows_of(batch, p->select);
     for (int d = 0; d < e->n_devices; d++) {
@@ -99,7 +114,7 @@ static void copy_in(Exec *e, int k, const EngBatch *batch)
 
 static void copy_out(Exec *e, int k, const EngBatch *batch)
 {
-    const EngHostPart *p = &e->schedule.parts.data[k];
+    const EngHostPart *p = &e->schedule->parts.data[k];
     EngHandOver moves[ENG_HAND_VIEWS];
     int rows = rows_of(batch, p->select_out);
     for (int d = 0; d < e->n_devices; d++) {
@@ -112,13 +127,41 @@ static void copy_out(Exec *e, int k, const EngBatch *batch)
 
 static void run_part(Exec *e, int k, const EngBatch *batch)
 {
-    const EngHostPart *p = &e->schedule.parts.data[k];
+    const EngHostPart *p = &e->schedule->parts.data[k];
     if (e->failed || !wait_flags(e, k, p->gives)) return;
     copy_in(e, k, batch);
+    double start = e->is_guest[p->from] ? eng_sys_now() : 0;
     if (p->to > p->from) e->cpu->run(e->cpu, p->from, p->to - p->from, batch);
+    if (e->is_guest[p->from]) e->guests_s += eng_sys_now() - start;
     if (!wait_flags(e, k, p->frees)) return;
     copy_out(e, k, batch);
     __atomic_store_n(down_flag(e, k), e->turn, __ATOMIC_RELEASE);
+}
+
+/* Which experts have tokens: the device has chosen, and tells. */
+static bool learn_used(Exec *e, int op, EngDevice *device, int rows)
+{
+    const EngOpExperts *p = &e->graph->ops.data[op].experts;
+    int mats = (int)p->gate.mats, n = rows * p->n_used;
+    EngHandOver move = {p->ids, e->ids[device->number]};
+    uint32_t *flag = guest_flag(e, op);
+    device->publish(device, &move, 1, rows, flag);
+    if (!wait_flag(e, flag, device->number)) return false;
+    memset(e->used, 0, (size_t)mats * sizeof *e->used);
+    const int32_t *ids = (const int32_t *)(const void *)move.host;
+    for (int i = 0; i < n; i++)
+        if (ids[i] >= 0 && ids[i] < mats) e->used[ids[i]] = true;
+    return true;
+}
+
+static void enqueue_guests(Exec *e, int op, EngDevice *device, int rows)
+{
+    bool all = e->base.streaming == ENG_STREAM_ALL;
+    if (e->failed) return;
+    if (all || learn_used(e, op, device, rows))
+        device->guests(device, op, rows, all ? NULL : e->used);
+    else
+        e->failed = true;
 }
 
 static void enqueue(Exec *e, const EngScheduleStep *s, const EngBatch *batch)
@@ -126,10 +169,14 @@ static void enqueue(Exec *e, const EngScheduleStep *s, const EngBatch *batch)
     EngHandOver moves[ENG_HAND_VIEWS];
     EngDevice *device = use(e, s->device);
     if (s->kind == ENG_STEP_OP) {
-        device->op(device, s->what, rows_of(batch, s->what >= e->select));
+        int rows = rows_of(batch, s->what >= e->select);
+        if (e->is_guest[s->what])
+            enqueue_guests(e, s->what, device, rows);
+        else
+            device->op(device, s->what, rows);
         return;
     }
-    const EngHostPart *p = &e->schedule.parts.data[s->what];
+    const EngHostPart *p = &e->schedule->parts.data[s->what];
     if (s->kind == ENG_STEP_PUBLISH) {
         int rows = rows_of(batch, p->select);
         int n = hand(p->in, p->n_in, s->device, rows, e->up[s->device][s->what % 2], moves);
@@ -143,9 +190,9 @@ static void enqueue(Exec *e, const EngScheduleStep *s, const EngBatch *batch)
 
 static void enqueue_all(Exec *e, int device, const EngBatch *batch)
 {
-    for (size_t i = 0; i < e->schedule.steps.n; i++)
-        if (e->schedule.steps.data[i].device == device)
-            enqueue(e, &e->schedule.steps.data[i], batch);
+    for (size_t i = 0; i < e->schedule->steps.n; i++)
+        if (e->schedule->steps.data[i].device == device)
+            enqueue(e, &e->schedule->steps.data[i], batch);
 }
 
 /* All of the devices' work at once, then the host's parts. */
@@ -159,16 +206,16 @@ static void run_few(Exec *e, const EngBatch *batch)
         enqueue_all(e, d, batch);
         if (kept && device->keep_end(device, key)) device->replay(device, key);
     }
-    for (size_t i = 0; i < e->schedule.steps.n; i++)
-        if (e->schedule.steps.data[i].kind == ENG_STEP_CPU)
-            run_part(e, e->schedule.steps.data[i].what, batch);
+    for (size_t i = 0; i < e->schedule->steps.n; i++)
+        if (e->schedule->steps.data[i].kind == ENG_STEP_CPU)
+            run_part(e, e->schedule->steps.data[i].what, batch);
 }
 
 static void run_range(Exec *e, int first, int end, const EngBatch *batch)
 {
     int ops = (int)e->graph->ops.n;
-    for (size_t i = 0; i < e->schedule.steps.n; i++) {
-        const EngScheduleStep *s = &e->schedule.steps.data[i];
+    for (size_t i = 0; i < e->schedule->steps.n; i++) {
+        const EngScheduleStep *s = &e->schedule->steps.data[i];
         if (s->at < first || (s->at >= end && end < ops)) continue;
         if (s->kind == ENG_STEP_CPU)
             run_part(e, s->what, batch);
@@ -181,20 +228,27 @@ static void begin(Exec *e, const EngBatch *batch)
 {
     if (e->failed) memset(e->flags, 0, flags_of(e) * sizeof *e->flags);
     e->failed = false;
+    e->guests_s = 0;
+    e->base.streaming = batch->n > FEW ? eng_regime_choose(&e->regimes, batch->n) : ENG_STREAM_CPU;
+    e->schedule = &e->schedules[e->base.streaming != ENG_STREAM_CPU];
     if (++e->turn == UINT32_MAX) e->turn = 1; /* the abandoned turn, and the flags' beginning */
     for (int d = 0; d < e->n_devices; d++) e->devices[d]->begin(e->devices[d], batch, e->turn);
 }
 
 /* What failed first is told. */
-static void finish(Exec *e)
+static void finish(Exec *e, const EngBatch *batch)
 {
     for (int d = 0; d < e->n_devices; d++) {
         EngError err = {0};
         EngDevice *device = use(e, d);
-        if (device->finish(device, &err)) continue;
+        if (device->finish(device, &err)) {
+            eng_regimes_copied(&e->regimes, device->copied_gb_s);
+            continue;
+        }
         e->failed = true;
         if (!e->error.code) e->error = err;
     }
+    if (!e->failed && batch->n > FEW) eng_regimes_cpu_took(&e->regimes, batch->n, e->guests_s);
 }
 
 static void exec_run(EngBackend *backend, int first, int n, const EngBatch *batch)
@@ -202,6 +256,7 @@ static void exec_run(EngBackend *backend, int first, int n, const EngBatch *batc
     Exec *e = (Exec *)backend;
     int ops = (int)e->graph->ops.n, end = first + n;
     if (e->lost) {
+        e->base.streaming = ENG_STREAM_CPU;
         e->cpu->run(e->cpu, first, n, batch);
         return;
     }
@@ -213,7 +268,7 @@ static void exec_run(EngBackend *backend, int first, int n, const EngBatch *batc
     if (e->failed) /* kernels that wait for the host wait no longer */
         for (size_t i = 0; i < flags_of(e); i++)
             __atomic_store_n(&e->flags[i], UINT32_MAX, __ATOMIC_RELEASE);
-    if (end == ops) finish(e);
+    if (end == ops) finish(e, batch);
 }
 
 static const float *exec_logits(const EngBackend *backend)
@@ -232,7 +287,9 @@ static void exec_free(EngBackend *backend)
 {
     Exec *e = (Exec *)backend;
     for (int d = 0; d < e->n_devices; d++) e->devices[d]->free(e->devices[d]);
-    eng_schedule_clear(&e->schedule);
+    for (int i = 0; i < 2; i++) eng_schedule_clear(&e->schedules[i]);
+    free(e->is_guest);
+    free(e->used);
     free(e);
 }
 
@@ -244,21 +301,23 @@ static bool exec_check(EngBackend *backend, EngError *err)
     return eng_fail(err, e->error.code, "%s", e->error.message);
 }
 
-void eng_exec_count(const EngBackend *exec, int ret_steps[ENG_STEPS])
+void eng_exec_count(const EngBackend *exec, bool guests, int ret_steps[ENG_STEPS])
 {
-    const Exec *e = (const Exec *)exec;
+    const EngSchedule *s = &((const Exec *)exec)->schedules[guests];
     memset(ret_steps, 0, ENG_STEPS * sizeof *ret_steps);
-    for (size_t i = 0; i < e->schedule.steps.n; i++) ret_steps[e->schedule.steps.data[i].kind]++;
+    for (size_t i = 0; i < s->steps.n; i++) ret_steps[s->steps.data[i].kind]++;
 }
+
+EngRegimes *eng_exec_regimes(EngBackend *exec) { return &((Exec *)exec)->regimes; }
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
 /* The most that the views of a device's parts take. */
-static size_t area_floats(const Exec *e, int device, bool out)
+static size_t area_floats(const Exec *e, const EngSchedule *s, int device, bool out)
 {
     size_t most = 0;
-    for (size_t i = 0; i < e->schedule.parts.n; i++) {
-        const EngHostPart *p = &e->schedule.parts.data[i];
+    for (size_t i = 0; i < s->parts.n; i++) {
+        const EngHostPart *p = &s->parts.data[i];
         const EngHandView *views = out ? p->out : p->in;
         int rows = (out ? p->select_out : p->select) ? e->base.max_out : e->base.max_tokens;
         size_t floats = 0;
@@ -279,7 +338,10 @@ static void *pinned(Exec *e, int device, size_t bytes, EngError *err)
 static bool get_areas(Exec *e, EngError *err)
 {
     for (int d = 0; d < e->n_devices; d++) {
-        size_t up = area_floats(e, d, false), down = area_floats(e, d, true);
+        size_t up = ENG_MAX(area_floats(e, &e->schedules[0], d, false),
+                            area_floats(e, &e->schedules[1], d, false));
+        size_t down = ENG_MAX(area_floats(e, &e->schedules[0], d, true),
+                              area_floats(e, &e->schedules[1], d, true));
         float *areas = pinned(e, d, 2 * (up + down) * sizeof *areas, err);
         if (!areas) return false;
         for (int i = 0; i < 2; i++, areas += up + down)
@@ -289,23 +351,51 @@ static bool get_areas(Exec *e, EngError *err)
     return e->flags != NULL;
 }
 
-/* Two ops read what the host alone has. */
-static bool write_schedule(Exec *e, const int *device_of, EngError *err)
+/* Two ops read what the host alone has. `guests`: where those are that can be a device's. */
+static bool write_schedule(Exec *e, EngSchedule *ret, const int *device_of, bool guests,
+                           EngError *err)
 {
     int *places = eng_alloc0(e->graph->ops.n * sizeof *places);
-    for (size_t i = 0; i < e->graph->ops.n; i++) {
+    for (int i = 0; i < (int)e->graph->ops.n; i++) {
         EngOpKind kind = e->graph->ops.data[i].kind;
         bool near = kind == ENG_OP_EMBED || kind == ENG_OP_ROPE_TABLE;
         places[i] = near ? ENG_NONE : device_of[i];
-        if (kind == ENG_OP_SELECT) e->select = (int)i + 1;
+        if (guests && e->is_guest[i]) places[i] = device_of[eng_graph_router(e->graph, i)];
+        if (kind == ENG_OP_SELECT) e->select = i + 1;
     }
-    bool ok = eng_schedule_write(&e->schedule, e->graph, places, err);
+    bool ok = eng_schedule_write(ret, e->graph, places, err);
     free(places);
     return ok;
 }
 
+/* Experts of the CPU's whose router is that of a device which was made for guests. */
+static bool find_guests(Exec *e, const int *device_of, const EngStreams *streams, EngError *err)
+{
+    size_t most = 0, ids[ENG_MAX_GPUS] = {0};
+    e->is_guest = eng_alloc0((e->graph->ops.n + 1) * sizeof *e->is_guest);
+    if (!streams) return true;
+    e->regimes = (EngRegimes){.speeds = streams->speeds, .only = streams->streaming};
+    for (int i = 0; i < (int)e->graph->ops.n; i++) {
+        const EngOp *op = &e->graph->ops.data[i];
+        int router = op->kind == ENG_OP_EXPERTS ? eng_graph_router(e->graph, i) : ENG_NONE;
+        int d = router >= 0 ? device_of[router] : ENG_NONE;
+        if (d < 0 || device_of[i] >= 0 || e->devices[d]->guest_bytes == 0) continue;
+        e->is_guest[i] = true;
+        most = ENG_MAX(most, (size_t)op->experts.gate.mats);
+        eng_regimes_add(&e->regimes, op);
+        ids[d] = ENG_MAX(ids[d], view_floats(op->experts.ids, e->base.max_tokens));
+    }
+    for (int d = 0; d < e->n_devices; d++) {
+        if (ids[d]) e->ids[d] = pinned(e, d, ids[d] * sizeof(float), err);
+        if (ids[d] && !e->ids[d]) return false;
+    }
+    e->used = eng_alloc0((most + 1) * sizeof *e->used);
+    return true;
+}
+
 EngBackend *eng_exec_new(const EngGraph *graph, const int *device_of, EngBackend *cpu,
-                         EngDevice *const *devices, int n_devices, EngError *err)
+                         EngDevice *const *devices, int n_devices, const EngStreams *streams,
+                         EngError *err)
 {
     Exec *e = eng_alloc0(sizeof *e);
     e->base = (EngBackend){.run = exec_run,
@@ -320,9 +410,16 @@ EngBackend *eng_exec_new(const EngGraph *graph, const int *device_of, EngBackend
     e->graph = graph;
     e->cpu = cpu;
     e->n_devices = n_devices;
-    for (int d = 0; d < n_devices; d++) e->devices[d] = devices[d];
+    e->schedule = e->schedules;
     e->select = (int)graph->ops.n;
-    if (write_schedule(e, device_of, err) && get_areas(e, err)) return &e->base;
+    for (int d = 0; d < n_devices; d++) {
+        e->devices[d] = devices[d];
+        devices[d]->cpu = cpu;
+    }
+    if (find_guests(e, device_of, streams, err) &&
+        write_schedule(e, &e->schedules[0], device_of, false, err) &&
+        write_schedule(e, &e->schedules[1], device_of, true, err) && get_areas(e, err))
+        return &e->base;
     exec_free(&e->base);
     return NULL;
 }

@@ -8,7 +8,7 @@
 #include "model/kv.h"
 #include "plan/spread.h"
 
-enum { MOST_TOKENS = 4096, USUAL_CONTEXT = 4096, USUAL_BATCH = 512, LEAST_BATCH = 128 };
+enum { MOST_TOKENS = 16384, USUAL_CONTEXT = 4096, USUAL_BATCH = 512, LEAST_BATCH = 128 };
 
 EngPlanSettings eng_plan_defaults(void) { return (EngPlanSettings){.kv = ENG_KV_F16}; }
 
@@ -140,10 +140,10 @@ typedef struct {
     EngLayout least; /* numbers alone */
 } Search;
 
-static void try_one(const EngPlanner *p, Search *s, int gpus, int batch)
+static void try_one(const EngPlanner *p, Search *s, int gpus, bool streams, int batch)
 {
     EngLayout layout;
-    if (eng_layout_make(p, gpus, batch, &layout)) {
+    if (eng_layout_make(p, gpus, streams, batch, &layout)) {
         s->gpu_fits = s->gpu_fits || gpus;
         keep_better(&s->best, &s->found, &layout);
         return;
@@ -163,12 +163,15 @@ static bool search(const EngPlanner *p, const EngPlanSettings *want, Search *s, 
     int most = ENG_MIN(MOST_TOKENS, p->context), ruled = gpus_ruled(p);
     for (int gpus = ENG_MAX(ruled, 1); gpus <= p->m->n_gpus; gpus++)
         for (int batch = want->batch ? want->batch : most;; batch /= 2) {
-            try_one(p, s, gpus, batch);
+            if (want->streaming != ENG_STREAM_CPU && (p->o->h.n_experts > 0 || want->streaming))
+                try_one(p, s, gpus, true, batch);
+            if (want->streaming == ENG_STREAM_AUTO || want->streaming == ENG_STREAM_CPU)
+                try_one(p, s, gpus, false, batch);
             if (want->batch || batch / 2 < LEAST_BATCH) break;
         }
     if (p->m->n_gpus && !s->gpu_fits && !s->dram_short && p->m->vram_given)
         return eng_fail(err, s->no_room.code, "%s", s->no_room.message);
-    if (!ruled) try_one(p, s, 0, want->batch ? want->batch : ENG_MIN(USUAL_BATCH, most));
+    if (!ruled) try_one(p, s, 0, false, want->batch ? want->batch : ENG_MIN(USUAL_BATCH, most));
     if (s->found) return true;
     return s->dram_short ? refuse_dram(p, &s->least, err)
                          : eng_fail(err, s->no_room.code, "%s", s->no_room.message);
@@ -325,6 +328,7 @@ static EngPlan *write_plan(EngPlanner *p, const EngPlanSettings *want, Search *s
                       .context = p->context,
                       .batch = s->best.batch,
                       .kv = want->kv,
+                      .streams = s->best.gpus && s->best.streams,
                       .expert_layers = s->best.all_expert_layers,
                       .expert_layers_in_vram = s->best.expert_layers,
                       .crossings = s->best.spread.crossings,

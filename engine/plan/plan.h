@@ -6,9 +6,9 @@
  * the experts of as many layers as make a token quickest. Each comes with what its ops need in
  * buffers, as those who allocate them reckon it: no device takes more than its plan says. Of
  * several GPUs each has layers that follow each other, in proportion to its VRAM, and the last one
- * the head. With several sizes of a chunk, with one GPU and more, and without, this is tried, and
- * that plan is taken by which a prompt and an answer come soonest: more memory only adds to what
- * can be tried. */
+ * the head. With several sizes of a chunk, with one GPU and more, and without, with room for
+ * experts that prompts send there from DRAM and without it, this is tried, and that plan is taken
+ * by which a prompt and an answer come soonest: more memory only adds to what can be tried. */
 #ifndef ENG_PLAN_PLAN_H
 #define ENG_PLAN_PLAN_H
 
@@ -33,10 +33,10 @@ typedef struct {
     EngBuiltins kernels;  /* what rules can choose */
     size_t (*cpu_bytes)(const EngGraph *graph, int max_tokens, int threads,
                         const EngKernel *const *kernels); /* its buffers */
-    /* What a GPU needs beside the matrices of its ops, and how much these are. */
+    /* What a GPU needs beside the matrices of its ops, and how much these are; with room for
+     * experts of others or without. */
     uint64_t (*gpu_bytes)(const EngGraph *graph, const bool *on_device, int max_tokens,
-                          int processors, uint64_t *ret_matrices);
-    bool sends; /* long prompts' experts go to the GPU to be multiplied there */
+                          bool streams, int processors, uint64_t *ret_matrices);
 } EngPlanMachine;
 
 EngPlan *eng_plan_make(const EngOutline *outline, const EngPlanSettings *want,

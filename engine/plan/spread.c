@@ -81,7 +81,7 @@ static void count_ops(const EngPlanner *p, EngLayout *l)
         l->spread.gpu_attention = true;
     }
     l->spread.crossings += was >= 0; /* logits come back */
-    l->spread.may_send = p->m->sends && l->spread.gpu_attention;
+    l->spread.may_send = l->streams && l->spread.gpu_attention;
 }
 
 /* What has no weights is done where the next weights are, for it prepares their input; but experts
@@ -116,8 +116,8 @@ static void count_buffers(const EngPlanner *p, EngLayout *l, int gpu)
     uint64_t matrices = 0, planned = 0;
     for (size_t i = 0; i < p->o->graph.ops.n; i++)
         l->on_gpu[i] = l->ops[i].kind == ENG_PLACE_GPU && l->ops[i].index == gpu;
-    l->gpu_buffers[gpu] =
-        p->m->gpu_bytes(&p->o->graph, l->on_gpu, l->batch, p->m->gpus[gpu].processors, &matrices);
+    l->gpu_buffers[gpu] = p->m->gpu_bytes(&p->o->graph, l->on_gpu, l->batch, l->streams,
+                                          p->m->gpus[gpu].processors, &matrices);
     for (size_t i = 0; i < p->o->parts.n; i++) {
         EngPlanKind kind = p->o->parts.data[i].kind;
         if (kind != ENG_PLAN_TABLE && kind != ENG_PLAN_UNUSED && eng_layout_gpu(p, l, i) == gpu)
@@ -191,20 +191,50 @@ static Group group_of(const EngPlanner *p, EngPlanKind kind, int layer)
     return g;
 }
 
-/* False when there is no room: what comes after must not be put in its place, or a little more VRAM
- * could make things slower. */
+/* What is in neither VRAM nor DRAM, least missed first. */
+static void spill(const EngPlanner *p, EngLayout *l)
+{
+    static const EngPlanKind order[] = {ENG_PLAN_TABLE, ENG_PLAN_EXPERTS, ENG_PLAN_DENSE,
+                                        ENG_PLAN_HEAD,  ENG_PLAN_SHARED,  ENG_PLAN_ATTENTION};
+    uint64_t need = l->least_dram;
+    for (size_t i = 0; i < p->o->parts.n; i++) {
+        if (p->ruled[i].line || p->o->parts.data[i].kind == ENG_PLAN_UNUSED) continue;
+        l->spread.disk[i] = 0;
+        need += p->o->parts.data[i].bytes - l->spread.vram[i];
+    }
+    for (size_t k = 0; k < ENG_LEN(order); k++)
+        for (size_t i = p->o->parts.n; i-- > 0 && need > p->dram;) {
+            if (!in_group(p, i, order[k], -1)) continue;
+            uint64_t here = p->o->parts.data[i].bytes - l->spread.vram[i];
+            l->spread.disk[i] = ENG_MIN(here, need - p->dram);
+            need -= l->spread.disk[i];
+        }
+}
+
+static void weigh(const EngPlanner *p, EngLayout *l)
+{
+    spill(p, l);
+    l->token = eng_cost_token(p->o, &l->spread, &p->m->speeds, NULL);
+}
+
+/* A group that hand-overs cost more than it gains is left where it is. False when there is no room:
+ * what comes after must not be put in its place, or a little more VRAM could make things slower. */
 static bool fill_group(const EngPlanner *p, EngLayout *l, EngPlanKind kind, int layer)
 {
     Group g = group_of(p, kind, layer);
     if (g.bytes == 0 || !eng_cost_gains(&p->m->speeds, g.read, g.products)) return true;
+    weigh(p, l);
+    double before = eng_time_sum(&l->token);
     for (size_t i = 0; i < p->o->parts.n; i++)
         if (in_group(p, i, kind, layer)) take(l, p, i);
     settle(p, l);
-    if (fits(p, l)) return true;
+    weigh(p, l);
+    bool gains = eng_time_sum(&l->token) <= before;
+    if (gains && fits(p, l)) return true;
     for (size_t i = 0; i < p->o->parts.n; i++)
         if (in_group(p, i, kind, layer)) l->spread.vram[i] = 0;
     settle(p, l);
-    return false;
+    return !gains;
 }
 
 static void set_experts(const EngPlanner *p, EngLayout *l, int layer, bool there)
@@ -233,32 +263,6 @@ static int order_layers(const EngPlanner *p, const EngLayout *l, int *ret_order)
     }
     free(at);
     return n;
-}
-
-/* What is in neither VRAM nor DRAM, least missed first. */
-static void spill(const EngPlanner *p, EngLayout *l)
-{
-    static const EngPlanKind order[] = {ENG_PLAN_TABLE, ENG_PLAN_EXPERTS, ENG_PLAN_DENSE,
-                                        ENG_PLAN_HEAD,  ENG_PLAN_SHARED,  ENG_PLAN_ATTENTION};
-    uint64_t need = l->least_dram;
-    for (size_t i = 0; i < p->o->parts.n; i++) {
-        if (p->ruled[i].line || p->o->parts.data[i].kind == ENG_PLAN_UNUSED) continue;
-        l->spread.disk[i] = 0;
-        need += p->o->parts.data[i].bytes - l->spread.vram[i];
-    }
-    for (size_t k = 0; k < ENG_LEN(order); k++)
-        for (size_t i = p->o->parts.n; i-- > 0 && need > p->dram;) {
-            if (!in_group(p, i, order[k], -1)) continue;
-            uint64_t here = p->o->parts.data[i].bytes - l->spread.vram[i];
-            l->spread.disk[i] = ENG_MIN(here, need - p->dram);
-            need -= l->spread.disk[i];
-        }
-}
-
-static void weigh(const EngPlanner *p, EngLayout *l)
-{
-    spill(p, l);
-    l->token = eng_cost_token(p->o, &l->spread, &p->m->speeds, NULL);
 }
 
 /* Those of as many layers as make a token quickest. A GPU that has no room for a layer's gets none
@@ -295,11 +299,12 @@ static void fill_experts(const EngPlanner *p, EngLayout *l, const bool room[ENG_
     weigh(p, l);
 }
 
-bool eng_layout_make(const EngPlanner *planner, int gpus, int batch, EngLayout *ret_layout)
+bool eng_layout_make(const EngPlanner *planner, int gpus, bool streams, int batch,
+                     EngLayout *ret_layout)
 {
     const EngPlanner *p = planner;
     EngLayout *l = ret_layout;
-    *l = (EngLayout){.gpus = gpus, .batch = batch};
+    *l = (EngLayout){.gpus = gpus, .streams = streams, .batch = batch};
     l->spread.vram = eng_alloc0((p->o->parts.n + 1) * sizeof *l->spread.vram);
     l->spread.disk = eng_alloc0((p->o->parts.n + 1) * sizeof *l->spread.disk);
     l->ops = eng_alloc0((p->o->graph.ops.n + 1) * sizeof *l->ops);

@@ -16,7 +16,8 @@ typedef struct {
 } EngPlanner;
 
 typedef struct {
-    int gpus; /* that are used */
+    int gpus;     /* that are used */
+    bool streams; /* there is room there for experts in DRAM, which prompts send */
     int batch;
     int all_expert_layers, expert_layers; /* that no rule has placed; whose experts are in VRAM */
     EngSpread spread;
@@ -31,7 +32,8 @@ typedef struct {
 
 /* False when the least does not fit; least_vram and least_dram are set in any case. Clear either.
  */
-bool eng_layout_make(const EngPlanner *planner, int gpus, int batch, EngLayout *ret_layout);
+bool eng_layout_make(const EngPlanner *planner, int gpus, bool streams, int batch,
+                     EngLayout *ret_layout);
 void eng_layout_clear(EngLayout *layout);
 
 /* The GPU that a part is on when it is in VRAM. */

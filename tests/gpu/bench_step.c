@@ -312,7 +312,7 @@ static void gpu_side(void)
     NoExperts stub = {*m->backend, m->backend, &m->graph};
     stub.base.run = run_without, stub.base.buffer = buffer_of, stub.base.logits = logits_of;
     EngDevice *gpu = eng_gpu_new(&m->graph, here, m->backend->max_tokens, m->backend->max_out,
-                                 GIB / 4, cuda, &err);
+                                 GIB / 4, 0, cuda, &err);
     CHECK_MSG(gpu, "%s", err.message);
     CHECK(eng_kv_init(&kv, &m->graph, ENG_KV_F16, quick ? 64 : 1024, NULL, &err));
     const uint8_t *from;
@@ -321,7 +321,7 @@ static void gpu_side(void)
     bool ready = gpu && gpu->loaded == gpu->weight_bytes && gpu->kv_new(gpu, &kv, &err);
     CHECK_MSG(ready, "%s", err.message);
     double bytes = gpu ? (double)gpu->weight_bytes : 0;
-    EngBackend *exec = ready ? eng_exec_new(&m->graph, device_of, &stub.base, &gpu, 1, &err) : NULL;
+    EngBackend *exec = ready ? eng_exec_new(&m->graph, device_of, &stub.base, &gpu, 1, NULL, &err) : NULL;
     CHECK_MSG(exec, "%s", err.message);
     if (exec) {
         row("GPU's side of a token, experts excluded", "DeepSeek-R1 Q4_K_M",

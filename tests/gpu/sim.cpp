@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -43,7 +44,10 @@ struct Event {
     std::mutex lock;
     std::condition_variable wake;
     long marked = 0, done = 0;
+    std::chrono::steady_clock::time_point at;
 };
+
+static std::atomic<const Stream *> computing; /* the last that began a kernel and is at it */
 
 struct Graph {
     std::vector<Work> work;
@@ -57,12 +61,13 @@ struct Block {
 
 static std::mutex lock; /* of what follows */
 static std::map<uintptr_t, Block> blocks;
+static std::map<uintptr_t, size_t> pins; /* memory of others; it may have blocks in its pages */
 static size_t taken[MAX_DEVICES], peak[MAX_DEVICES];
 static std::map<std::string, long> calls;
 static std::atomic<int> lost[MAX_DEVICES];
 static thread_local int current; /* whose context calls are made in */
 
-enum { OK, BAD_VALUE = 1, NO_MEMORY = 2, NOT_FOUND = 500, NOT_READY = 600, LOST = 700 };
+enum { OK, BAD_VALUE = 1, NO_MEMORY = 2, NOT_FOUND = 500, NOT_READY = 600, LOST = 700, ALREADY_PINNED = 712 };
 enum { MAX_THREADS = 1024, SHARED_OPTIN = 99 << 10, SHARED = 48 << 10, MAX_GRID_YZ = 65535 };
 
 static size_t memory_of_card()
@@ -161,6 +166,7 @@ SIM int cuDeviceGetAttribute(int *value, int attribute, int)
     case 75: *value = 8; return OK;
     case 76: *value = 6; return OK;
     case 16: *value = 4; return OK;
+    case 113: *value = 1; return OK;
     case 97: *value = shared_optin(); return OK;
     default: return BAD_VALUE;
     }
@@ -338,6 +344,7 @@ SIM int cuEventRecord(Event *e, Stream *s)
     return enqueue(s, [=] {
         std::lock_guard<std::mutex> hold(e->lock);
         e->done = mark;
+        e->at = std::chrono::steady_clock::now();
         e->wake.notify_all();
     });
 }
@@ -368,6 +375,16 @@ SIM int cuEventSynchronize(Event *e)
         mark = e->marked;
     }
     wait_event(e, mark);
+    return OK;
+}
+
+SIM int cuEventElapsedTime(float *ms, Event *from, Event *to)
+{
+    ENTER;
+    std::scoped_lock hold(from->lock, to->lock);
+    if (!from->done || !to->done) return BAD_VALUE;
+    if (from->done < from->marked || to->done < to->marked) return NOT_READY;
+    *ms = std::chrono::duration<float, std::milli>(to->at - from->at).count();
     return OK;
 }
 
@@ -434,7 +451,10 @@ SIM int cuLaunchKernel(const Function *f, unsigned gx, unsigned gy, unsigned gz,
     const FiberKernel *kernel = f->kernel;
     int device = s->device;
     return enqueue(s, [=] {
-        if (!lost[device]) fiber_run(kernel, {gx, gy, gz}, {bx, by, bz}, shared, args.data());
+        if (lost[device]) return;
+        computing = s;
+        fiber_run(kernel, {gx, gy, gz}, {bx, by, bz}, shared, args.data());
+        computing = nullptr;
     });
 }
 
@@ -456,6 +476,17 @@ static bool is_inside(uintptr_t at, size_t bytes, int device)
     if (block == blocks.begin()) return false;
     --block;
     return block->second.device == device && at - block->first + bytes <= block->second.bytes;
+}
+
+/* How much of [at, at + bytes) is pinned by the last pin that it touches; all: by that one alone. */
+static size_t pinned(uintptr_t at, size_t bytes)
+{
+    std::lock_guard<std::mutex> hold(lock);
+    auto pin = pins.lower_bound(at + bytes);
+    if (pin == pins.begin()) return 0;
+    --pin;
+    uintptr_t from = std::max(at, pin->first), to = std::min(at + bytes, pin->first + pin->second);
+    return to > from ? to - from : 0;
 }
 
 SIM int cuMemGetInfo_v2(size_t *free, size_t *total)
@@ -508,19 +539,40 @@ SIM int cuMemsetD8Async(uintptr_t to, unsigned char value, size_t bytes, Stream 
     return enqueue(s, [=] { memset((void *)to, value, bytes); });
 }
 /* What a kernel reads before its copy has been made, or during it, is no number. */
-static void copy(void *to, const void *from, size_t bytes)
+static void copy(void *to, const void *from, size_t bytes, const Stream *on)
 {
     memset(to, 0xff, bytes);
     std::this_thread::yield();
+    if (computing && on != computing) {
+        std::lock_guard<std::mutex> hold(lock);
+        calls["a copy beside a kernel"]++;
+    }
     memcpy(to, from, bytes);
+}
+
+/* Pages from a page on, none of which is pinned yet. */
+SIM int cuMemHostRegister_v2(void *p, size_t bytes, unsigned)
+{
+    ENTER;
+    if ((uintptr_t)p % 4096 || bytes % 4096 || !bytes) return BAD_VALUE;
+    if (pinned((uintptr_t)p, bytes)) return ALREADY_PINNED;
+    std::lock_guard<std::mutex> hold(lock);
+    pins[(uintptr_t)p] = bytes;
+    return OK;
+}
+SIM int cuMemHostUnregister(void *p)
+{
+    std::lock_guard<std::mutex> hold(lock);
+    return pins.erase((uintptr_t)p) ? OK : BAD_VALUE;
 }
 /* As the driver does it, memory that is not pinned is the caller's again when the call returns. */
 SIM int cuMemcpyHtoDAsync_v2(uintptr_t to, const void *from, size_t bytes, Stream *s)
 {
     ENTER;
     if (is_foreign(s) || !is_inside(to, bytes, current)) return BAD_VALUE;
-    if (is_inside((uintptr_t)from, bytes, HOST))
-        return enqueue(s, [=] { copy((void *)to, from, bytes); });
+    if (is_inside((uintptr_t)from, bytes, HOST) || pinned((uintptr_t)from, bytes) == bytes)
+        return enqueue(s, [=] { copy((void *)to, from, bytes, s); });
+    if (pinned((uintptr_t)from, bytes)) return BAD_VALUE; /* in part */
     const char *first = static_cast<const char *>(from);
     return enqueue(s, [to, copy = std::vector<char>(first, first + bytes)] {
         memcpy((void *)to, copy.data(), copy.size());

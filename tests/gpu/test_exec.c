@@ -29,6 +29,14 @@ static EngKv kv;
 static int32_t tokens[TOKENS];
 static float *want, *got; /* [1 + DECODE][n_vocab] */
 
+/* How experts of the CPU's come to a device: bytes of a slot, 0: they do not. */
+static struct {
+    uint64_t slot;
+    EngStreaming streaming;
+    bool pin;
+    int nodes; /* that rows are dealt out to */
+} stream;
+
 static bool open_model(const char *file, int defer)
 {
     char path[4096];
@@ -38,10 +46,14 @@ static bool open_model(const char *file, int defer)
     settings.batch = 32;
     settings.no_gpu = true;
     settings.defer = defer;
+    settings.nodes = stream.nodes;
+    settings.copy = stream.nodes > 1;
     snprintf(path, sizeof path, "%s/%s", VECTORS, file);
     model = eng_model_open(path, &settings, &err);
     CHECK_MSG(model, "%s: %s", file, err.message);
     if (!model) return false;
+    uint64_t done = 0, total = 1;
+    while (stream.nodes && done < total) CHECK(eng_model_load(model, &done, &total, &err));
     CHECK(eng_kv_init(&kv, &model->graph, ENG_KV_F32, CONTEXT, NULL, &err));
     size_t n = (size_t)(1 + DECODE) * (size_t)model->h.n_vocab * sizeof(float);
     want = malloc(n), got = malloc(n);
@@ -175,7 +187,7 @@ static EngDevice *open_device(const int *device_of, int number)
     bool *here = calloc(model->graph.ops.n, sizeof *here);
     for (size_t i = 0; i < model->graph.ops.n; i++) here[i] = device_of[i] == number;
     EngDevice *gpu = eng_gpu_new(&model->graph, here, model->backend->max_tokens,
-                                 model->backend->max_out, 1 << 20, cuda, &err);
+                                 model->backend->max_out, 1 << 20, stream.slot, cuda, &err);
     free(here);
     CHECK_MSG(gpu, "%s", err.message);
     if (!gpu) return NULL;
@@ -191,15 +203,24 @@ static EngDevice *open_device(const int *device_of, int number)
 static int devices_of(Placement placement) { return placement >= TWO ? 2 : 1; }
 
 /* Of as many devices as the placement names. */
+static EngDevice *opened[2]; /* by the last call */
+
 static EngBackend *open_exec(Placement placement)
 {
+    EngStreams streams = {.streaming = stream.streaming};
     EngError err = {0};
     EngDevice *devices[2] = {NULL};
     int n = devices_of(placement), *device_of = place(placement);
     for (int d = 0; d < n; d++) devices[d] = open_device(device_of, d);
-    EngBackend *exec = eng_exec_new(&model->graph, device_of, model->backend, devices, n, &err);
+    for (int d = 0; d < n && stream.pin; d++) {
+        devices[d]->enter(devices[d]);
+        while (devices[d]->pin(devices[d]) > 0) continue;
+    }
+    EngBackend *exec =
+        eng_exec_new(&model->graph, device_of, model->backend, devices, n, &streams, &err);
     CHECK_MSG(exec, "%s: %d of %d ops", err.message, cut_at, (int)model->graph.ops.n);
     free(device_of);
+    memcpy(opened, devices, sizeof opened);
     return exec;
 }
 
@@ -299,7 +320,7 @@ static void the_shared_expert_overlaps(void)
     for (size_t i = 0; i < model->graph.ops.n; i++)
         layers += model->graph.ops.data[i].kind == ENG_OP_EXPERTS;
     if (exec) {
-        eng_exec_count(exec, steps);
+        eng_exec_count(exec, false, steps);
         /* the token table before, the logits behind */
         CHECK_INT(steps[ENG_STEP_CPU], layers + 2);
         CHECK_INT(steps[ENG_STEP_ACCEPT], layers + 1);
@@ -382,6 +403,124 @@ static void a_layer_is_few_launches(void)
     }
 }
 
+/* ---- experts as guests ----------------------------------------------------------------------- */
+
+static const struct {
+    const char *file;
+    double bound;
+} sparse[] = {
+    {"mixtral.gguf", 0.004},  {"mixtral_old.gguf", 0.004},  {"v2_group.gguf", 0.004},
+    {"v3_fused.gguf", 0.004}, {"qwen3moe_kmix.gguf", 0.05}, {"qwen3moe_q8_0.gguf", 0.05},
+    {"v3_q4_k_m.gguf", 0.05}, {"v3_ud_iq1.gguf", 0.05},
+};
+
+/* Of one expert's three matrices, in the first layer that has some. */
+static uint64_t expert_bytes(void)
+{
+    for (size_t i = 0; i < model->graph.ops.n; i++) {
+        const EngWeight *w[ENG_LINEAR_MAX];
+        uint64_t bytes = 0;
+        if (model->graph.ops.data[i].kind != ENG_OP_EXPERTS) continue;
+        int n = eng_op_weights(&model->graph.ops.data[i], w);
+        for (int j = 0; j < n; j++) bytes += (uint64_t)w[j]->rows * w[j]->row_bytes;
+        return bytes;
+    }
+    return 1;
+}
+
+/* Slots of one expert, of a few, of all. A driver that pins nothing, or only what it is asked for
+ * first. */
+static void choose_stream(EngStreaming how)
+{
+    static const char *const refusals[] = {NULL, NULL, "cuMemHostRegister_v2:1:1", "later"};
+    stream.slot = test_range(0, 2) ? 1 + test_random() % (5 * expert_bytes()) : (uint64_t)1 << 30;
+    stream.streaming = how;
+    stream.pin = test_range(0, 3) > 0;
+    const char *refusal = refusals[test_range(0, 3)];
+    char text[64];
+    snprintf(text, sizeof text, "cuMemHostRegister_v2:%ld:304",
+             count("cuMemHostRegister_v2") + test_range(2, 4));
+    if (refusal) setenv("SIM_FAIL", *refusal == 'l' ? text : refusal, 1);
+}
+
+static void compare_guests(const char *file, Placement placement, EngStreaming how, double bound)
+{
+    EngError err = {0};
+    if (library) choose_stream(how);
+    EngBackend *exec = open_exec(placement);
+    unsetenv("SIM_FAIL");
+    if (!exec) return;
+    int n = model->h.n_vocab;
+    memset(kv.data, 0, kv.bytes);
+    if (test_range(0, 1)) abandon(exec);
+    uint64_t copied = 0, bounced = 0;
+    run(exec, 0, test_range(9, PROMPT), 0, got);
+    CHECK_INT(exec->streaming, how);
+    run_all(exec, 0, got);
+    CHECK_MSG(exec->check(exec, &err), "%s", err.message);
+    for (int d = 0; d < devices_of(placement); d++) {
+        const EngDevice *gpu = opened[d];
+        copied += gpu->guests_copied, bounced += gpu->bounced_bytes;
+        CHECK_INT(gpu->copied_gb_s > 0, gpu->guests_copied > 0);
+        if (!stream.pin) CHECK_INT(gpu->bounced_bytes, gpu->guests_copied);
+        if (stream.pin && !*gpu->pin_reason) CHECK_INT(gpu->bounced_bytes, 0);
+        if (stream.pin && *gpu->pin_reason) CHECK(strstr(gpu->pin_reason, "does not pin"));
+    }
+    CHECK(copied > 0 && bounced <= copied);
+    for (int i = 0; i < 1 + DECODE; i++) {
+        double d = distance(got + (size_t)i * (size_t)n, want + (size_t)i * (size_t)n, n);
+        CHECK_MSG(d <= bound, "%s, placement %d, %s, %llu bytes, step %d: %.5f from the CPU's",
+                  file, (int)placement, eng_streaming_name(how), (unsigned long long)stream.slot, i,
+                  d);
+    }
+    memset(kv.far, 0, sizeof kv.far);
+    exec->free(exec);
+}
+
+static void guests_are_multiplied_alike(void)
+{
+    int n = placements() == PLACEMENTS ? 2 : 1;
+    for (size_t i = 0; i < TEST_COUNT(sparse); i++) {
+        stream.nodes = i % 3;
+        if (open_model(sparse[i].file, 0)) {
+            choose_tokens(sparse[i].file, sparse[i].bound);
+            for (int how = ENG_STREAM_USED; how <= ENG_STREAM_ALL; how++)
+                compare_guests(sparse[i].file, i % (size_t)n ? TWO_BUT_EXPERTS : BUT_EXPERTS,
+                               (EngStreaming)how, sparse[i].bound);
+            close_model();
+        }
+        memset(&stream, 0, sizeof stream);
+    }
+    if (library) CHECK(count("a copy beside a kernel") > 0);
+}
+
+/* With all experts sent, a chunk is the host's to enqueue and the device's to compute: between the
+ * token table and the logits nobody waits. */
+static void a_streamed_chunk_never_waits(void)
+{
+    int steps[ENG_STEPS];
+    if (!open_model("v3_fused.gguf", 0)) return;
+    choose_tokens("v3_fused.gguf", 0.004);
+    stream.slot = 2 * expert_bytes();
+    stream.streaming = ENG_STREAM_ALL;
+    stream.pin = true;
+    EngBackend *exec = open_exec(BUT_EXPERTS);
+    if (exec) {
+        eng_exec_count(exec, true, steps);
+        CHECK_INT(steps[ENG_STEP_CPU], 2);
+        CHECK_INT(steps[ENG_STEP_ACCEPT], 1);
+        long events = count("cuEventSynchronize"), streams = count("cuStreamSynchronize");
+        run(exec, 0, PROMPT, 0, got);
+        if (library) CHECK_INT(count("cuEventSynchronize"), events);
+        if (library) CHECK_INT(count("cuStreamSynchronize"), streams + 1);
+        CHECK(distance(got, want, model->h.n_vocab) <= 0.004);
+        memset(kv.far, 0, sizeof kv.far);
+        exec->free(exec);
+    }
+    close_model();
+    memset(&stream, 0, sizeof stream);
+}
+
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
@@ -390,8 +529,11 @@ int main(int argc, char **argv)
         {"the_shared_expert_overlaps", the_shared_expert_overlaps},
         {"deferred_experts_overlap_attention", deferred_experts_overlap_attention},
         {"a_layer_is_few_launches", a_layer_is_few_launches},
+        {"guests_are_multiplied_alike", guests_are_multiplied_alike},
+        {"a_streamed_chunk_never_waits", a_streamed_chunk_never_waits},
     };
     library = getenv("HEARTH_GPU") ? NULL : CUDA_SIM;
     setenv("SIM_DEVICES", "2", 1);
+    if (library) dlopen(library, RTLD_NOW); /* stays, for its counters */
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }

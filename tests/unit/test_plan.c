@@ -1,8 +1,11 @@
 /* Plans: of models drawn by chance, on machines drawn by chance. What a plan adds up to is compared
  * with what the file's directory and an opened model say of themselves. */
+#include <math.h>
+
 #include "base/num.h"
 #include "load/gguf.h"
 #include "plan/outline.h"
+#include "plan/stream/regime.h"
 #include "test.h"
 
 #define GIB ((uint64_t)1 << 30)
@@ -10,7 +13,7 @@
 
 /* ---- models ---------------------------------------------------------------------------------- */
 
-enum { MAX_TENSORS = 600 };
+enum { MAX_TENSORS = 1200 };
 static EngTensorShape tensors[MAX_TENSORS];
 static char names[MAX_TENSORS][64];
 static size_t n_tensors;
@@ -274,8 +277,9 @@ static void bytes_add_up(void)
     CHECK_MSG(planned > 20, "only %d of 60 could be planned", planned);
 }
 
-/* An exchange is what both speeds are for. Decode alone, too, when the chunk is given, but for the
- * step from the CPU to a GPU that reads prompts faster and decodes a tiny model more slowly. */
+/* An exchange is what both speeds are for. Decode alone, too, when the chunk is given and whether
+ * experts are sent, but for the step from the CPU to a GPU that reads prompts faster and decodes a
+ * tiny model more slowly. */
 static void more_vram_is_never_slower(void)
 {
     int compared = 0;
@@ -284,6 +288,7 @@ static void more_vram_is_never_slower(void)
         EngHeader h = header_of(&shape);
         EngPlanSettings want = any_machine();
         want.batch = test_range(0, 1) ? 512 : 0;
+        if (want.batch) want.streaming = test_range(0, 1) ? ENG_STREAM_CPU : ENG_STREAM_ALL;
         want.gpus = test_range(1, 3);
         double before = 0, decode = 0;
         int on_gpus = 0;
@@ -344,8 +349,8 @@ static void settings_out_of_range_are_refused(void)
 {
     Shape shape = large_shape();
     EngHeader h = header_of(&shape);
-    EngPlanSettings bad[] = {{.context = -1},      {.batch = 5000}, {.batch = -1}, {.nodes = 99},
-                             {.context = 1 << 30}, {.gpus = 5},     {.gpus = -1}};
+    EngPlanSettings bad[] = {{.context = -1},      {.batch = 20000}, {.batch = -1}, {.nodes = 99},
+                             {.context = 1 << 30}, {.gpus = 5},      {.gpus = -1}};
     for (size_t i = 0; i < TEST_COUNT(bad); i++) {
         EngError err = {0};
         CHECK(!eng_plan(&h, 1, &bad[i], &err));
@@ -423,6 +428,99 @@ static void several_gpus(void)
     eng_plan_free(one);
     eng_plan_free(two);
     free((void *)h.data);
+}
+
+/* ---- experts that prompts send --------------------------------------------------------------- */
+
+/* DeepSeek-R1 in Q4_K_M's main types. */
+static EngHeader r1(void)
+{
+    Shape s = {.layers = 61,
+               .dense = 3,
+               .embd = 7168,
+               .ff = 18432,
+               .ff_expert = 2048,
+               .experts = 256,
+               .used = 8,
+               .shared = 1,
+               .heads = 128,
+               .vocab = 129280,
+               .latent = true,
+               .head = true,
+               .type = "Q4_K"};
+    return header_of(&s);
+}
+
+/* 24 GB hold its attention and a context of 128 K in bytes, and the slots; more room, longer
+ * chunks. Sending pays where the bus is fast enough. */
+static void experts_are_sent_where_it_pays(void)
+{
+    EngHeader h = r1();
+    EngError err = {0};
+    EngPlanSettings want = eng_plan_defaults();
+    want.speeds = (EngPlanSpeeds){300, 10000, 800, 80000, 25, 2};
+    want.vram = 24 * GIB;
+    want.dram = 512 * GIB;
+    want.context = 131072;
+    want.kv = ENG_KV_Q8_0;
+    EngPlan *plan = eng_plan(&h, 1, &want, &err);
+    CHECK_MSG(plan && *plan->gpu, "%s", err.message);
+    if (!plan) return;
+    CHECK(plan->streams && plan->batch >= 2048);
+    CHECK(sum(plan, -1, ENG_PLACE_GPU) + plan->vram_reserve <= 24 * GIB);
+    CHECK_STR(plan->prefill_term, "PCIe");
+    want.streaming = ENG_STREAM_CPU;
+    EngPlan *without = eng_plan(&h, 1, &want, &err);
+    CHECK(without && !without->streams);
+    CHECK(without->prefill_tok_s < plan->prefill_tok_s);
+    want.streaming = ENG_STREAM_AUTO;
+    want.vram = 48 * GIB;
+    EngPlan *larger = eng_plan(&h, 1, &want, &err);
+    CHECK(larger && larger->streams && larger->batch > plan->batch);
+    want.speeds.pcie_gb_s = 0.2;
+    EngPlan *slow = eng_plan(&h, 1, &want, &err);
+    CHECK(slow && !slow->streams);
+    eng_plan_free(plan), eng_plan_free(without), eng_plan_free(larger), eng_plan_free(slow);
+    free((void *)h.data);
+}
+
+/* A few tokens on the CPU, then those used, then all; each where its seconds are the least, and
+ * where a measurement moves that. */
+static void the_regime_follows_the_seconds(void)
+{
+    EngOp op = {.kind = ENG_OP_EXPERTS};
+    EngWeight *w[] = {&op.experts.gate, &op.experts.up, &op.experts.down};
+    for (int i = 0; i < 3; i++)
+        *w[i] = (EngWeight){.cols = i < 2 ? 7168 : 2048,
+                            .rows = i < 2 ? 2048 : 7168,
+                            .mats = 256,
+                            .row_bytes = i < 2 ? 4032 : 1152};
+    op.experts.n_used = 8;
+    EngRegimes r = {.speeds = {300, 3000, 800, 80000, 25, 2}};
+    CHECK_INT(eng_regime_choose(&r, 16384), ENG_STREAM_CPU); /* there are none */
+    for (int i = 0; i < 58; i++) eng_regimes_add(&r, &op);
+    CHECK(fabs(r.bytes / (58.0 * 256 * 3 * 2048 * 4032) - 1) < 1e-9);
+    EngStreaming before = ENG_STREAM_CPU;
+    bool seen[ENG_STREAMINGS] = {false};
+    for (int n = 1; n <= 16384; n += 1 + n / 16) {
+        EngStreaming s = eng_regime_choose(&r, n);
+        CHECK_MSG(s >= before, "%d tokens: %s", n, eng_streaming_name(s));
+        double cpu = eng_regime_seconds(&r, ENG_STREAM_CPU, n);
+        CHECK_INT(s == ENG_STREAM_CPU, eng_regime_seconds(&r, ENG_STREAM_USED, n) >= cpu);
+        seen[before = s] = true;
+    }
+    CHECK(seen[ENG_STREAM_CPU] && seen[ENG_STREAM_ALL] && !seen[ENG_STREAM_AUTO]);
+    CHECK_INT(eng_regime_choose(&r, 8), ENG_STREAM_CPU);
+    eng_regimes_cpu_took(&r, 8, 100 * eng_regime_seconds(&r, ENG_STREAM_CPU, 8));
+    CHECK_INT(eng_regime_choose(&r, 8), ENG_STREAM_USED);
+    CHECK_INT(eng_regime_choose(&r, 4096), ENG_STREAM_ALL);
+    eng_regimes_copied(&r, 0.01);
+    CHECK_INT(eng_regime_choose(&r, 4096), ENG_STREAM_CPU);
+    r.only = ENG_STREAM_USED;
+    CHECK_INT(eng_regime_choose(&r, 4096), ENG_STREAM_USED);
+    EngStreaming named = ENG_STREAM_AUTO;
+    CHECK(eng_streaming("all", &named) && named == ENG_STREAM_ALL &&
+          !eng_streaming("some", &named));
 }
 
 /* ---- rules ----------------------------------------------------------------------------------- */
@@ -531,6 +629,8 @@ int main(int argc, char **argv)
     static const Test tests[] = {
         {"bytes add up", bytes_add_up},
         {"more VRAM is never slower", more_vram_is_never_slower},
+        {"experts are sent where it pays", experts_are_sent_where_it_pays},
+        {"the regime follows the seconds", the_regime_follows_the_seconds},
         {"refusals name the least", refusals_name_the_least},
         {"settings out of range are refused", settings_out_of_range_are_refused},
         {"VRAM is filled by value", vram_is_filled_by_value},

@@ -38,6 +38,7 @@ extern const HearthOption hearth_options_common[];
 typedef struct {
     const char *use;   /* "auto", "off"; NULL = "auto" */
     const char *rules; /* a file */
+    const char *stream; /* of EngStreaming; NULL = "auto" */
     guint64 vram;
     int gpus;
 } HearthGpuOptions;
@@ -51,6 +52,8 @@ typedef struct {
      "most of a GPU's memory to take: 24GiB (what is free)"},                                      \
     {"gpus", 0, HEARTH_OPTION_INT, "N", offsetof(Values, member.gpus), 1, ENG_MAX_GPUS,            \
      "how many GPUs may be used (1, or as many as --rules name)"},                                 \
+    {"stream", 0, HEARTH_OPTION_CHOICE, "auto|cpu|used|all", offsetof(Values, member.stream), 0,   \
+     0, "which experts in DRAM a prompt sends to the GPU (auto)"},                                 \
     {"rules", 0, HEARTH_OPTION_TEXT, "FILE", offsetof(Values, member.rules), 0, 0,                 \
      "lines that say what lies where: REGEX device=gpuN|cpu|numaN|disk"}
 /* clang-format on */

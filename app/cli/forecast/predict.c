@@ -142,7 +142,7 @@ static void scale(Time *time, double by)
 
 static HearthSpeed predict_prompt(const Machine *m, const HearthPredict *what, double *ret_each)
 {
-    int batch = MIN(eng_model_defaults().batch, what->prompt), rest = what->prompt % batch;
+    int batch = MIN(what->batch, what->prompt), rest = what->prompt % batch;
     Time time = {0};
     add_batch(m, batch, &time);
     scale(&time, what->prompt / batch);

@@ -25,6 +25,7 @@ typedef struct {
     const GPtrArray *peeks;      /* of EngPeek: the model's headers */
     uint64_t attention_products; /* see EngModelInfo */
     int experts_used;            /* per token */
+    int batch;                   /* tokens per chunk of the prompt */
     int prompt, generate, depth; /* tokens; 0: not this test */
     EngKvType kv;
     int threads; /* 0 = one per core */

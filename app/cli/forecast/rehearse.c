@@ -92,6 +92,7 @@ static bool predict_and_run(const HearthSubject *s, EngModel *model, const Heart
     HearthPredict what = {.peeks = s->peeks,
                           .attention_products = eng_model_info(model).attention_products,
                           .experts_used = eng_model_info(model).n_experts_used,
+                          .batch = eng_model_info(model).batch,
                           .prompt = measure->prompt,
                           .generate = measure->generate,
                           .depth = measure->depth,
@@ -129,6 +130,7 @@ static bool predict_by_plan(const EngModel *model, const char *rules,
     settings.rules = rules;
     settings.experts = experts->used;
     settings.defer = experts->defer;
+    settings.streaming = made->streams ? ENG_STREAM_AUTO : ENG_STREAM_CPU;
     settings.speeds = made->speeds;
     settings.speeds.dram_gb_s = p->limits.read_gb_s;
     g_autoptr(EngPlan) plan = eng_plan_model(model, &settings, &failure);
