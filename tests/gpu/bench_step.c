@@ -5,7 +5,8 @@
  *   matrices beside the copy's rate
  *   a token of R1 on a card that behaves as one of 24 GiB, experts in DRAM: beside the slower of
  *   DRAM and VRAM
- *   Qwen3 wholly in VRAM: a token beside VRAM, and a prompt
+ *   a chunk of 8192 tokens whose experts are sent from DRAM, eight of R1's layers of them: beside
+ * the rate from pinned memory to the card Qwen3 wholly in VRAM: a token beside VRAM, and a prompt
  *
  * Usage: gpu-bench-step [--quick]    --quick: tiny shapes, to see that it runs; numbers mean
  * nothing HEARTH_GPU=1: the machine's own card. */
@@ -20,7 +21,7 @@
 #define GIB ((uint64_t)1 << 30)
 
 static bool quick;
-static double copy_s, read_s; /* bytes per second: VRAM and DRAM */
+static double copy_s, read_s, send_s; /* bytes per second: VRAM, DRAM, from that to the card */
 
 /* ---- models ---------------------------------------------------------------------------------- */
 
@@ -229,12 +230,23 @@ static void limits(void)
         CHECK_MSG(eng_cuda_sync(cuda, &err), "%s", err.message);
         copy_s = ENG_MAX(copy_s, 8.0 * (double)bytes / (eng_sys_now() - start));
     }
+    void *pinned = memory ? eng_cuda_alloc_host(cuda, bytes / 4, "a test", &err) : NULL;
+    CHECK_MSG(pinned, "%s", err.message);
+    for (int i = 0; pinned && i < (quick ? 1 : 9); i++) {
+        double start = eng_sys_now();
+        for (int j = 0; j < 4; j++)
+            eng_cuda_enqueue_write(cuda, ENG_CU_COMPUTE, memory, pinned, bytes / 4);
+        CHECK_MSG(eng_cuda_sync(cuda, &err), "%s", err.message);
+        send_s = ENG_MAX(send_s, (double)bytes / (eng_sys_now() - start));
+    }
     eng_cuda_close(cuda);
     EngGauge *gauge = quick ? NULL : eng_gauge_new(0, &err);
     read_s = gauge ? eng_gauge_limits(gauge).read_gb_s * 1e9 : 1e9;
     eng_gauge_free(gauge);
     printf("| copy in memory, by the host's clock | | | %.1f GB/s | limit |\n", copy_s / 1e9);
     printf("| DRAM, all threads read | | | %.1f GB/s | limit |\n", read_s / 1e9);
+    printf("| pinned memory to the card, by the host's clock | | | %.1f GB/s | limit |\n",
+           send_s / 1e9);
 }
 
 static void row(const char *what, const char *shape, double s, double least)
@@ -321,7 +333,8 @@ static void gpu_side(void)
     bool ready = gpu && gpu->loaded == gpu->weight_bytes && gpu->kv_new(gpu, &kv, &err);
     CHECK_MSG(ready, "%s", err.message);
     double bytes = gpu ? (double)gpu->weight_bytes : 0;
-    EngBackend *exec = ready ? eng_exec_new(&m->graph, device_of, &stub.base, &gpu, 1, NULL, &err) : NULL;
+    EngBackend *exec =
+        ready ? eng_exec_new(&m->graph, device_of, &stub.base, &gpu, 1, NULL, &err) : NULL;
     CHECK_MSG(exec, "%s", err.message);
     if (exec) {
         row("GPU's side of a token, experts excluded", "DeepSeek-R1 Q4_K_M",
@@ -370,6 +383,45 @@ static void whole(Shape shape, const char *name, EngModelSettings settings, int 
     eng_model_free(m);
 }
 
+/* The first walk warms up. */
+static void streamed(EngModelSettings settings)
+{
+    enum { TOKENS = 8192, TIMES = 3 };
+    EngError err = {0};
+    Shape shape = deepseek_r1();
+    int n = quick ? 12 : TOKENS;
+    if (!quick) shape.layers = shape.dense + 8;
+    settings.rules = "_exps device=cpu\n. device=gpu0";
+    settings.streaming = ENG_STREAM_ALL;
+    settings.batch = settings.context = n;
+    EngModel *m = rehearse(shape, settings);
+    EngSessionSettings set = {n, ENG_KV_F16};
+    EngSession *s = m ? eng_session_new(m, &set, &err) : NULL;
+    EngModelInfo info = m ? eng_model_info(m) : (EngModelInfo){0};
+    CHECK_MSG(s && info.guest_bytes > 0, "%s %s", err.message, info.gpu_reason);
+    CHECK_MSG(!*info.pin_reason, "%s", info.pin_reason);
+    int32_t *tokens = calloc((size_t)n, sizeof *tokens);
+    for (int i = 0; i < n; i++) tokens[i] = test_range(0, shape.vocab - 1);
+    double best = 0;
+    for (int i = 0; s && i < (quick ? 1 : TIMES + 1); i++) {
+        double start = eng_sys_now();
+        eng_session_rewind(s, 0);
+        CHECK_MSG(eng_session_eval(s, tokens, (size_t)n, NULL, &err), "%s", err.message);
+        double taken = eng_sys_now() - start;
+        if (i == (quick ? 0 : 1) || taken < best) best = taken;
+    }
+    if (s)
+        CHECK_MSG(eng_session_stats(s).streamed[ENG_STREAM_ALL] >= n, "it was not sent: %s",
+                  eng_model_info(m).gpu_reason);
+    double rate = (double)info.guest_bytes / best;
+    printf("| a chunk of %d tokens, experts sent | DeepSeek-R1 Q4_K_M, %d layers of them | %.0f | "
+           "%.1f GB/s | %.0f %% |\n",
+           n, shape.layers - shape.dense, best * 1e6, rate / 1e9, 100 * rate / send_s);
+    free(tokens);
+    eng_session_free(s);
+    eng_model_free(m);
+}
+
 int main(int argc, char **argv)
 {
     quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
@@ -381,6 +433,7 @@ int main(int argc, char **argv)
     limits();
     gpu_side();
     whole(deepseek_r1(), "DeepSeek-R1 Q4_K_M, 24 GiB of VRAM", near, 256);
+    streamed(near);
     whole(qwen3_30b_a3b(), "Qwen3-30B-A3B Q4_K_M, all in VRAM", all, 512);
     return test_failures_ > 0;
 }
