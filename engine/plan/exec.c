@@ -242,7 +242,8 @@ static void finish(Exec *e, const EngBatch *batch)
         EngError err = {0};
         EngDevice *device = use(e, d);
         if (device->finish(device, &err)) {
-            eng_regimes_copied(&e->regimes, device->copied_gb_s);
+            if (e->base.streaming != ENG_STREAM_CPU)
+                eng_regimes_copied(&e->regimes, device->copied_gb_s);
             continue;
         }
         e->failed = true;

@@ -73,4 +73,5 @@ void eng_regimes_cpu_took(EngRegimes *r, int tokens, double took)
 void eng_regimes_copied(EngRegimes *r, double gb_s)
 {
     if (gb_s > 0) r->speeds.pcie_gb_s = gb_s;
+    r->cpu = sqrt(r->cpu);
 }

@@ -30,7 +30,9 @@ double eng_regime_seconds(const EngRegimes *regimes, EngStreaming streaming, int
 /* Never AUTO. Without experts: CPU. */
 EngStreaming eng_regime_choose(const EngRegimes *regimes, int tokens);
 
-/* What a chunk of so many tokens took on the CPU; what copies were measured to do. */
+/* What a chunk of so many tokens took on the CPU; what the copies of one that was sent were
+ * measured to do. With each of these the CPU's measurement counts less: weights that still came
+ * from the disk then would otherwise speak against it for good. */
 void eng_regimes_cpu_took(EngRegimes *regimes, int tokens, double seconds);
 void eng_regimes_copied(EngRegimes *regimes, double gb_s);
 
