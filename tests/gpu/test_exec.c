@@ -271,7 +271,7 @@ static double farthest(void)
  * as large as the bound than noise explains; `want` is theirs. */
 static void choose_tokens(const char *file, double bound)
 {
-    enum { TRIES = 200, DRAWS = 8, AMPLIFIED = 4 };
+    enum { TRIES = 200, DRAWS = 16, AMPLIFIED = 4 };
     for (int tries = 0; tries < TRIES; tries++) {
         bool steady = true;
         for (int i = 0; i < TOKENS; i++) tokens[i] = test_range(0, model->h.n_vocab - 1);
