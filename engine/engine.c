@@ -91,6 +91,7 @@ static bool wants_copy(const EngModel *m, bool asked, int n_nodes, bool *ret_cop
     for (size_t i = 0; m->plan && i < m->plan->n_rows; i++)
         if (m->plan->rows[i].place.kind == ENG_PLACE_GPU)
             need -= ENG_MIN(need, m->plan->rows[i].bytes);
+    for (int g = 0; m->plan && g < m->plan->n_gpus; g++) need += m->plan->cached[g]; /* copies */
     bool fits = eng_sys_memory(&total, &available) && need < available / 16 * 15;
     *ret_copy = !m->rehearsal && (asked || n_nodes > 1) && fits;
     if (m->rehearsal || !asked || fits) return true;

@@ -34,6 +34,7 @@ struct EngModel {
     EngLock *compute;        /* one step at a time */
     EngBatch batch;          /* under `compute`: [max_tokens] */
     uint64_t loaded;         /* bytes that eng_model_load has touched */
+    uint64_t expert_hits, expert_misses; /* atomic; see EngStats */
     char name[128];
 
     struct EngChoice *choice; /* the kernels that rules name; NULL = there are no rules */

@@ -182,7 +182,8 @@ enum { MOST_SESSIONS = 64 }; /* of a step */
 
 /* What one session gets of a batch. */
 typedef struct {
-    int n;       /* tokens computed */
+    int n; /* tokens computed, of rows from `row` on */
+    int row;
     int out_row; /* -1 = its prompt is not at its end yet */
 } Share;
 
@@ -198,12 +199,13 @@ static void share_batch(EngSession *const *sessions, size_t n, int kv, Share *sh
             bool mine = s->next_segment >= s->n_segments && waiting(s) > 0 &&
                         (kv < 0 || (int)s->kv.type == kv) &&
                         s->state == (pass == 0 ? ENG_WRITING : ENG_READING);
-            if (pass == 0) shares[i] = (Share){0, -1};
+            if (pass == 0) shares[i] = (Share){.out_row = -1};
             if (!mine || room == 0 || outs == 0) continue;
             Share *share = &shares[i];
             share->n = ENG_MIN(waiting(s), room);
             if (waiting(s) > 1 && s->chunk > 0) share->n = ENG_MIN(share->n, s->chunk);
             room -= share->n;
+            share->row = backend->max_tokens - room - share->n;
             bool last = share->n == waiting(s);
             if (last) {
                 share->out_row = backend->max_out - outs;
@@ -211,6 +213,20 @@ static void share_batch(EngSession *const *sessions, size_t n, int kv, Share *sh
             }
             batch_add(s, share->n, last, false);
         }
+}
+
+/* Of n rows of the last run. */
+static void count_experts(EngSession *s, int row, int n)
+{
+    EngModel *m = s->model;
+    int most = (int)ENG_LEN(m->backend->cached);
+    for (int i = row; i < ENG_MIN(row + n, most); i++) {
+        uint64_t hits = (uint64_t)m->backend->cached[i].hits,
+                 misses = (uint64_t)m->backend->cached[i].misses;
+        s->stats.expert_hits += hits, s->stats.expert_misses += misses;
+        __atomic_fetch_add(&m->expert_hits, hits, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&m->expert_misses, misses, __ATOMIC_RELAXED);
+    }
 }
 
 static bool take_shares(EngSession *const *sessions, size_t n, const Share *shares, double seconds,
@@ -222,6 +238,7 @@ static bool take_shares(EngSession *const *sessions, size_t n, const Share *shar
         if (shares[i].out_row >= 0 && !take_logits(s, shares[i].out_row, err)) return false;
         s->n_past += shares[i].n;
         if (s->state == ENG_READING) s->stats.streamed[s->model->backend->streaming] += shares[i].n;
+        count_experts(s, shares[i].row, shares[i].n);
         if (s->state == ENG_READING)
             s->stats.prefill_s += seconds;
         else
@@ -242,7 +259,7 @@ static bool compute_batch(EngSession *const *sessions, size_t n, int kv, Share *
     if (batch_run_unless_stopped(m, sessions, n) && eng_model_computed(m))
         return eng_gguf_check(m->gguf, err) &&
                take_shares(sessions, n, shares, eng_sys_now() - start, err);
-    for (size_t i = 0; i < n; i++) shares[i] = (Share){0, -1};
+    for (size_t i = 0; i < n; i++) shares[i] = (Share){.out_row = -1};
     return true;
 }
 
@@ -251,7 +268,7 @@ static bool compute(EngSession *const *sessions, size_t n, Share *shares, EngErr
 {
     EngModel *m = sessions[0]->model;
     bool ok = true, apart = m->n_devices > 0;
-    for (size_t i = 0; i < n; i++) shares[i] = (Share){0, -1};
+    for (size_t i = 0; i < n; i++) shares[i] = (Share){.out_row = -1};
     eng_lock_take(m->compute);
     for (int kv = apart ? 0 : -1; ok && kv < (apart ? ENG_KV_TYPES : 0); kv++) {
         Share some[MOST_SESSIONS];
@@ -391,6 +408,7 @@ static bool eval_piece(EngSession *s, int n, bool last, float *ret_logits, EngEr
     batch_add(s, n, last, ret_logits != NULL);
     batch_run(m);
     bool there = eng_model_computed(m), ok = eng_gguf_check(m->gguf, err);
+    if (there) count_experts(s, 0, n);
     size_t vocab = (size_t)m->h.n_vocab;
     for (int i = 0; ok && there && i < m->batch.n_out; i++) {
         const float *row = m->backend->logits(m->backend) + (size_t)i * vocab;
@@ -482,6 +500,9 @@ EngStats eng_session_stats(const EngSession *session)
     EngStats stats = session->stats;
     stats.used = session->n_past;
     stats.kv_bytes = eng_session_kv_bytes(session);
+    const EngModel *m = session->model;
+    stats.model_expert_hits = __atomic_load_n(&m->expert_hits, __ATOMIC_RELAXED);
+    stats.model_expert_misses = __atomic_load_n(&m->expert_misses, __ATOMIC_RELAXED);
     for (int d = 0; d < ENG_MAX_GPUS; d++)
         if (!session->kv.far_is_near[d]) stats.kv_vram_bytes += session->kv.far_bytes[d];
     return stats;

@@ -108,6 +108,9 @@ static bool print_json(const HearthAnswer *answer, GError **error)
     hearth_io_json_int(out, "tokens", (uint64_t)answer->stats.tokens);
     hearth_io_json_real(out, "prefill_tok_s", hearth_answer_prefill_speed(answer));
     hearth_io_json_real(out, "decode_tok_s", hearth_answer_decode_speed(answer));
+    double experts = (double)(answer->stats.expert_hits + answer->stats.expert_misses);
+    if (experts > 0)
+        hearth_io_json_real(out, "expert_hit_rate", (double)answer->stats.expert_hits / experts);
     hearth_io_json_text(out, "stop", answer->stop, -1);
     json_builder_end_object(out);
     return hearth_io_write_json(out, error);

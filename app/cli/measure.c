@@ -34,6 +34,15 @@ static bool run_once(Run *run, int n, int step, double *ret_speed, GError **erro
     return true;
 }
 
+/* Since `before`. */
+static double hit_rate(const EngSession *session, const EngStats *before)
+{
+    EngStats now = eng_session_stats(session);
+    double hits = (double)(now.expert_hits - before->expert_hits),
+           misses = (double)(now.expert_misses - before->expert_misses);
+    return hits + misses > 0 ? hits / (hits + misses) : -1;
+}
+
 static bool measure(Run *run, bool reads, GError **error)
 {
     const HearthMeasure *what = run->what;
@@ -45,8 +54,10 @@ static bool measure(Run *run, bool reads, GError **error)
     row.name = what->depth ? g_strdup_printf("%s%d@d%d", kind, n, what->depth)
                            : g_strdup_printf("%s%d", kind, n);
     g_array_append_val(run->rows, row);
+    EngStats before = {0};
     for (int i = what->warm_up ? -1 : 0; i < repeat; i++) {
         double speed = 0;
+        if (i <= 0) before = eng_session_stats(run->session);
         if (!what->quiet)
             hearth_console_progress("%s · run %d/%d", row.name, MAX(i + 1, 1), repeat);
         if (!run_once(run, n, reads ? n : 1, &speed, error)) return false;
@@ -60,6 +71,7 @@ static bool measure(Run *run, bool reads, GError **error)
     for (int i = 1; i < ENG_STREAMINGS && reads; i++)
         if (stats.streamed[i] > stats.streamed[kept->streaming]) kept->streaming = (EngStreaming)i;
     kept->median = (speeds[(repeat - 1) / 2] + speeds[repeat / 2]) / 2;
+    kept->hit_rate = hit_rate(run->session, &before);
     return true;
 }
 
@@ -137,6 +149,7 @@ void hearth_measure_add_json(JsonBuilder *out, const GArray *rows)
         hearth_io_json_real(out, "tok_s_median", row->median);
         hearth_io_json_real(out, "tok_s_min", row->min);
         hearth_io_json_real(out, "tok_s_max", row->max);
+        if (row->hit_rate >= 0) hearth_io_json_real(out, "expert_hit_rate", row->hit_rate);
         json_builder_end_object(out);
     }
     json_builder_end_array(out);
@@ -147,7 +160,11 @@ void hearth_measure_append(GString *out, const GArray *rows)
     g_string_append_printf(out, "%-16s %10s %10s %10s  tok/s\n", "test", "median", "min", "max");
     for (guint i = 0; i < rows->len; i++) {
         const HearthMeasured *row = &g_array_index(rows, HearthMeasured, i);
-        g_string_append_printf(out, "%-16s %10.2f %10.2f %10.2f\n", row->name, row->median,
-                               row->min, row->max);
+        g_string_append_printf(out, "%-16s %10.2f %10.2f %10.2f", row->name, row->median, row->min,
+                               row->max);
+        if (row->hit_rate >= 0)
+            g_string_append_printf(out, "  %.0f %% of the experts from the cache",
+                                   100 * row->hit_rate);
+        g_string_append_c(out, '\n');
     }
 }

@@ -50,6 +50,7 @@ typedef struct {
     bool reads;              /* a prompt; otherwise one token after the other */
     double median, min, max; /* tok/s */
     EngStreaming streaming;  /* where most of what was read met experts in DRAM */
+    double hit_rate;         /* of experts cached in VRAM, 0 … 1; below 0: there is no cache */
 } HearthMeasured;
 
 /* Whether there is anything to measure: for who has much to do before. */

@@ -29,6 +29,7 @@ static void gpu_begin(EngDevice *device, const EngBatch *batch, uint32_t turn)
     memcpy(g->host_step + 16 + (size_t)g->max_tokens * sizeof *rows, batch->out,
            (size_t)batch->n_out * sizeof *batch->out);
     eng_cuda_enqueue_write(g->cuda, ENG_CU_COMPUTE, g->step, g->host_step, g->step_bytes);
+    if (g->table_changed) eng_gpu_send_table(g);
     g->batch_rows = batch->n;
     g->bytes_of.buf = -1;
     g->dirty = true;
@@ -135,6 +136,7 @@ static void gpu_free(EngDevice *device)
     free(g->layer_of);
     free(g->pieces.data);
     free(g->turns.data);
+    free(g->table);
     free(g);
 }
 
@@ -217,7 +219,8 @@ static bool number_layers(EngGpu *g, const bool *on_device, EngError *err)
 }
 
 EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
-                       uint64_t contexts, uint64_t guest_slot, EngCuda *cuda, EngError *err)
+                       uint64_t contexts, uint64_t cached, uint64_t guest_slot, EngCuda *cuda,
+                       EngError *err)
 {
     EngGpu *g = eng_alloc0(sizeof *g);
     g->base = (EngDevice){.enter = gpu_enter,
@@ -238,6 +241,11 @@ EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tok
                           .kv_new = gpu_kv_new,
                           .kv_free = gpu_kv_free,
                           .kv_write = gpu_kv_write,
+                          .caches = eng_gpu_caches,
+                          .hits = gpu_op,
+                          .cache_set = eng_gpu_cache_set,
+                          .cache_copy = eng_gpu_cache_copy,
+                          .cache_copied = eng_gpu_cache_copied,
                           .free = gpu_free};
     g->cuda = cuda;
     g->graph = graph;
@@ -250,7 +258,7 @@ EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tok
     eng_guests_find(&g->guests, graph, on_device, guest_slot);
     eng_cuda_enter(cuda);
     eng_gpu_fuse(g, on_device);
-    if (number_layers(g, on_device, err) && eng_gpu_allocate(g, on_device, contexts, err) &&
+    if (number_layers(g, on_device, err) && eng_gpu_allocate(g, on_device, contexts, cached, err) &&
         eng_guests_open(g, err))
         return &g->base;
     gpu_free(&g->base);

@@ -13,18 +13,20 @@
 #include "plan/backend.h"
 
 /* Bytes that the ops with on_device[op] take: their matrices; norms, biases and what lies between;
- * buffers. Only shapes are looked at. guest_slot: bytes in which experts of other ops come as
- * guests (stream/guests.h), as far as they can; 0 = none come. */
+ * buffers, also for experts that may be cached (model/slot.h). Only shapes are looked at.
+ * guest_slot: bytes in which experts of other ops come as guests (stream/guests.h), as far as they
+ * can; 0 = none come. */
 typedef struct {
     uint64_t matrices, small, buffers;
 } EngGpuBytes;
 EngGpuBytes eng_gpu_bytes(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
                           uint64_t guest_slot, int processors);
 
-/* Gets memory for all that, and sees that there is room for `contexts` bytes more (kv_new). The
- * weights are still to be loaded. Takes over `cuda`; `graph` must outlive it. ENG_ERR_MEMORY names
- * bytes and device. */
+/* Gets memory for all that and, of `cached` bytes, for a cache of other ops' experts; sees that
+ * there is room for `contexts` bytes more (kv_new). The weights are still to be loaded. Takes over
+ * `cuda`; `graph` must outlive it. ENG_ERR_MEMORY names bytes and device. */
 EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
-                       uint64_t contexts, uint64_t guest_slot, EngCuda *cuda, EngError *err);
+                       uint64_t contexts, uint64_t cached, uint64_t guest_slot, EngCuda *cuda,
+                       EngError *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* What of a graph lies in a GPU's memory: how much that is, which piece is whose, and how weights
  * come there. The same walk, over a block that is not there yet, is what plans count with. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/num.h"
@@ -124,6 +125,14 @@ bool eng_gpu_load(EngDevice *device, uint64_t bytes, EngError *err)
 
 /* ---- buffers --------------------------------------------------------------------------------- */
 
+/* Of experts that are computed for few tokens alone. */
+static void add_cached_needs(const EngOp *op, size_t few, EngGpuNeeds *n)
+{
+    size_t hidden = few * (size_t)op->experts.n_used * (size_t)op->experts.gate.rows;
+    n->hidden = ENG_MAX(n->hidden, hidden);
+    n->few = ENG_MAX(n->few, ENG_MAX(hidden, few * (size_t)op->src.n));
+}
+
 /* The largest of what ops need beside the graph's buffers. Few tokens meet weights as vectors in
  * two forms, many as halves. */
 static EngGpuNeeds needs_of(const EngGpu *g, const bool *on_device, int processors)
@@ -132,6 +141,7 @@ static EngGpuNeeds needs_of(const EngGpu *g, const bool *on_device, int processo
     size_t t = (size_t)g->max_tokens, few = ENG_MIN(t, ENG_CU_MATVEC_TOKENS);
     for (size_t i = 0; i < g->graph->ops.n; i++) {
         const EngOp *op = &g->graph->ops.data[i];
+        if (eng_slot_may(g->graph, on_device, i)) add_cached_needs(op, few, &n);
         if (!is_here(g->graph, on_device, i) && !is_guest(g, i)) continue;
         size_t heads = (size_t)op->src.heads, width = heads * (size_t)op->src.n;
         if (op->kind == ENG_OP_LINEAR || op->kind == ENG_OP_HEADS || op->kind == ENG_OP_EXPERTS) {
@@ -171,7 +181,9 @@ static void place_graph(EngGpu *g, Cutter *c, const bool *on_device)
     for (size_t i = 0; i < g->graph->ops.n; i++) {
         const EngOp *op = &g->graph->ops.data[i];
         if (op->kind == ENG_OP_SELECT) first_out = op->dst.buf;
-        if (!is_here(g->graph, on_device, i) && !is_guest(g, i)) continue;
+        if (!is_here(g->graph, on_device, i) && !is_guest(g, i) &&
+            !eng_slot_may(g->graph, on_device, i))
+            continue;
         EngUses u = eng_op_uses(op);
         mark(used, u.reads, u.n_reads);
         mark(used, u.writes, u.n_writes);
@@ -207,6 +219,91 @@ static void place_buffers(EngGpu *g, Cutter *c, const bool *on_device, int proce
     g->step = cut(c, g->step_bytes);
 }
 
+/* ---- cached experts -------------------------------------------------------------------------- */
+
+/* The ops find their matrices by the table, whatever is in it. */
+static void bind_cached(EngGpu *g, const bool *on_device)
+{
+    size_t experts = (size_t)g->cache_shape.experts;
+    const uint8_t *const *row = (const uint8_t *const *)(const void *)g->cache;
+    for (size_t i = 0; i < g->graph->ops.n; i++) {
+        const EngWeight *w[ENG_LINEAR_MAX];
+        if (!eng_slot_may(g->graph, on_device, i)) continue;
+        int n = eng_op_weights(&g->graph->ops.data[i], w);
+        for (int j = 0; j < n; j++, row += experts)
+            g->ops[i].w[j] = (EngCuWeight){.mats = row,
+                                           .row_bytes = w[j]->row_bytes,
+                                           .cols = (int)w[j]->cols,
+                                           .rows = (int)w[j]->rows};
+    }
+}
+
+bool eng_gpu_cache_new(EngGpu *g, const bool *on_device, uint64_t bytes, EngError *err)
+{
+    g->cache_shape = eng_slot_shape(g->graph, on_device);
+    int n = eng_slot_count(&g->cache_shape, bytes);
+    if (n == 0) return true;
+    size_t table = g->cache_shape.table_bytes;
+    g->cache =
+        eng_cuda_alloc(g->cuda, (size_t)eng_slot_bytes(&g->cache_shape, n), "cached experts", err);
+    if (!g->cache) return false;
+    g->sent_table = eng_cuda_alloc_host(g->cuda, table, "the cached experts' table", err);
+    for (int i = 0; i < ENG_CACHE_PENDING && g->sent_table; i++) {
+        g->cache_events[i] = eng_cuda_event_new(g->cuda, err);
+        if (!g->cache_events[i]) return false;
+    }
+    g->table = eng_alloc0(table);
+    bind_cached(g, on_device);
+    g->base.n_slots = n;
+    g->base.slot_bytes = g->cache_shape.slot_bytes;
+    return g->sent_table != NULL;
+}
+
+bool eng_gpu_caches(const EngDevice *device, int op)
+{
+    return ((const EngGpu *)device)->ops[op].w[0].mats != NULL;
+}
+
+static uint8_t *slot_at(const EngGpu *g, int slot)
+{
+    return g->cache + g->cache_shape.table_bytes + (size_t)slot * g->base.slot_bytes;
+}
+
+void eng_gpu_cache_set(EngDevice *device, int op, int expert, int slot)
+{
+    EngGpu *g = (EngGpu *)device;
+    size_t at[3];
+    eng_slot_layout(&g->graph->ops.data[op], at);
+    for (int j = 0; j < 3; j++) {
+        size_t row = (size_t)((const uint8_t *)g->ops[op].w[j].mats - g->cache) / sizeof *g->table;
+        g->table[row + (size_t)expert] = slot < 0 ? NULL : slot_at(g, slot) + at[j];
+    }
+    g->table_changed = true;
+}
+
+/* What was sent before has arrived: steps end before the next begins. */
+void eng_gpu_send_table(EngGpu *g)
+{
+    memcpy(g->sent_table, g->table, g->cache_shape.table_bytes);
+    eng_cuda_enqueue_write(g->cuda, ENG_CU_COMPUTE, g->cache, g->sent_table,
+                           g->cache_shape.table_bytes);
+    g->table_changed = false;
+}
+
+void eng_gpu_cache_copy(EngDevice *device, int pending, int slot, const void *pinned, size_t bytes)
+{
+    EngGpu *g = (EngGpu *)device;
+    eng_cuda_enqueue_write(g->cuda, ENG_CU_COPIES, slot_at(g, slot), pinned, bytes);
+    eng_cuda_event_mark(g->cuda, g->cache_events[pending], ENG_CU_COPIES);
+}
+
+bool eng_gpu_cache_copied(EngDevice *device, int pending)
+{
+    EngGpu *g = (EngGpu *)device;
+    if (device->cache_waits) eng_cuda_event_wait(g->cuda, g->cache_events[pending]);
+    return eng_cuda_event_has_happened(g->cuda, g->cache_events[pending]);
+}
+
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 static EngGpuBytes count(EngGpu *g, const bool *on_device, int processors)
@@ -231,10 +328,9 @@ EngGpuBytes eng_gpu_bytes(const EngGraph *graph, const bool *on_device, int max_
     return bytes;
 }
 
-static bool has_room(const EngGpu *g, const EngGpuBytes *b, uint64_t contexts, EngError *err)
+static bool has_room(const EngGpu *g, const EngGpuBytes *b, uint64_t more, EngError *err)
 {
-    uint64_t all = b->matrices + b->small + b->buffers + contexts,
-             have = eng_cuda_available(g->cuda);
+    uint64_t all = b->matrices + b->small + b->buffers + more, have = eng_cuda_available(g->cuda);
     if (all <= have) return true;
     char need[32], left[32];
     eng_bytes_text(all, need);
@@ -245,12 +341,13 @@ static bool has_room(const EngGpu *g, const EngGpuBytes *b, uint64_t contexts, E
                     need, eng_cuda_info(g->cuda).name, left);
 }
 
-bool eng_gpu_allocate(EngGpu *g, const bool *on_device, uint64_t contexts, EngError *err)
+bool eng_gpu_allocate(EngGpu *g, const bool *on_device, uint64_t contexts, uint64_t cached,
+                      EngError *err)
 {
     int processors = eng_cuda_info(g->cuda).processors;
     EngGpuBytes bytes = count(g, on_device, processors);
     Cutter weights = {0}, buffers = {0};
-    if (!has_room(g, &bytes, contexts, err)) return false;
+    if (!has_room(g, &bytes, contexts + cached, err)) return false;
     size_t all = (size_t)(bytes.matrices + bytes.small);
     if (all) weights.base = eng_cuda_alloc(g->cuda, all, "the model's weights", err);
     if (all && !weights.base) return false;
@@ -259,5 +356,5 @@ bool eng_gpu_allocate(EngGpu *g, const bool *on_device, uint64_t contexts, EngEr
     place_weights(g, &weights, on_device);
     place_buffers(g, &buffers, on_device, processors);
     g->host_step = eng_cuda_alloc_host(g->cuda, g->step_bytes, "the positions", err);
-    return g->host_step != NULL;
+    return g->host_step && eng_gpu_cache_new(g, on_device, cached, err);
 }

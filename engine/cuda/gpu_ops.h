@@ -85,10 +85,24 @@ struct EngGpu {
     size_t piece, piece_at;            /* what is copied next */
     uint64_t contexts, contexts_taken; /* bytes set aside, and given out */
     EngGuests guests;
+
+    /* Cached experts: [layers][3][experts] addresses, as of the next step and as they are sent. */
+    const uint8_t **table, **sent_table;
+    uint8_t *cache; /* the device's table, then slots */
+    EngSlotShape cache_shape;
+    bool table_changed;
+    EngCuEvent *cache_events[ENG_CACHE_PENDING];
 };
 
 /* gpu_memory.c */
-bool eng_gpu_allocate(EngGpu *gpu, const bool *on_device, uint64_t contexts, EngError *err);
+bool eng_gpu_allocate(EngGpu *gpu, const bool *on_device, uint64_t contexts, uint64_t cached,
+                      EngError *err);
+bool eng_gpu_cache_new(EngGpu *gpu, const bool *on_device, uint64_t bytes, EngError *err);
+bool eng_gpu_caches(const EngDevice *device, int op);
+void eng_gpu_cache_set(EngDevice *device, int op, int expert, int slot);
+void eng_gpu_cache_copy(EngDevice *device, int pending, int slot, const void *pinned, size_t bytes);
+bool eng_gpu_cache_copied(EngDevice *device, int pending);
+void eng_gpu_send_table(EngGpu *gpu);
 uint64_t eng_gpu_next(EngDevice *device, uint64_t most, const uint8_t **ret_from);
 bool eng_gpu_load(EngDevice *device, uint64_t bytes, EngError *err);
 

@@ -322,6 +322,12 @@ typedef enum {
 
 const char *eng_plan_kind_name(EngPlanKind kind); /* "shared experts" */
 
+/* What becomes of the VRAM that is left: a cache of single experts of the layers in DRAM, which the
+ * GPU computes in decode while the CPU computes the others. LRU: of those that were missing, what
+ * the bus can bring in meanwhile, for what was not used for longest. PINNED: what was used most in
+ * the first 32 tokens. UNIFORM: the same number of every layer. Results are the same with each. */
+typedef enum { ENG_CACHE_LRU, ENG_CACHE_PINNED, ENG_CACHE_UNIFORM, ENG_CACHE_OFF } EngCachePolicy;
+
 /* What a machine reaches, not its makers' peaks. In settings 0 = estimated: a GPU by its name. */
 typedef struct {
     double dram_gb_s, cpu_gop_s; /* two operations per multiply-add */
@@ -345,7 +351,9 @@ typedef struct {
      * name decides where it lies, the first with kernel= what multiplies it on the CPU: one of
      * eng_kernel_info for its format, or of a plug-in. A line `plugin=<file>`, up to its end, loads
      * one, for the lines below it (hearth_plugin.h): foreign code runs, so rules must be those that
-     * a person gave. What such kernels do to the speed is not predicted. */
+     * a person gave. What such kernels do to the speed is not predicted. One
+     * line may be experts=lru|pinned|uniform|off (lru): see EngCachePolicy; what lies in DRAM by a
+     * rule may be cached all the same. */
     const char *rules;
     EngPlanSpeeds speeds;
     int experts, defer;     /* see EngModelSettings */
@@ -376,6 +384,10 @@ struct EngPlan {
     size_t n_rows;
     EngPlanRow *rows;                         /* by kind, then GPU, DRAM, disk */
     int expert_layers, expert_layers_in_vram; /* of those whose experts no rule has placed */
+    EngCachePolicy cache_policy;
+    uint64_t cached[ENG_MAX_GPUS]; /* bytes of each for single experts of other layers: copies */
+    int cached_experts;
+    double cache_hit_rate;                                       /* of these layers, by chance */
     double token_vram_bytes, token_dram_bytes, token_disk_bytes; /* read for a generated token */
     double token_products;                                       /* multiply-adds of it */
     int crossings;       /* of a token between CPU and GPU */
@@ -547,6 +559,9 @@ typedef struct {
     uint64_t kv_bytes;          /* of all layers; kv_vram_bytes: of those in VRAM */
     uint64_t kv_vram_bytes;
     int streamed[ENG_STREAMINGS]; /* tokens read since then, by where they met experts in DRAM */
+    /* Experts of generated tokens that were found in VRAM's cache of them, and that were not; 0 and
+     * 0: there is none. Of this session since its last prompt, and of all sessions of the model. */
+    uint64_t expert_hits, expert_misses, model_expert_hits, model_expert_misses;
 } EngStats;
 
 EngStats eng_session_stats(const EngSession *session);

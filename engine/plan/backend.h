@@ -6,6 +6,7 @@
 #include "engine.h"
 #include "model/graph.h"
 #include "model/kv.h"
+#include "model/slot.h"
 
 /* Tokens of one or several sessions; those of one session are neighbours, in ascending position. */
 typedef struct {
@@ -33,6 +34,11 @@ struct EngBackend {
     void (*copy)(EngBackend *backend, void *to, const void *from, size_t bytes);
     void (*free)(EngBackend *backend);
     int max_tokens, max_out; /* per batch */
+    /* Of the last run, by row: experts that a device had in its cache, and that it had not. Both 0
+     * without a cache, and of rows beyond these. */
+    struct {
+        int hits, misses;
+    } cached[8];
     int threads;
     size_t bytes;           /* of buffers */
     EngStreaming streaming; /* of the last run: where experts of the CPU's were multiplied */
@@ -94,9 +100,24 @@ struct EngDevice {
     void (*kv_free)(EngDevice *device, EngKv *kv);
     bool (*kv_write)(EngDevice *device, const EngKv *kv, size_t at, const void *from, size_t bytes,
                      EngError *err);
+    /* A cache of experts (cache/cache.h): n_slots places of slot_bytes; 0 = it has none. hits: of
+     * an op that is not the device's, the chosen experts that are in the table, added to dst; few
+     * rows. cache_set: the table's entry from the next `begin` on; slot < 0: none. cache_copy: from
+     * pinned memory into a slot, beside what computes; cache_copied: whether that of the same
+     * `pending`, below ENG_CACHE_PENDING, has been made. */
+    int n_slots;
+    size_t slot_bytes;
+    EngCachePolicy cache_policy;
+    bool (*caches)(const EngDevice *device, int op);
+    void (*hits)(EngDevice *device, int op, int rows);
+    void (*cache_set)(EngDevice *device, int op, int expert, int slot);
+    void (*cache_copy)(EngDevice *device, int pending, int slot, const void *pinned, size_t bytes);
+    bool (*cache_copied)(EngDevice *device, int pending);
+    bool cache_waits; /* for tests: every step copies all that is to come in, and waits for it */
     void (*free)(EngDevice *device);
 };
 
+enum { ENG_CACHE_PENDING = 2 };      /* experts on their way at once */
 enum { ENG_GUEST_SLOT = 192 << 20 }; /* bytes that guests come in: several of R1's experts */
 enum { ENG_HAND_VIEWS = 8 };         /* as many as kernels/args.h has */
 

@@ -35,6 +35,7 @@ const char *eng_time_term(const EngTime *time); /* the largest: "DRAM reading" *
 /* Where the parts lie: so many bytes of each in VRAM and on the disk, the rest in DRAM. */
 typedef struct {
     uint64_t *vram, *disk; /* [parts] */
+    double *hit;           /* [parts] share of what a token reads of it that a GPU has cached */
     bool gpu_attention;    /* whether attention over the context runs on a GPU */
     bool may_send;         /* whether experts may be sent to it */
     int crossings;         /* in one walk over the ops */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/sys.h"
+#include "plan/cache/cache.h"
 
 enum { FEW = 8 };
 
@@ -27,6 +28,11 @@ typedef struct {
         *ids[ENG_MAX_GPUS]; /* pinned: where a device tells which experts of a guest have tokens */
     bool *used;             /* [experts] of the op at work */
     double guests_s;        /* that they took on the CPU, in this chunk */
+    EngCache *caches[ENG_MAX_GPUS]; /* NULL: none */
+    struct {
+        int device, layer; /* ENG_NONE; its number in the device's cache */
+    } * cached;            /* [ops] */
+    bool asks_caches;      /* this run does */
     EngError error;
     bool failed;
     bool lost; /* the device is not used any more: all ops are the CPU's */
@@ -77,11 +83,20 @@ static EngDevice *use(Exec *e, int device)
     return d;
 }
 
+/* What to do meanwhile; false: nothing. */
+static bool copy_experts(Exec *e)
+{
+    for (int d = 0; d < e->n_devices && e->asks_caches; d++)
+        if (e->caches[d] && (use(e, d), eng_cache_copy(e->caches[d]))) return true;
+    return false;
+}
+
 /* Waits for a device's flag; false when the device failed. */
 static bool wait_flag(Exec *e, const uint32_t *flag, int device)
 {
     enum { SPINS = 4096 };
     while (__atomic_load_n(flag, __ATOMIC_ACQUIRE) != e->turn) {
+        if (copy_experts(e)) continue;
         for (int i = 0; i < SPINS; i++)
             if (__atomic_load_n(flag, __ATOMIC_ACQUIRE) == e->turn) return true;
         if (use(e, device)->failed(e->devices[device])) return false;
@@ -125,11 +140,32 @@ static void copy_out(Exec *e, int k, const EngBatch *batch)
     }
 }
 
+/* What a device has is not the CPU's to compute. */
+static void leave_hits(Exec *e, const EngHostPart *p, const EngBatch *batch)
+{
+    for (int op = p->from; op < p->to && e->asks_caches; op++) {
+        const EngOpExperts *experts = &e->graph->ops.data[op].experts;
+        if (e->cached[op].device == ENG_NONE) continue;
+        size_t width = (size_t)e->graph->widths.data[experts->ids.buf];
+        int32_t *ids = (int32_t *)(void *)e->cpu->buffer(e->cpu, experts->ids.buf);
+        for (int t = 0; t < batch->n; t++)
+            for (int i = 0; i < experts->n_used; i++) {
+                int32_t *id = ids + (size_t)t * width + experts->ids.at + i;
+                if (*id < 0) continue;
+                bool hit = eng_cache_use(e->caches[e->cached[op].device], e->cached[op].layer, *id);
+                e->base.cached[t].hits += hit;
+                e->base.cached[t].misses += !hit;
+                if (hit) *id = -1;
+            }
+    }
+}
+
 static void run_part(Exec *e, int k, const EngBatch *batch)
 {
     const EngHostPart *p = &e->schedule->parts.data[k];
     if (e->failed || !wait_flags(e, k, p->gives)) return;
     copy_in(e, k, batch);
+    leave_hits(e, p, batch);
     double start = e->is_guest[p->from] ? eng_sys_now() : 0;
     if (p->to > p->from) e->cpu->run(e->cpu, p->from, p->to - p->from, batch);
     if (e->is_guest[p->from]) e->guests_s += eng_sys_now() - start;
@@ -164,6 +200,13 @@ static void enqueue_guests(Exec *e, int op, EngDevice *device, int rows)
         e->failed = true;
 }
 
+/* Beside the CPU's part. */
+static void enqueue_hits(Exec *e, const EngHostPart *p, int device, int rows)
+{
+    for (int op = p->from; op < p->to && e->asks_caches; op++)
+        if (e->cached[op].device == device) e->devices[device]->hits(e->devices[device], op, rows);
+}
+
 static void enqueue(Exec *e, const EngScheduleStep *s, const EngBatch *batch)
 {
     EngHandOver moves[ENG_HAND_VIEWS];
@@ -181,6 +224,7 @@ static void enqueue(Exec *e, const EngScheduleStep *s, const EngBatch *batch)
         int rows = rows_of(batch, p->select);
         int n = hand(p->in, p->n_in, s->device, rows, e->up[s->device][s->what % 2], moves);
         device->publish(device, moves, n, rows, up_flag(e, s->what, s->device));
+        enqueue_hits(e, p, s->device, rows);
     } else {
         int rows = rows_of(batch, p->select_out);
         int n = hand(p->out, p->n_out, s->device, rows, e->down[s->device][s->what % 2], moves);
@@ -209,6 +253,8 @@ static void run_few(Exec *e, const EngBatch *batch)
     for (size_t i = 0; i < e->schedule->steps.n; i++)
         if (e->schedule->steps.data[i].kind == ENG_STEP_CPU)
             run_part(e, e->schedule->steps.data[i].what, batch);
+    for (int d = 0; d < e->n_devices; d++)
+        while (e->devices[d]->cache_waits && !e->failed && copy_experts(e)) continue;
 }
 
 static void run_range(Exec *e, int first, int end, const EngBatch *batch)
@@ -232,6 +278,9 @@ static void begin(Exec *e, const EngBatch *batch)
     e->base.streaming = batch->n > FEW ? eng_regime_choose(&e->regimes, batch->n) : ENG_STREAM_CPU;
     e->schedule = &e->schedules[e->base.streaming != ENG_STREAM_CPU];
     if (++e->turn == UINT32_MAX) e->turn = 1; /* the abandoned turn, and the flags' beginning */
+    memset(e->base.cached, 0, sizeof e->base.cached);
+    for (int d = 0; d < e->n_devices && e->asks_caches; d++)
+        if (e->caches[d]) use(e, d), eng_cache_begin(e->caches[d]);
     for (int d = 0; d < e->n_devices; d++) e->devices[d]->begin(e->devices[d], batch, e->turn);
 }
 
@@ -261,8 +310,10 @@ static void exec_run(EngBackend *backend, int first, int n, const EngBatch *batc
         e->cpu->run(e->cpu, first, n, batch);
         return;
     }
+    bool few = first == 0 && end == ops && batch->n <= FEW && batch->n_out <= FEW;
+    e->asks_caches = few;
     if (first == 0) begin(e, batch);
-    if (first == 0 && end == ops && batch->n <= FEW && batch->n_out <= FEW)
+    if (few)
         run_few(e, batch);
     else
         run_range(e, first, end, batch);
@@ -287,7 +338,11 @@ static float *exec_buffer(EngBackend *backend, int buf)
 static void exec_free(EngBackend *backend)
 {
     Exec *e = (Exec *)backend;
-    for (int d = 0; d < e->n_devices; d++) e->devices[d]->free(e->devices[d]);
+    for (int d = 0; d < e->n_devices; d++) {
+        eng_cache_free(e->caches[d]);
+        e->devices[d]->free(e->devices[d]);
+    }
+    free(e->cached);
     for (int i = 0; i < 2; i++) eng_schedule_clear(&e->schedules[i]);
     free(e->is_guest);
     free(e->used);
@@ -394,6 +449,54 @@ static bool find_guests(Exec *e, const int *device_of, const EngStreams *streams
     return true;
 }
 
+static bool gives(const EngHostPart *p, int buf, int device)
+{
+    for (int i = 0; i < p->n_in; i++)
+        if (p->in[i].view.buf == buf) return p->in[i].devices >> device & 1;
+    return false;
+}
+
+/* A device that has all that the op reads, and that the part's sum goes to; or ENG_NONE. */
+static int cacher_of(const Exec *e, const EngHostPart *p, int op)
+{
+    const EngOp *o = &e->graph->ops.data[op];
+    for (int d = 0; d < e->n_devices && o->kind == ENG_OP_EXPERTS && p->sum == o->dst.buf; d++)
+        if (e->devices[d]->n_slots > 0 && e->devices[d]->caches(e->devices[d], op) &&
+            p->takes == 1u << d && gives(p, o->src.buf, d) && gives(p, o->experts.ids.buf, d) &&
+            gives(p, o->experts.weights.buf, d))
+            return d;
+    return ENG_NONE;
+}
+
+static bool make_caches(Exec *e, EngError *err)
+{
+    int n[ENG_MAX_GPUS] = {0}, *ops = eng_alloc0((e->graph->ops.n + 1) * sizeof *ops);
+    bool ok = true;
+    e->cached = eng_alloc0((e->graph->ops.n + 1) * sizeof *e->cached);
+    for (size_t i = 0; i < e->graph->ops.n; i++) e->cached[i].device = ENG_NONE;
+    for (size_t k = 0; k < e->schedules[0].parts.n; k++) {
+        const EngHostPart *p = &e->schedules[0].parts.data[k];
+        for (int op = p->from; op < p->to; op++) {
+            int d = e->cached[op].device = cacher_of(e, p, op);
+            if (d != ENG_NONE) e->cached[op].layer = n[d]++;
+        }
+    }
+    for (int d = 0; d < e->n_devices && ok; d++) {
+        int found = 0;
+        for (size_t i = 0; i < e->graph->ops.n; i++)
+            if (e->cached[i].device == d) ops[found++] = (int)i;
+        if (found == 0 || e->devices[d]->cache_policy == ENG_CACHE_OFF) continue;
+        e->caches[d] = eng_cache_new(e->graph, ops, found, use(e, d), err);
+        ok = e->caches[d] != NULL;
+        if (ok) e->base.bytes += eng_cache_staging_bytes(e->caches[d]);
+    }
+    for (size_t i = 0; i < e->graph->ops.n && ok; i++)
+        if (e->cached[i].device != ENG_NONE && !e->caches[e->cached[i].device])
+            e->cached[i].device = ENG_NONE;
+    free(ops);
+    return ok;
+}
+
 EngBackend *eng_exec_new(const EngGraph *graph, const int *device_of, EngBackend *cpu,
                          EngDevice *const *devices, int n_devices, const EngStreams *streams,
                          EngError *err)
@@ -419,7 +522,8 @@ EngBackend *eng_exec_new(const EngGraph *graph, const int *device_of, EngBackend
     }
     if (find_guests(e, device_of, streams, err) &&
         write_schedule(e, &e->schedules[0], device_of, false, err) &&
-        write_schedule(e, &e->schedules[1], device_of, true, err) && get_areas(e, err))
+        write_schedule(e, &e->schedules[1], device_of, true, err) && get_areas(e, err) &&
+        make_caches(e, err))
         return &e->base;
     exec_free(&e->base);
     return NULL;

@@ -51,7 +51,8 @@ static bool read_rules(EngPlanner *p, const EngPlanSettings *want, EngError *err
 {
     if (!want->rules) return true;
     EngRegistry *registry = eng_registry_new(&p->m->kernels);
-    if (!eng_rules_read(want->rules, p->o, p->m->n_gpus, p->m->nodes, registry, p->ruled, err)) {
+    if (!eng_rules_read(want->rules, p->o, p->m->n_gpus, p->m->nodes, registry, p->ruled,
+                        &p->cache_policy, err)) {
         eng_registry_free(registry);
         return false;
     }
@@ -201,6 +202,7 @@ static void count(const EngPlanner *p, const EngLayout *l, Amounts sums[ENG_PLAN
     for (int g = 0; g < l->gpus; g++) {
         sums[ENG_PLAN_KV].vram[g] += (uint64_t)l->kv_layers[g] * p->kv_layer;
         sums[ENG_PLAN_BUFFERS].vram[g] += l->gpu_buffers[g];
+        sums[ENG_PLAN_EXPERTS].vram[g] += l->cached[g];
         near -= l->kv_layers[g];
     }
     sums[ENG_PLAN_KV].dealt += (uint64_t)near * p->kv_layer;
@@ -332,12 +334,16 @@ static EngPlan *write_plan(EngPlanner *p, const EngPlanSettings *want, Search *s
                       .expert_layers = s->best.all_expert_layers,
                       .expert_layers_in_vram = s->best.expert_layers,
                       .crossings = s->best.spread.crossings,
+                      .cache_policy = p->cache_policy,
+                      .cached_experts = s->best.cached_experts,
+                      .cache_hit_rate = s->best.hit_rate,
                       .speeds = p->m->speeds,
                       .n_ops = p->o->graph.ops.n,
                       .ops = s->best.ops,
                       .choice = p->choice};
     s->best.ops = NULL;
     p->choice = NULL;
+    memcpy(plan->cached, s->best.cached, sizeof plan->cached);
     describe_gpus(p, s, plan);
     add_rows(plan, sums);
     predict(p, &s->best, plan);

@@ -8,7 +8,10 @@
  * several GPUs each has layers that follow each other, in proportion to its VRAM, and the last one
  * the head. With several sizes of a chunk, with one GPU and more, and without, with room for
  * experts that prompts send there from DRAM and without it, this is tried, and that plan is taken
- * by which a prompt and an answer come soonest: more memory only adds to what can be tried. */
+ * by which a prompt and an answer come soonest: more memory only adds to what can be tried.
+ *
+ * What VRAM is left then caches single experts (cache/cache.h), of which a plan expects no more
+ * than of chance, nor more than of one more layer's experts: see spread.c. */
 #ifndef ENG_PLAN_PLAN_H
 #define ENG_PLAN_PLAN_H
 

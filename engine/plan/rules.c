@@ -14,7 +14,8 @@ typedef struct {
     int gpus, nodes;
     EngRegistry *registry;
     EngRuled *ruled;
-    int line;
+    EngCachePolicy *policy;
+    int line, policy_line;
     EngError *err;
 } Reader;
 
@@ -178,11 +179,31 @@ static bool load_plugin(Reader *r, const char *path, const char *end)
            eng_fail(r->err, why.code, "Line %d of the rules: %s", r->line, why.message);
 }
 
+static bool read_policy(Reader *r, Word value)
+{
+    static const char *const names[] = {"lru", "pinned", "uniform", "off"}; /* EngCachePolicy */
+    if (r->policy_line)
+        return eng_fail(r->err, ENG_ERR_USAGE,
+                        "Lines %d and %d of the rules both say experts=…: leave one out.",
+                        r->policy_line, r->line);
+    for (size_t i = 0; i < ENG_LEN(names); i++)
+        if (word_is(value, names[i])) {
+            *r->policy = (EngCachePolicy)i;
+            r->policy_line = r->line;
+            return true;
+        }
+    return eng_fail(r->err, ENG_ERR_USAGE,
+                    "Line %d of the rules: experts cannot be cached by \"%.*s\": it can be lru, "
+                    "pinned, uniform or off.",
+                    r->line, SHOWN(value));
+}
+
 static bool read_line(Reader *r, const char *at, const char *end)
 {
     Word pattern = next_word(&at, end), word, value;
     Rule rule = {0};
     if (pattern.n == 0 || pattern.s[0] == '#') return true;
+    if (starts(pattern, "experts=", &value)) return read_policy(r, value);
     if (starts(pattern, "plugin=", &value)) return load_plugin(r, value.s, end);
     while ((word = next_word(&at, end)).n > 0 && word.s[0] != '#')
         if (!read_key(r, word, &rule)) return false;
@@ -215,9 +236,9 @@ static bool ops_agree(const Reader *r)
 }
 
 bool eng_rules_read(const char *text, const EngOutline *outline, int gpus, int nodes,
-                    EngRegistry *registry, EngRuled *ret, EngError *err)
+                    EngRegistry *registry, EngRuled *ret, EngCachePolicy *ret_policy, EngError *err)
 {
-    Reader r = {outline, gpus, nodes, registry, ret, 0, err};
+    Reader r = {outline, gpus, nodes, registry, ret, ret_policy, 0, 0, err};
     while (*text) {
         const char *end = text + strcspn(text, "\n");
         r.line++;

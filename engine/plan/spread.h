@@ -10,6 +10,7 @@ typedef struct {
     const EngPlanMachine *m;
     EngRuled *ruled;   /* [parts] */
     EngChoice *choice; /* NULL = there are no rules */
+    EngCachePolicy cache_policy;
     int context, prompt;
     uint64_t vram[ENG_MAX_GPUS], dram; /* without the reserves */
     uint64_t kv_layer;                 /* bytes */
@@ -27,6 +28,9 @@ typedef struct {
     int kv_layers[ENG_MAX_GPUS]; /* whose context is in VRAM */
     uint64_t gpu_buffers[ENG_MAX_GPUS], vram_used[ENG_MAX_GPUS], cpu_buffers;
     uint64_t least_vram[ENG_MAX_GPUS], least_dram;
+    uint64_t cached[ENG_MAX_GPUS]; /* bytes for single experts of layers in DRAM */
+    int cached_experts;
+    double hit_rate; /* expected, of those layers */
     EngTime token, prompt;
 } EngLayout;
 

@@ -324,7 +324,7 @@ static void gpu_side(void)
     NoExperts stub = {*m->backend, m->backend, &m->graph};
     stub.base.run = run_without, stub.base.buffer = buffer_of, stub.base.logits = logits_of;
     EngDevice *gpu = eng_gpu_new(&m->graph, here, m->backend->max_tokens, m->backend->max_out,
-                                 GIB / 4, 0, cuda, &err);
+                                 GIB / 4, 0, 0, cuda, &err);
     CHECK_MSG(gpu, "%s", err.message);
     CHECK(eng_kv_init(&kv, &m->graph, ENG_KV_F16, quick ? 64 : 1024, NULL, &err));
     const uint8_t *from;

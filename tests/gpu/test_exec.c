@@ -5,6 +5,7 @@
 
 #include "cuda/gpu.h"
 #include "model.h"
+#include "model/slot.h"
 #include "plan/exec.h"
 #include "test.h"
 
@@ -15,16 +16,21 @@ enum { PROMPT = 11, DECODE = 3, TOKENS = PROMPT + DECODE, CONTEXT = 40 };
 static const struct {
     const char *file;
     double bound;
+    bool caches; /* for tests that take long */
     bool defers; /* has several layers of experts; two such do */
 } models[] = {
-    {"qwen3.gguf", 0.004},          {"mixtral.gguf", 0.004, true}, {"v2_group.gguf", 0.004},
-    {"v3_fused.gguf", 0.004, true}, {"qwen3moe_kmix.gguf", 0.05},  {"qwen3moe_q8_0.gguf", 0.05},
-    {"v3_q4_k_m.gguf", 0.05},       {"v3_ud_iq1.gguf", 0.05},
+    {"qwen3.gguf", 0.004},        {"mixtral.gguf", 0.004, true, true},
+    {"v2_group.gguf", 0.004},     {"v3_fused.gguf", 0.004, true, true},
+    {"qwen3moe_kmix.gguf", 0.05}, {"qwen3moe_q8_0.gguf", 0.05, true},
+    {"v3_q4_k_m.gguf", 0.05},     {"v3_ud_iq1.gguf", 0.05},
 };
 
 static const char *library;
 static EngModel *model;
-static int cut_at; /* of the last placement */
+static int cut_at;            /* of the last placement */
+static uint64_t cached_bytes; /* of devices to come, for their caches */
+static EngCachePolicy policy;
+static bool cache_waits;
 static EngKv kv;
 static int32_t tokens[TOKENS];
 static float *want, *got; /* [1 + DECODE][n_vocab] */
@@ -186,12 +192,15 @@ static EngDevice *open_device(const int *device_of, int number)
     if (!cuda) return NULL;
     bool *here = calloc(model->graph.ops.n, sizeof *here);
     for (size_t i = 0; i < model->graph.ops.n; i++) here[i] = device_of[i] == number;
-    EngDevice *gpu = eng_gpu_new(&model->graph, here, model->backend->max_tokens,
-                                 model->backend->max_out, 1 << 20, stream.slot, cuda, &err);
+    EngDevice *gpu =
+        eng_gpu_new(&model->graph, here, model->backend->max_tokens, model->backend->max_out,
+                    1 << 20, cached_bytes, stream.slot, cuda, &err);
     free(here);
     CHECK_MSG(gpu, "%s", err.message);
     if (!gpu) return NULL;
     gpu->number = number;
+    gpu->cache_policy = policy;
+    gpu->cache_waits = cache_waits;
     CHECK_MSG(gpu->kv_new(gpu, &kv, &err), "%s", err.message);
     const uint8_t *from;
     for (uint64_t n; (n = gpu->next(gpu, 100000, &from)) > 0;)
@@ -521,6 +530,248 @@ static void a_streamed_chunk_never_waits(void)
     memset(&stream, 0, sizeof stream);
 }
 
+/* ---- cached experts -------------------------------------------------------------------------- */
+
+static int total(const EngBackend *exec, bool hits)
+{
+    int n = 0;
+    for (int t = 0; t < 8; t++) n += hits ? exec->cached[t].hits : exec->cached[t].misses;
+    return n;
+}
+
+/* Experts of a token, in all layers, that are not deferred. */
+static int chosen(void)
+{
+    int n = 0;
+    for (size_t i = 0; i < model->graph.ops.n; i++)
+        if (model->graph.ops.data[i].kind == ENG_OP_EXPERTS &&
+            !model->graph.ops.data[i].experts.set)
+            n += model->graph.ops.data[i].experts.n_used;
+    return n;
+}
+
+/* For `slots` experts. */
+static uint64_t bytes_for(int slots)
+{
+    int *device_of = place(BUT_EXPERTS);
+    bool *here = calloc(model->graph.ops.n, sizeof *here);
+    for (size_t i = 0; i < model->graph.ops.n; i++) here[i] = device_of[i] == 0;
+    EngSlotShape shape = eng_slot_shape(&model->graph, here);
+    free(device_of), free(here);
+    CHECK(eng_slot_count(&shape, eng_slot_bytes(&shape, slots)) == slots);
+    return eng_slot_bytes(&shape, slots);
+}
+
+static int keys(void)
+{
+    int n = 0;
+    for (size_t i = 0; i < model->graph.ops.n; i++)
+        n += model->graph.ops.data[i].kind == ENG_OP_EXPERTS &&
+             !model->graph.ops.data[i].experts.set;
+    return n * model->h.n_experts;
+}
+
+static int hits_by[ENG_CACHE_OFF + 1], misses_by[ENG_CACHE_OFF + 1];
+
+/* The same tokens again and again, while experts come in. */
+static void decode_with_cache(const char *file, Placement placement, double bound)
+{
+    int times = policy == ENG_CACHE_PINNED ? 12
+                : policy == ENG_CACHE_LRU  ? 4
+                                           : 2,
+        hits = 0, misses = 0, n = model->h.n_vocab;
+    EngError err = {0};
+    EngBackend *exec = open_exec(placement);
+    for (int time = 0; exec && time < times; time++) {
+        long launches = count("cuGraphLaunch");
+        eng_guard_begin();
+        run(exec, 0, PROMPT, 0, got);
+        for (int i = 0; i < DECODE; i++) {
+            run(exec, PROMPT + i, 1, 0, got + (size_t)(1 + i) * (size_t)n);
+            int all = total(exec, true) + total(exec, false);
+            /* a layer between two devices has no cache */
+            CHECK_MSG(policy == ENG_CACHE_OFF      ? all == 0
+                      : devices_of(placement) == 1 ? all == chosen()
+                                                   : all > 0 && all <= chosen(),
+                      "%s, policy %d: %d of %d", file, (int)policy, all, chosen());
+            hits += total(exec, true), misses += total(exec, false);
+        }
+        eng_guard_end();
+        CHECK_MSG(exec->check(exec, &err), "%s", err.message);
+        if (library) CHECK_INT(count("cuGraphLaunch") - launches, DECODE * devices_of(placement));
+        for (int i = 0; i < 1 + DECODE; i++) {
+            double d = distance(got + (size_t)i * (size_t)n, want + (size_t)i * (size_t)n, n);
+            CHECK_MSG(d <= bound, "%s, policy %d, placement %d, step %d: %.5f from the CPU's", file,
+                      (int)policy, (int)placement, time * DECODE + i, d);
+        }
+    }
+    hits_by[policy] += hits;
+    misses_by[policy] += misses;
+    memset(kv.far, 0, sizeof kv.far);
+    if (exec) exec->free(exec);
+}
+
+/* PINNED begins after 32 steps. */
+static void cached_experts_change_nothing(void)
+{
+    for (size_t i = 0; i < TEST_COUNT(models); i++) {
+        if (!models[i].caches) continue;
+        int defer = models[i].defers && test_range(0, 1);
+        if (!open_model(models[i].file, defer)) continue;
+        choose_tokens(models[i].file, models[i].bound);
+        for (int p = ENG_CACHE_LRU; p <= ENG_CACHE_OFF; p++) {
+            policy = (EngCachePolicy)p;
+            cache_waits = test_range(0, 2) > 0;
+            cached_bytes = bytes_for(test_range(keys() / model->h.n_experts, keys()));
+            bool two = models[i].defers && placements() > TWO && test_range(0, 1);
+            decode_with_cache(models[i].file, two ? TWO_BUT_EXPERTS : BUT_EXPERTS, models[i].bound);
+        }
+        close_model();
+    }
+    for (int p = ENG_CACHE_LRU; p < ENG_CACHE_OFF; p++)
+        CHECK_MSG(hits_by[p] > 0 && misses_by[p] > 0, "policy %d: %d hits, %d misses", p,
+                  hits_by[p], misses_by[p]);
+    cached_bytes = 0;
+}
+
+/* An LRU cache as its header describes it. */
+typedef struct {
+    int key, step; /* of its last use */
+    bool coming;
+} Slot;
+
+typedef struct {
+    Slot slots[64]; /* key -1: free */
+    int n_slots;
+    int missed[64], n_missed; /* in the last step */
+    int layer;                /* that something came in for last */
+} Lru;
+
+static Slot *find(Lru *l, int key)
+{
+    for (int i = 0; i < l->n_slots; i++)
+        if (l->slots[i].key == key) return &l->slots[i];
+    return NULL;
+}
+
+static Slot *free_slot(Lru *l, int step)
+{
+    Slot *old = find(l, -1);
+    for (int i = 0; i < l->n_slots && (!old || old->key >= 0); i++) {
+        Slot *s = &l->slots[i];
+        if (!s->coming && s->step < step - 1 && (!old || s->step < old->step)) old = s;
+    }
+    return old;
+}
+
+static void lru_begin(Lru *l, int step)
+{
+    for (int i = 0; i < l->n_slots; i++) {
+        if (l->slots[i].coming) l->slots[i].step = step - 1;
+        l->slots[i].coming = false;
+    }
+    for (int n = 0; n < ENG_CACHE_PENDING && l->n_missed > 0; n++) {
+        int pick = 0, layer_size = model->h.n_experts;
+        while (pick < l->n_missed && l->missed[pick] / layer_size <= l->layer) pick++;
+        if (pick == l->n_missed) pick = 0;
+        Slot *slot = free_slot(l, step);
+        if (!slot) break;
+        *slot = (Slot){l->missed[pick], step - 1, true};
+        l->layer = slot->key / layer_size;
+        l->n_missed--;
+        for (int i = pick; i < l->n_missed; i++) l->missed[i] = l->missed[i + 1];
+    }
+    l->n_missed = 0;
+}
+
+/* A token, op by op on the CPU, whose choices are taken; returns the hits. */
+static int simulate(Lru *l, int token, int step)
+{
+    EngKv *kvs = &kv;
+    int32_t position = token, out = 0;
+    EngBatch batch = {1, tokens + token, &position, &kvs, 1, &out};
+    int hits = 0, layer = 0;
+    lru_begin(l, step);
+    for (int i = 0; i < (int)model->graph.ops.n; i++) {
+        const EngOp *op = &model->graph.ops.data[i];
+        for (int k = 0; op->kind == ENG_OP_EXPERTS && k < op->experts.n_used; k++) {
+            float *ids = model->backend->buffer(model->backend, op->experts.ids.buf);
+            int key = layer * model->h.n_experts + ((const int32_t *)(void *)ids)[k];
+            Slot *slot = find(l, key);
+            bool hit = slot && !slot->coming;
+            hits += hit;
+            if (hit) slot->step = step;
+            if (!slot) l->missed[l->n_missed++] = key;
+        }
+        layer += op->kind == ENG_OP_EXPERTS;
+        model->backend->run(model->backend, i, 1, &batch);
+    }
+    return hits;
+}
+
+/* In decode floats differ by 1e-6 alone: the same experts are chosen. */
+static void hits_are_those_of_an_lru_cache(void)
+{
+    static const char *const floats[] = {"mixtral.gguf", "v2_group.gguf", "v3_fused.gguf"};
+    policy = ENG_CACHE_LRU;
+    cache_waits = true;
+    for (size_t i = 0; i < TEST_COUNT(floats); i++) {
+        if (!open_model(floats[i], 0)) continue;
+        Lru lru = {.n_slots = test_range(keys() / 2, keys() - 1), .layer = -1};
+        int hits[40], all = 0, step = 1;
+        for (int s = 0; s < lru.n_slots; s++) lru.slots[s].key = -1;
+        for (int t = 0; t < TOKENS; t++) tokens[t] = test_range(0, model->h.n_vocab - 1);
+        for (; step <= 2 * TOKENS; step++) {
+            hits[step] = simulate(&lru, (step - 1) % TOKENS, step);
+            all += hits[step];
+        }
+        cached_bytes = bytes_for(lru.n_slots);
+        EngBackend *exec = open_exec(BUT_EXPERTS);
+        for (int at = 1; exec && at < step; at++) {
+            run(exec, (at - 1) % TOKENS, 1, 0, got);
+            CHECK_MSG(total(exec, true) == hits[at], "%s, %d slots, step %d: %d hits, not %d",
+                      floats[i], lru.n_slots, at, total(exec, true), hits[at]);
+        }
+        CHECK_MSG(all > 0, "%s: nothing was hit", floats[i]);
+        memset(kv.far, 0, sizeof kv.far);
+        if (exec) exec->free(exec);
+        close_model();
+    }
+    cached_bytes = 0;
+}
+
+/* A copy beside the step that fails is the device's failure. */
+static void a_copy_that_fails_ends_the_device(void)
+{
+    if (!library) {
+        test_skip("only the simulated driver fails when it is told to");
+        return;
+    }
+    if (!open_model("v3_fused.gguf", 0)) return;
+    policy = ENG_CACHE_LRU;
+    cache_waits = test_range(0, 1);
+    cached_bytes = bytes_for(keys() / 2);
+    EngBackend *exec = open_exec(BUT_EXPERTS);
+    EngError err = {0};
+    char fail[64];
+    /* per step: positions, the table, two experts */
+    snprintf(fail, sizeof fail, "cuMemcpyHtoDAsync_v2:%ld:700",
+             count("cuMemcpyHtoDAsync_v2") + test_range(4, 12));
+    setenv("SIM_FAIL", fail, 1);
+    bool ok = true;
+    for (int t = 0; exec && ok && t < TOKENS; t++) {
+        tokens[t] = t;
+        run(exec, t, 1, 0, got);
+        ok = exec->check(exec, &err);
+    }
+    CHECK_MSG(!ok && strstr(err.message, "while copying to it"), "%s", err.message);
+    unsetenv("SIM_FAIL");
+    memset(kv.far, 0, sizeof kv.far);
+    if (exec) exec->free(exec);
+    close_model();
+    cached_bytes = 0;
+}
+
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
@@ -528,6 +779,9 @@ int main(int argc, char **argv)
         {"and_so_with_deferred_experts", and_so_with_deferred_experts},
         {"the_shared_expert_overlaps", the_shared_expert_overlaps},
         {"deferred_experts_overlap_attention", deferred_experts_overlap_attention},
+        {"cached_experts_change_nothing", cached_experts_change_nothing},
+        {"hits_are_those_of_an_lru_cache", hits_are_those_of_an_lru_cache},
+        {"a_copy_that_fails_ends_the_device", a_copy_that_fails_ends_the_device},
         {"a_layer_is_few_launches", a_layer_is_few_launches},
         {"guests_are_multiplied_alike", guests_are_multiplied_alike},
         {"a_streamed_chunk_never_waits", a_streamed_chunk_never_waits},

@@ -2,13 +2,7 @@
  * computed is what the CPU computes, and a GPU that fails costs nothing but time. On the simulated
  * driver or, with HEARTH_GPU, on the machine's, which neither counts nor fails when it is told to.
  */
-#include <dlfcn.h>
-#include <math.h>
-
-#include "../unit/model/thought_model.h"
-
-enum { CONTEXT = 64, PROMPT = 13, TOKENS = 16, BATCH = 16 };
-#define MIB ((uint64_t)1 << 20)
+#include "gpu_model.h"
 
 /* Logits differ by roundings: see test_exec.c. Where a router might choose other experts for one,
  * the tokens, which are fixed, keep away from that. */
@@ -42,126 +36,6 @@ static const char *const on_two[] = {
     "blk.0 device=gpu1\nattn device=gpu0\noutput device=gpu1",
     "blk.0 device=gpu1\n. device=cpu",
 };
-
-/* ---- the driver ------------------------------------------------------------------------------ */
-
-static bool simulated(void)
-{
-    if (getenv("HEARTH_GPU")) test_skip("only the simulated driver tells");
-    return !getenv("HEARTH_GPU");
-}
-
-static long sim(const char *function, const char *name)
-{
-    void *dl = dlopen(CUDA_SIM, RTLD_NOW | RTLD_NOLOAD);
-    void *f = dl ? dlsym(dl, function) : NULL;
-    long (*call)(const char *);
-    if (!f) return -1;
-    memcpy(&call, &f, sizeof f);
-    long n = call(name);
-    dlclose(dl);
-    return n;
-}
-
-static long calls(const char *name) { return sim("hearth_sim_count", name); }
-
-/* The n-th call from now on and all later ones. */
-static void fail_from(const char *name, long n, int error)
-{
-    char text[96];
-    snprintf(text, sizeof text, "%s:%ld:%d", name, calls(name) + n, error);
-    setenv("SIM_FAIL", text, 1);
-}
-
-/* ---- models ---------------------------------------------------------------------------------- */
-
-static EngModel *try_model(const char *file, const EngModelSettings *more, EngError *err)
-{
-    char path[4096];
-    EngModelSettings settings = *more;
-    settings.threads = 2;
-    settings.batch = BATCH;
-    settings.context = CONTEXT;
-    snprintf(path, sizeof path, "%s/%s", VECTORS, file);
-    return eng_model_open(path, &settings, err);
-}
-
-static EngModel *open_model(const char *file, EngModelSettings settings)
-{
-    EngError err = {0};
-    EngModel *m = try_model(file, &settings, &err);
-    CHECK_MSG(m, "%s: %s", file, err.message);
-    return m;
-}
-
-static EngModel *on_gpu(const char *file, const char *rules)
-{
-    EngModel *m = open_model(file, (EngModelSettings){.rules = rules});
-    if (m) CHECK_MSG(*eng_model_info(m).gpu, "%s", eng_model_info(m).gpu_reason);
-    return m;
-}
-
-static EngModel *on_cpu(const char *file)
-{
-    return open_model(file, (EngModelSettings){.no_gpu = true});
-}
-
-static EngSession *open_session(EngModel *m, int context, EngKvType kv)
-{
-    EngError err = {0};
-    EngSessionSettings set = {context, kv};
-    EngSession *s = eng_session_new(m, &set, &err);
-    CHECK_MSG(s, "%s", err.message);
-    return s;
-}
-
-static const int32_t *some_tokens(const EngModel *m)
-{
-    static int32_t tokens[TOKENS];
-    for (int i = 0; i < TOKENS; i++) tokens[i] = (37 * i + 11) % eng_model_info(m).n_vocab;
-    return tokens;
-}
-
-static double distance(const float *a, const float *b, size_t n)
-{
-    double difference = 0, size = 0;
-    for (size_t i = 0; i < n; i++) {
-        difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-        size += (double)b[i] * b[i];
-    }
-    return sqrt(difference / size);
-}
-
-/* A prompt in chunks, then token by token; logits of each. free(). */
-static float *logits_of(EngModel *m, EngSession *s)
-{
-    EngError err = {0};
-    size_t vocab = (size_t)eng_model_info(m).n_vocab;
-    float *all = malloc(TOKENS * vocab * sizeof *all);
-    const int32_t *tokens = some_tokens(m);
-    CHECK_MSG(eng_session_eval(s, tokens, PROMPT, all, &err), "%s", err.message);
-    for (size_t i = PROMPT; i < TOKENS; i++)
-        CHECK_MSG(eng_session_eval(s, tokens + i, 1, all + i * vocab, &err), "%s", err.message);
-    return all;
-}
-
-static float *logits_on(EngModel *m, EngKvType kv)
-{
-    EngSession *s = open_session(m, CONTEXT, kv);
-    float *all = s ? logits_of(m, s) : NULL;
-    eng_session_free(s);
-    return all;
-}
-
-static void compare(const EngModel *m, const float *got, const float *want, double bound,
-                    const char *what)
-{
-    size_t vocab = (size_t)eng_model_info(m).n_vocab;
-    for (size_t i = 0; got && want && i < TOKENS; i++) {
-        double d = distance(got + i * vocab, want + i * vocab, vocab);
-        CHECK_MSG(d <= bound, "%s, token %zu: %.5f from the CPU's logits", what, i, d);
-    }
-}
 
 /* ---- what is computed ------------------------------------------------------------------------ */
 
@@ -404,6 +278,50 @@ static void two_gpus(void)
     CHECK(!try_model("llama.gguf", &set, &err));
     CHECK_MSG(strstr(err.message, "2 GPUs cannot be used"), "%s", err.message);
     unsetenv("SIM_DEVICES");
+}
+
+/* Experts that rules leave in DRAM, and what VRAM is left. */
+static void cached_experts(void)
+{
+    static const char *const policies[] = {"lru", "pinned", "uniform", "off"};
+    static const char *const files[] = {"v2_group.gguf", "mixtral_old.gguf"};
+    for (size_t i = 0; i < 2 * TEST_COUNT(policies); i++) {
+        const char *file = files[i % 2], *policy = policies[i / 2];
+        char rules[128];
+        snprintf(rules, sizeof rules,
+                 "experts=%s\nffn_(gate|up|down)(_exps|\\.[0-9]+\\.) device=cpu\n. device=gpu0",
+                 policy);
+        if (!getenv("HEARTH_GPU")) sim("hearth_sim_peak", NULL);
+        EngModel *cpu = on_cpu(file), *m = on_gpu(file, rules);
+        EngSession *s = open_session(m, CONTEXT, ENG_KV_F32);
+        float *want = logits_on(cpu, ENG_KV_F32), *got = NULL;
+        for (int time = 0; time < 14; time++) { /* more than 32 tokens */
+            free(got);
+            eng_session_rewind(s, 0);
+            got = logits_of(m, s);
+            compare(m, got, want, 0.004, policy);
+        }
+        EngStats stats = eng_session_stats(s);
+        bool off = strcmp(policy, "off") == 0;
+        CHECK_MSG((stats.expert_hits > 0) == !off && (stats.expert_misses > 0) == !off,
+                  "%s, %s: %llu hits, %llu misses", file, policy,
+                  (unsigned long long)stats.expert_hits, (unsigned long long)stats.expert_misses);
+        CHECK_INT(stats.expert_hits, stats.model_expert_hits);
+        CHECK_INT(stats.expert_misses, stats.model_expert_misses);
+        CHECK_INT(planned(m, ENG_PLAN_EXPERTS), eng_model_plan(m)->cached[0]);
+        CHECK((eng_model_plan(m)->cached[0] > 0) == !off);
+        if (!getenv("HEARTH_GPU")) CHECK((uint64_t)sim("hearth_sim_peak", NULL) <= planned(m, -1));
+        free(want), free(got);
+        eng_session_free(s);
+        eng_model_free(m), eng_model_free(cpu);
+    }
+    EngError err = {0};
+    EngModelSettings set = {.rules = "experts=best"};
+    CHECK(!try_model("v3_fused.gguf", &set, &err));
+    CHECK_MSG(err.code == ENG_ERR_USAGE && strstr(err.message, "lru, pinned"), "%s", err.message);
+    set.rules = "experts=lru\nexperts=off";
+    CHECK(!try_model("v3_fused.gguf", &set, &err));
+    CHECK_MSG(strstr(err.message, "Lines 1 and 2"), "%s", err.message);
 }
 
 static void too_little_is_refused(void)
@@ -761,6 +679,7 @@ int main(int argc, char **argv)
         {"rewinding_and_pretending", rewinding_and_pretending},
         {"no_more_is_taken_than_planned", no_more_is_taken_than_planned},
         {"two_gpus", two_gpus},
+        {"cached_experts", cached_experts},
         {"too_little_is_refused", too_little_is_refused},
         {"without_wishes_the_cpu_may_be_quicker", without_wishes_the_cpu_may_be_quicker},
         {"without_wishes_a_gpu_is_used_when_it_gains", without_wishes_a_gpu_is_used_when_it_gains},

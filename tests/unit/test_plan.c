@@ -222,12 +222,20 @@ static uint64_t weights_of(const EngHeader *h, const EngPlanSettings *want, uint
 
 /* ---- tests ----------------------------------------------------------------------------------- */
 
-/* Every byte is somewhere, once; and no budget is exceeded, node by node. */
+/* Copies of what is in DRAM. */
+static uint64_t cached_of(const EngPlan *plan)
+{
+    uint64_t n = 0;
+    for (int g = 0; g < plan->n_gpus; g++) n += plan->cached[g];
+    return n;
+}
+
+/* Every byte is somewhere, once, but for cached ones; and no budget is exceeded, node by node. */
 static void check_sums(const EngHeader *h, const EngPlanSettings *want, const EngPlan *plan)
 {
     uint64_t kv = 0, weights = weights_of(h, want, &kv), buffers = sum(plan, ENG_PLAN_BUFFERS, -1);
     CHECK_INT(sum(plan, ENG_PLAN_KV, -1), kv);
-    CHECK_INT(sum(plan, -1, -1), weights + kv + buffers);
+    CHECK_INT(sum(plan, -1, -1), weights + kv + buffers + cached_of(plan));
     CHECK(sum(plan, -1, ENG_PLACE_GPU) + plan->vram_reserve <= plan->vram);
     CHECK(sum(plan, -1, ENG_PLACE_CPU) + plan->dram_reserve <= plan->dram);
     uint64_t least = UINT64_MAX, most = 0;
@@ -381,8 +389,9 @@ static void vram_is_filled_by_value(void)
         int layers = plan->expert_layers_in_vram;
         CHECK(layers == 0 || has_head);
         CHECK_INT(plan->expert_layers, shape.layers - shape.dense);
-        CHECK_INT(layers > 0, sum(plan, ENG_PLAN_EXPERTS, ENG_PLACE_GPU) > 0);
-        CHECK_INT(sum(plan, ENG_PLAN_EXPERTS, ENG_PLACE_GPU) % (uint64_t)ENG_MAX(1, layers), 0);
+        uint64_t there = sum(plan, ENG_PLAN_EXPERTS, ENG_PLACE_GPU) - cached_of(plan);
+        CHECK_INT(layers > 0, there > 0);
+        CHECK_INT(there % (uint64_t)ENG_MAX(1, layers), 0);
         some_dense |= !all_dense && sum(plan, ENG_PLAN_DENSE, ENG_PLACE_GPU) > 0;
         head |= has_head && layers == 0;
         experts |= layers > plan->expert_layers / 2;
@@ -558,7 +567,7 @@ static void rules_decide(void)
         if (strstr(tensors[i].name, "_exps") && strstr(tensors[i].name, "blk.3.")) layer += bytes;
         if (strstr(tensors[i].name, "token_embd")) table = bytes;
     }
-    CHECK_INT(sum(plan, ENG_PLAN_EXPERTS, ENG_PLACE_GPU), layer);
+    CHECK_INT(sum(plan, ENG_PLAN_EXPERTS, ENG_PLACE_GPU) - cached_of(plan), layer);
     CHECK_INT(sum(plan, ENG_PLAN_TABLE, ENG_PLACE_DISK), table);
     for (size_t i = 0; i < plan->n_rows; i++)
         if (plan->rows[i].kind == ENG_PLAN_EXPERTS && plan->rows[i].place.kind == ENG_PLACE_CPU) {

@@ -176,6 +176,8 @@ static bool print_json(const HearthSubject *s, const EngPlan *plan, GError **err
     add_kernels(out, plan);
     hearth_io_json_int(out, "expert_layers", (uint64_t)plan->expert_layers);
     hearth_io_json_int(out, "expert_layers_in_vram", (uint64_t)plan->expert_layers_in_vram);
+    hearth_io_json_int(out, "cached_experts", (uint64_t)plan->cached_experts);
+    hearth_io_json_real(out, "expert_hit_rate", plan->cache_hit_rate);
     hearth_io_json_real(out, "token_vram_gb", plan->token_vram_bytes * 1e-9);
     hearth_io_json_real(out, "token_dram_gb", plan->token_dram_bytes * 1e-9);
     hearth_io_json_real(out, "token_disk_gb", plan->token_disk_bytes * 1e-9);
@@ -269,6 +271,10 @@ static bool print_plain(const HearthSubject *s, const EngPlan *plan, GError **er
     if (*plan->gpu && plan->expert_layers)
         g_string_append_printf(out, "\nOf %d layers with experts, %d have theirs in VRAM.\n",
                                plan->expert_layers, plan->expert_layers_in_vram);
+    if (plan->cached_experts)
+        g_string_append_printf(out,
+                               "\nVRAM caches %d experts of the other layers, %.0f %% of theirs.\n",
+                               plan->cached_experts, 100 * plan->cache_hit_rate);
     const char *kernel;
     for (int i = 0, n; eng_plan_kernel(plan, i, &kernel, &n); i++)
         g_string_append_printf(out, "%sKernel %s multiplies %d %s.\n", i ? "" : "\n", kernel, n,

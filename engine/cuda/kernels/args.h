@@ -67,7 +67,8 @@ typedef struct {
 enum { ENG_CU_MATVEC_TOKENS = 8 };
 
 /* Chosen experts of each token: ids[t * ids_row + k] (int32) and weights[t * weights_row + k],
- * k < n_used. A negative id is passed over: somebody else computes that expert. */
+ * k < n_used. A negative id is passed over: somebody else computes that expert. Few tokens: so is
+ * one whose matrix, of those that lie apart, is NULL. */
 typedef struct {
     const int32_t *ids;
     const float *weights;

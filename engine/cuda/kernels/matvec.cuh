@@ -305,13 +305,20 @@ template <int TYPE> ENG_DEVICE void matvec_few(const EngCuMatvec &a)
     matvec_tokens<TYPE, ENG_CU_MATVEC_TOKENS>(a, token, n);
 }
 
+/* -1: not to be computed here. Without ids there is one matrix. */
+ENG_DEVICE int experts_id(const EngCuExperts &a, int token, int k)
+{
+    const int32_t *ids = a.chosen.ids;
+    int id = ids ? ids[(size_t)token * (size_t)a.chosen.ids_row + (size_t)k] : 0;
+    return id >= 0 && a.w.mats && !a.w.mats[id] ? -1 : id;
+}
+
 /* Block: y = which of the token's experts, z = token. */
 template <int TYPE> ENG_DEVICE void experts_up(const EngCuExperts &a)
 {
     using Part = MatvecPart<TYPE, 1>;
     int k = (int)blockIdx.y, token = (int)blockIdx.z;
-    const int32_t *ids = a.chosen.ids;
-    int id = ids ? ids[(size_t)token * (size_t)a.chosen.ids_row + (size_t)k] : 0;
+    int id = experts_id(a, token, k);
     if (id < 0) return;
     MatvecPlace at = matvec_place(a.lanes);
     bool gates = a.up.rows > 0;
@@ -342,7 +349,6 @@ template <int TYPE> ENG_DEVICE void experts_down(const EngCuExperts &a)
 {
     using Part = MatvecPart<TYPE, 1>;
     int token = (int)blockIdx.y, n_used = a.chosen.n_used;
-    const int32_t *ids = a.chosen.ids + (size_t)token * (size_t)a.chosen.ids_row;
     const float *weights = a.chosen.weights + (size_t)token * (size_t)a.chosen.weights_row;
     MatvecPlace at = matvec_place(a.lanes);
     float sum[MATVEC_ROWS][1] = {};
@@ -351,7 +357,7 @@ template <int TYPE> ENG_DEVICE void experts_down(const EngCuExperts &a)
     for (int k = 0;; p += (unsigned)a.lanes) {
         while (p >= parts && k < n_used) p -= parts, k++;
         if (k >= n_used) break;
-        int id = ids[k];
+        int id = experts_id(a, token, k);
         if (id < 0) continue;
         float one[MATVEC_ROWS][1] = {};
         MatvecAct act = matvec_act<Part::floats>(a.act, a.w.cols, (size_t)(token * n_used + k), 1);
