@@ -123,7 +123,8 @@ static int most_used(const EngCache *c)
 /* One of every layer, then the next of every layer. */
 static int next_uniform(EngCache *c)
 {
-    while (c->filled < c->device->n_slots / c->layers * c->layers) {
+    int each = ENG_MIN(c->device->n_slots / c->layers, c->experts);
+    while (c->filled < each * c->layers) {
         int i = c->filled++, key = i % c->layers * c->experts + i / c->layers;
         if (is_wanted(c, key)) return key;
     }
