@@ -57,11 +57,21 @@ static uint64_t placed(const EngPlan *plan, EngPlanKind kind, EngPlaceKind place
     return bytes;
 }
 
+/* Of experts in VRAM, those that lie in DRAM all the same. */
+static uint64_t copies_of(const EngPlan *plan, EngPlanKind kind, EngPlaceKind place)
+{
+    uint64_t bytes = 0;
+    for (int g = 0; g < plan->n_gpus; g++) bytes += plan->cached[g];
+    return kind == ENG_PLAN_EXPERTS && place == ENG_PLACE_GPU ? bytes : 0;
+}
+
 static void move(HearthModelInfo *info, const EngPlan *plan, EngPlaceKind place,
                  HearthDevice device)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(same); i++) {
-        uint64_t left = placed(plan, same[i].plan, place);
+        uint64_t copies = copies_of(plan, same[i].plan, place);
+        uint64_t left = placed(plan, same[i].plan, place) - copies;
+        info->bytes[same[i].kinds[0]][device] += copies;
         for (int k = 0; k < 2; k++) {
             uint64_t *bytes = info->bytes[same[i].kinds[k]];
             uint64_t moved = MIN(left, bytes[HEARTH_DEVICE_DRAM]);

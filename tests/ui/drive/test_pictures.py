@@ -249,7 +249,8 @@ class Pictures(Case):
             self.resize(app, LARGE)
 
     def test_answering(self):
-        text = "<think>\n" + THOUGHTS + "</think>\n\n" + RICH * 3
+        # Pictures take seconds: what comes next must not be over when one is done.
+        text = "<think>\n" + THOUGHTS * 10 + "</think>\n\n" + RICH * 3
         path = reciter.write(driver.file("thinker.gguf"), text, endless=True, layers=12, feed=1024,
                              context=100000, name="Thinker")
         with self.hearth(path, settings={"chat/context": 16384}) as app:
