@@ -352,7 +352,7 @@ typedef struct {
      * eng_kernel_info for its format, or of a plug-in. A line `plugin=<file>`, up to its end, loads
      * one, for the lines below it (hearth_plugin.h): foreign code runs, so rules must be those that
      * a person gave. What such kernels do to the speed is not predicted. One
-     * line may be experts=lru|pinned|uniform|off (lru): see EngCachePolicy; what lies in DRAM by a
+     * line may be experts=lru|pinned|uniform|off (off): see EngCachePolicy; what lies in DRAM by a
      * rule may be cached all the same. */
     const char *rules;
     EngPlanSpeeds speeds;

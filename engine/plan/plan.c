@@ -47,8 +47,10 @@ static void rule_derived(const EngOutline *o, EngRuled *ruled)
                 ruled[i] = (EngRuled){.line = ruled[j].line, .place = ruled[j].place};
 }
 
+/* Without a line about it nothing is cached: what that gains has not been measured on a card. */
 static bool read_rules(EngPlanner *p, const EngPlanSettings *want, EngError *err)
 {
+    p->cache_policy = ENG_CACHE_OFF;
     if (!want->rules) return true;
     EngRegistry *registry = eng_registry_new(&p->m->kernels);
     if (!eng_rules_read(want->rules, p->o, p->m->n_gpus, p->m->nodes, registry, p->ruled,

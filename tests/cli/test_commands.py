@@ -424,7 +424,8 @@ class Plan(Case):
         self.assertEqual(list(got), [
             "name", "gpu", "gpu_assumed", "reason", "vram_bytes", "vram_reserve", "dram_bytes",
             "dram_reserve", "context", "batch", "rows", "kernels", "expert_layers",
-            "expert_layers_in_vram", "token_vram_gb", "token_dram_gb", "token_disk_gb", "token_gop", "crossings", "prompt",
+            "expert_layers_in_vram", "cached_experts", "expert_hit_rate", "token_vram_gb",
+            "token_dram_gb", "token_disk_gb", "token_gop", "crossings", "prompt",
             "predicted_prefill_tok_s", "prefill_term", "predicted_decode_tok_s", "decode_term",
             "load_s", "speeds"])
         self.assertEqual(got["gpu"], "")
