@@ -18,30 +18,14 @@
 #include "plan/exec.h"
 #include "test.h"
 
+#include "../unit/model/tensors.h"
+
 #define GIB ((uint64_t)1 << 30)
 
 static bool quick;
 static double copy_s, read_s, send_s; /* bytes per second: VRAM, DRAM, from that to the card */
 
 /* ---- models ---------------------------------------------------------------------------------- */
-
-enum { MAX_TENSORS = 2048 };
-static EngTensorShape tensors[MAX_TENSORS];
-static char names[MAX_TENSORS][64];
-static size_t n_tensors;
-
-static void add(const char *type, int layer, const char *name, int a, int b, int c)
-{
-    char *full = names[n_tensors];
-    if (layer < 0)
-        snprintf(full, sizeof names[0], "%s.weight", name);
-    else
-        snprintf(full, sizeof names[0], "blk.%d.%s", layer, name);
-    uint64_t shape[3] = {(uint64_t)a, (uint64_t)b, (uint64_t)c};
-    EngTensorShape t = {.name = full, .type = type, .n_dims = c ? 3 : b ? 2 : 1};
-    memcpy(t.shape, shape, sizeof shape);
-    tensors[n_tensors++] = t;
-}
 
 typedef struct {
     const char *family;
@@ -173,9 +157,9 @@ static EngHeader header_of(const Shape *s)
         values[n++] = (EngMetaValue){.key = keys[i], .number = numbers[i].number, .whole = true};
     }
     n_tensors = 0;
-    add("Q4_K", -1, "token_embd", s->embd, s->vocab, 0);
-    add("F32", -1, "output_norm", s->embd, 0, 0);
-    add("Q6_K", -1, "output", s->embd, s->vocab, 0);
+    add("Q4_K", -1, "token_embd.weight", s->embd, s->vocab, 0);
+    add("F32", -1, "output_norm.weight", s->embd, 0, 0);
+    add("Q6_K", -1, "output.weight", s->embd, s->vocab, 0);
     for (int i = 0; i < s->layers; i++) {
         add("F32", i, "attn_norm.weight", s->embd, 0, 0);
         add_attention(s, i);
@@ -321,8 +305,8 @@ static void gpu_side(void)
         here[i] = m->graph.ops.data[i].kind != ENG_OP_EXPERTS;
         device_of[i] = here[i] ? 0 : ENG_NONE;
     }
-    NoExperts stub = {*m->backend, m->backend, &m->graph};
-    stub.base.run = run_without, stub.base.buffer = buffer_of, stub.base.logits = logits_of;
+    NoExperts rest = {*m->backend, m->backend, &m->graph};
+    rest.base.run = run_without, rest.base.buffer = buffer_of, rest.base.logits = logits_of;
     EngDevice *gpu = eng_gpu_new(&m->graph, here, m->backend->max_tokens, m->backend->max_out,
                                  GIB / 4, 0, 0, cuda, &err);
     CHECK_MSG(gpu, "%s", err.message);
@@ -334,7 +318,7 @@ static void gpu_side(void)
     CHECK_MSG(ready, "%s", err.message);
     double bytes = gpu ? (double)gpu->weight_bytes : 0;
     EngBackend *exec =
-        ready ? eng_exec_new(&m->graph, device_of, &stub.base, &gpu, 1, NULL, &err) : NULL;
+        ready ? eng_exec_new(&m->graph, device_of, &rest.base, &gpu, 1, NULL, &err) : NULL;
     CHECK_MSG(exec, "%s", err.message);
     if (exec) {
         row("GPU's side of a token, experts excluded", "DeepSeek-R1 Q4_K_M",

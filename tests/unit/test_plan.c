@@ -8,30 +8,12 @@
 #include "plan/stream/regime.h"
 #include "test.h"
 
+#include "../unit/model/tensors.h"
+
 #define GIB ((uint64_t)1 << 30)
 #define MIB ((uint64_t)1 << 20)
 
 /* ---- models ---------------------------------------------------------------------------------- */
-
-enum { MAX_TENSORS = 1200 };
-static EngTensorShape tensors[MAX_TENSORS];
-static char names[MAX_TENSORS][64];
-static size_t n_tensors;
-
-static void add(const char *type, int layer, const char *name, int a, int b, int c)
-{
-    char *full = names[n_tensors];
-    if (layer < 0)
-        snprintf(full, sizeof names[0], "%s", name);
-    else
-        snprintf(full, sizeof names[0], "blk.%d.%s", layer, name);
-    tensors[n_tensors++] = (EngTensorShape){full,
-                                            type,
-                                            c   ? 3
-                                            : b ? 2
-                                                : 1,
-                                            {(uint64_t)a, (uint64_t)b, (uint64_t)c}};
-}
 
 typedef struct {
     int layers, dense, embd, ff, ff_expert, experts, used, shared, heads, vocab;

@@ -42,9 +42,9 @@ typedef struct {
     const float *scale; /* [vectors][cols / 32][2]: d, and d * sum of the 32 q. number = d * q */
 } EngCuAct;
 
-/* matvec_T: one token; matvec_few_T: a few. LINEAR: dst(t, r) (+)= W[0] row r . act t (+ bias r), heads == 1,
- * and the same for `more`, of the same format and columns. HEADS: dst(t, h, r) = W[h] row r .
- * act (t * heads + h). */
+/* matvec_T: one token; matvec_few_T: a few. LINEAR: dst(t, r) (+)= W[0] row r . act t (+ bias r),
+ * heads == 1, and the same for `more`, of the same format and columns. HEADS: dst(t, h, r) = W[h]
+ * row r . act (t * heads + h). */
 enum { ENG_CU_MATVEC_MORE = 3 };
 typedef struct {
     EngCuWeight w;
@@ -209,10 +209,11 @@ typedef struct {
  * per row.
  *
  * With parts > 0 (decode), part p of the past gives partial[((t * heads + h) * parts + p)] =
- * {largest score, sum, dv numbers}, of a part without cells nothing; attn_merge puts them together and, with `out_q`, leaves
- * the result as quantize makes it, too (dv a multiple of 32). parts 0: prefill, tiles of tokens that are
- * neighbours of one session, straight into dst. attn_f32: in floats. attn_few_K, attn_wide_K,
- * attn_tall_K: on tensor cores, for caches K. dv <= ENG_CU_ATTN_DV, parts <= ENG_CU_ATTN_PARTS. */
+ * {largest score, sum, dv numbers}, of a part without cells nothing; attn_merge puts them together
+ * and, with `out_q`, leaves the result as quantize makes it, too (dv a multiple of 32). parts 0:
+ * prefill, tiles of tokens that are neighbours of one session, straight into dst. attn_f32: in
+ * floats. attn_few_K, attn_wide_K, attn_tall_K: on tensor cores, for caches K. dv <= ENG_CU_ATTN_DV,
+ * parts <= ENG_CU_ATTN_PARTS. */
 enum { ENG_CU_ATTN_DV = 512, ENG_CU_ATTN_PARTS = 128 };
 typedef struct {
     EngCuView q, dst;

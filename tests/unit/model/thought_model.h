@@ -6,23 +6,10 @@
 
 #include "engine.h"
 #include "test.h"
+#include "tensors.h"
 
-enum { EMBD = 512, VOCAB = 300, FF = 256, EXPERTS = 4, LAYERS = 2, MAX_TENSORS = 128 };
+enum { EMBD = 512, VOCAB = 300, FF = 256, EXPERTS = 4, LAYERS = 2 };
 enum { RANK = 256, ROPE = 32, NOPE = 32, HEADS = 8, VALUE = 32 }; /* of latent attention */
-
-static EngTensorShape tensors[MAX_TENSORS];
-static char names[MAX_TENSORS][64];
-static size_t n_tensors;
-
-static void add(const char *type, int layer, const char *name, uint64_t a, uint64_t b, uint64_t c)
-{
-    char *full = names[n_tensors];
-    if (layer < 0)
-        snprintf(full, sizeof names[0], "%s", name);
-    else
-        snprintf(full, sizeof names[0], "blk.%d.%s", layer, name);
-    tensors[n_tensors++] = (EngTensorShape){full, type, c ? 3 : b ? 2 : 1, {a, b, c}};
-}
 
 static void add_grouped_attention(const char *type, int i)
 {
