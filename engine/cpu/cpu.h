@@ -119,7 +119,7 @@ void eng_cpu_needs_experts(const EngOp *op, const EngKernel *const *kernels, int
 
 /* Weight rows of a piece of work and tokens of a pass over it, so that activations stay in the
  * second-level cache; rows of a piece at most when one token is decoded. */
-enum { ENG_TILE_ROWS = 32, ENG_TILE_TOKENS = 256, ENG_DECODE_ROWS = 1024 };
+enum { ENG_TILE_ROWS = 32, ENG_TILE_TOKENS = 256, ENG_DECODE_ROWS = 4096 };
 
 /* Weight rows, of so many bytes, per piece of work for one token, when an op reads all_bytes: large
  * enough to stream, small enough that no thread waits long for the last. A row's result does not

@@ -7,9 +7,9 @@
 
 enum {
     SEGMENT = 2048,             /* numbers quantized as one piece of work; a multiple of 256 */
-    PIECE_BYTES = 256 << 10,    /* of weights in a piece of work for one token, at most */
-    PIECE_LEAST = 64 << 10,     /* the first 3 KiB of each are waited for (eng_cpu_ask) */
-    PIECES = 8,                 /* for each thread, so that all end at nearly the same time */
+    PIECE_BYTES = 1 << 20,      /* of weights in a piece of work for one token, at most */
+    PIECE_LEAST = 128 << 10,    /* the first 3 KiB of each are waited for (eng_cpu_ask) */
+    PIECES = 4,                 /* for each thread, so that all end at nearly the same time */
     ACT_TILE_BYTES = 640 << 10, /* of activations that should stay in the second-level cache */
     BATCH_ROWS = 64,            /* in a piece of work for many tokens, which reads all of theirs */
 };

@@ -14,10 +14,11 @@ typedef struct {
     size_t w_size, x_size; /* bytes per block */
 } RowKind;
 
-/* How far ahead of a stream the next bytes are asked for. The processor's own prefetchers stop at
- * every 4 KiB page; asking further ahead hides the memory's latency there too. Twice as far is
- * slower: what lies before the first place that is asked for comes all at once (eng_cpu_ask). */
-enum { ROW_STREAMS = 4, ROW_AHEAD = 768 };
+/* How far ahead of a stream the next bytes are asked for: what arrives while one line is waited
+ * for, 25 GB/s to a core 120 ns away, is 3 KiB in four streams, and twice that leaves room for
+ * delay. The processor's own prefetchers stop at every 4 KiB page. What lies before the first place
+ * that is asked for is eng_cpu_ask's. */
+enum { ROW_STREAMS = 4, ROW_AHEAD = 1536 };
 
 INLINE void rows_prefetch(const char *w, size_t size)
 {
