@@ -271,12 +271,22 @@ static void kv_free(EngModel *m, EngKv *kv)
     eng_kv_clear(kv);
 }
 
+/* Threads of all nodes read all of a cache, so its pages come from them in turn. */
+static bool kv_new(EngModel *m, EngKv *kv, EngKvType type, int context, const int *at,
+                   EngError *err)
+{
+    if (!eng_kv_init(kv, &m->graph, type, context, at, err)) return false;
+    int n_nodes = eng_pool_nodes(m->pool);
+    if (n_nodes > 1 && kv->data) eng_mem_prefer(kv->data, kv->bytes, m->nodes, n_nodes);
+    return true;
+}
+
 bool eng_session_kv_new(EngSession *s, EngKvType type, int context, EngError *err)
 {
     EngModel *m = s->model;
     eng_lock_take(m->compute);
     bool far = m->n_devices && !eng_model_is_lost(m);
-    bool ok = eng_kv_init(&s->kv, &m->graph, type, context, far ? m->kv_at : NULL, err);
+    bool ok = kv_new(m, &s->kv, type, context, far ? m->kv_at : NULL, err);
     for (int d = 0; ok && far && d < m->n_devices; d++)
         ok = m->devices[d]->kv_new(m->devices[d], &s->kv, err);
     if (!ok) kv_free(m, &s->kv);
@@ -301,7 +311,7 @@ bool eng_session_settle(EngSession *s, EngError *err)
     load_rest(m);
     EngKv kv;
     bool ok = true, moves = eng_session_is_lost(s);
-    if (moves) ok = eng_kv_init(&kv, &m->graph, s->kv.type, s->kv.context, NULL, err);
+    if (moves) ok = kv_new(m, &kv, s->kv.type, s->kv.context, NULL, err);
     if (moves && ok) {
         kv_free(m, &s->kv);
         s->kv = kv;

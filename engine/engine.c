@@ -111,6 +111,7 @@ static bool open_pool(EngModel *m, const EngModelSettings *settings, EngError *e
     if (!eng_host_seats(settings->threads, &seats, err)) return false;
     if (settings->nodes > 0) eng_seats_pretend(&seats, settings->nodes);
     m->pool = eng_pool_new(seats.n, seats.seats, err);
+    memcpy(m->nodes, seats.numbers, sizeof m->nodes);
     bool ok = m->pool && wants_copy(m, settings->copy, seats.n_nodes, &copy, err);
     if (ok && (copy || seats.n_nodes > 1)) {
         m->placement = eng_placement_new(&m->graph, &seats, copy, m->device_of, err);
@@ -129,6 +130,7 @@ static bool open_backend(EngModel *m, const EngModelSettings *settings, EngError
         !open_pool(m, settings, err))
         return false;
     cpu.pool = m->pool;
+    cpu.nodes = m->nodes;
     if (m->choice) cpu.kernels = m->choice->kernels;
     cpu.max_tokens = settings->batch ? settings->batch : m->plan ? m->plan->batch : USUAL_BATCH;
     cpu.max_out = eng_cpu_max_out(cpu.max_tokens);

@@ -29,6 +29,7 @@ struct EngModel {
     EngDerived *derived;
     EngGraph graph;
     EngPool *pool;
+    int nodes[ENG_MAX_NODES]; /* what the system calls the pool's nodes; -1: any memory will do */
     EngPlacement *placement; /* NULL = one node, and weights are read where they are mapped */
     EngBackend *backend;     /* NULL when vocab_only */
     EngLock *compute;        /* one step at a time */

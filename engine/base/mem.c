@@ -102,16 +102,19 @@ void eng_big_free(void *p, size_t n)
     if (p) munmap(p, big_size(n ? n : 1));
 }
 
-void eng_mem_prefer(void *p, size_t n, int node)
+void eng_mem_prefer(void *p, size_t n, const int *nodes, int n_nodes)
 {
 #ifdef __linux__
-    enum { PREFERRED = 1, WORD = 8 * sizeof(unsigned long), WORDS = 1024 / WORD };
-    unsigned long nodes[WORDS] = {0};
-    if (node < 0 || node >= WORDS * WORD) return;
-    nodes[node / WORD] |= 1ul << node % WORD;
-    syscall(SYS_mbind, p, big_size(n ? n : 1), PREFERRED, nodes, (unsigned long)WORDS * WORD, 0);
+    enum { PREFERRED = 1, INTERLEAVED = 3, WORD = 8 * sizeof(unsigned long), WORDS = 1024 / WORD };
+    unsigned long mask[WORDS] = {0};
+    for (int i = 0; i < n_nodes; i++) {
+        if (nodes[i] < 0 || nodes[i] >= WORDS * WORD) return;
+        mask[nodes[i] / WORD] |= 1ul << nodes[i] % WORD;
+    }
+    syscall(SYS_mbind, p, big_size(n ? n : 1), n_nodes > 1 ? INTERLEAVED : PREFERRED, mask,
+            (unsigned long)WORDS * WORD, 0);
 #else
-    (void)p, (void)n, (void)node;
+    (void)p, (void)n, (void)nodes, (void)n_nodes;
 #endif
 }
 

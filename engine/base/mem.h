@@ -23,8 +23,9 @@ void *eng_try_alloc(size_t n, const char *what, EngError *err);
 void eng_big_free(void *p, size_t n);
 
 /* Of memory from eng_try_alloc that nobody has touched: pages come from the NUMA node that the
- * system calls `node` as long as it has some. A wish: where it cannot be, nothing happens. */
-void eng_mem_prefer(void *p, size_t n, int node);
+ * system calls nodes[0] as long as it has some, or, where there are several, from each in turn. A
+ * wish: where it cannot be, or a number is negative, nothing happens. */
+void eng_mem_prefer(void *p, size_t n, const int *nodes, int n_nodes);
 /* Gives back the pages that lie wholly inside; what they held is lost, and reads as zeros. */
 void eng_mem_forget(void *p, size_t n);
 

@@ -251,6 +251,9 @@ EngBackend *eng_cpu_new(const EngGraph *graph, const EngCpuSettings *settings, E
         cpu_free(&cpu->base);
         return NULL;
     }
+    if (settings->nodes &&
+        eng_pool_nodes(cpu->pool) > 1) /* every thread reads what all have made */
+        eng_mem_prefer(cpu->memory, cpu->base.bytes, settings->nodes, eng_pool_nodes(cpu->pool));
     layout(cpu, cpu->memory, &needs);
     return &cpu->base;
 }

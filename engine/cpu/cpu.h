@@ -14,6 +14,7 @@
 typedef struct {
     int max_tokens, max_out; /* per batch */
     EngPool *pool;
+    const int *nodes; /* what the system calls the pool's nodes, see EngSeats; NULL: who knows */
     EngCpuLevel level;
     /* [ops][ENG_LINEAR_MAX] what multiplies the matrices of an op, in the order of eng_op_weights;
      * NULL there, or for all: the level's own. What they point to must outlive the backend. */

@@ -86,7 +86,7 @@ static bool allocate(EngPlacement *p, const EngSeats *seats, EngError *err)
     for (int k = 0; k < seats->n_nodes; k++) {
         p->blocks[k] = eng_try_alloc(p->sizes[k], "the model's weights", err);
         if (!p->blocks[k]) return false;
-        if (seats->numbers[k] >= 0) eng_mem_prefer(p->blocks[k], p->sizes[k], seats->numbers[k]);
+        eng_mem_prefer(p->blocks[k], p->sizes[k], &seats->numbers[k], 1);
     }
     for (size_t i = 0; i < p->items.n; i++)
         if (!p->items.data[i]->stays) p->total += p->items.data[i]->bytes;

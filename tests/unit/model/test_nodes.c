@@ -201,7 +201,8 @@ static void memory_comes_from_its_node(void)
     enum { BYTES = 5 << 20, BY_ADDRESS = 2 };
     uint8_t *p = eng_try_alloc(BYTES, "a test", &err);
     CHECK(p);
-    eng_mem_prefer(p, BYTES, 0);
+    static const int none = -1, far = 1000, first[] = {0, 0}, some[] = {0, -1};
+    eng_mem_prefer(p, BYTES, first, 1);
     int mode = -1;
     unsigned long nodes[16] = {0};
     if (syscall(SYS_get_mempolicy, &mode, nodes, 1024ul, p + BYTES - 1, BY_ADDRESS) != 0) {
@@ -211,8 +212,15 @@ static void memory_comes_from_its_node(void)
     }
     CHECK_INT(mode, 1); /* MPOL_PREFERRED */
     CHECK_INT(nodes[0], 1);
-    eng_mem_prefer(p, BYTES, 1000); /* there is no such node: nothing happens */
-    eng_mem_prefer(p, BYTES, -1);
+    eng_mem_prefer(p, BYTES, &far, 1); /* there is no such node: nothing happens */
+    eng_mem_prefer(p, BYTES, &none, 1);
+    eng_mem_prefer(p, BYTES, some, 2);
+    syscall(SYS_get_mempolicy, &mode, nodes, 1024ul, p, BY_ADDRESS);
+    CHECK_INT(mode, 1);
+    eng_mem_prefer(p, BYTES, first, 2);
+    syscall(SYS_get_mempolicy, &mode, nodes, 1024ul, p, BY_ADDRESS);
+    CHECK_INT(mode, 3); /* MPOL_INTERLEAVE */
+    CHECK_INT(nodes[0], 1);
     memset(p, 7, BYTES);
     eng_mem_forget(p + 5000, BYTES - 10000); /* whole pages of it */
     CHECK(p[0] == 7 && p[8191] == 7 && p[8192] == 0 && p[BYTES - 8193] == 0 &&
