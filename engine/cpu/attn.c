@@ -70,6 +70,71 @@ static void values_q8(int n, int rows, int dv, const float *p, const void *v, si
     }
 }
 
+static float to_i16(const float *x, int16_t *y, int n, int most)
+{
+    float amax = eng_finite_amax(x, n);
+    float factor = amax > 0x1p-110f ? (float)most / amax : 0;
+    for (int i = 0; i < n; i++) y[i] = factor > 0 ? (int16_t)lrintf(x[i] * factor) : 0;
+    return amax / (float)most;
+}
+
+static void scores_i16(int n, int rows, int dk, const int16_t *q, const float *q_scale,
+                       const float *k, size_t k_stride, void *room, float *s)
+{
+    (void)room;
+    for (int i = 0; i < n; i++)
+        for (int b = 0; b < dk; b += ENG_I16_BLOCK) {
+            int16_t key[ENG_I16_BLOCK];
+            int d_n = dk - b < ENG_I16_BLOCK ? dk - b : ENG_I16_BLOCK;
+            float scale = to_i16(k + (size_t)i * k_stride + b, key, d_n, ENG_I16_KEY);
+            for (int j = 0; j < rows; j++) {
+                int32_t dot = 0;
+                for (int d = 0; d < d_n; d++)
+                    dot += key[d] * q[((b + d) / 2 * rows + j) * 2 + d % 2];
+                float by = scale * q_scale[b / ENG_I16_BLOCK * rows + j];
+                s[i * rows + j] = fmaf((float)dot, by, b ? s[i * rows + j] : 0);
+            }
+        }
+}
+
+static float more(float a, float b) { return b > a || isnan(b) ? b : a; }
+
+/* One query. unit[n]: what 1 stands for in a value. */
+static void weights_i16(int n, int rows, const float *p, const float *unit, int32_t *weight,
+                        float *ret_step)
+{
+    float most = 0, sum = 0;
+    for (int i = 0; i < n; i++) {
+        float w = p[i * rows] * unit[i];
+        most = more(most, w);
+        sum += w;
+    }
+    float step = more(most * (1.0f / ENG_I16_WEIGHT), sum * (1.0f / ENG_I16_SUM));
+    float factor = step > 0x1p-110f ? 1 / step : 0;
+    for (int i = 0; i < n && factor > 0; i++)
+        weight[i] = (int32_t)lrintf(fmaf(p[i * rows] * unit[i], factor, eng_i16_dither(i)));
+    *ret_step = step;
+}
+
+static void values_i16(int n, int rows, int dv, const float *p, const float *v, size_t v_stride,
+                       const float *keep, void *room, float *o)
+{
+    int16_t *value = room;
+    float unit[ENG_Q8_POSITIONS];
+    for (int i = 0; i < n; i++)
+        unit[i] = to_i16(v + (size_t)i * v_stride, value + i * dv, dv, ENG_I16_VALUE);
+    for (int j = 0; j < rows; j++) {
+        int32_t weight[ENG_Q8_POSITIONS] = {0};
+        float step;
+        weights_i16(n, rows, p + j, unit, weight, &step);
+        for (int d = 0; d < dv; d++) {
+            int32_t dot = 0;
+            for (int i = 0; i < n; i++) dot += weight[i] * value[i * dv + d];
+            o[d * rows + j] = fmaf((float)dot, step, o[d * rows + j] * keep[j]);
+        }
+    }
+}
+
 static void q8_0_to_f32(const void *x, float *y, int64_t n)
 {
     eng_type_info(ENG_TYPE_Q8_0)->to_f32(x, y, n);
@@ -82,5 +147,9 @@ void eng_kernels_attn_c(EngKernels *k)
     k->scores_q8 = scores_q8;
     k->values_q8 = values_q8;
     k->q8_pays = false;
+    k->scores_i16 = scores_i16;
+    k->values_i16 = values_i16;
+    k->i16_pays = false;
+    k->to_i16 = to_i16;
     k->q8_0_to_f32 = q8_0_to_f32;
 }

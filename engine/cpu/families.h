@@ -27,6 +27,13 @@ static inline float eng_finite_amax(const float *x, int n)
     return amax;
 }
 
+/* What is added to the weight of position i before it is rounded to 16 bits, in [-1/2, 1/2]: steps
+ * of the golden ratio, so that of equal weights every few neighbours have the right sum. */
+static inline float eng_i16_dither(int i)
+{
+    return (float)(int32_t)((uint32_t)i * 2654435769u) * 0x1p-32f;
+}
+
 /* Factor that takes a block with this magnitude to [-127, 127]. 0 for NaN (d carries it) and for
  * blocks so small that the factor would overflow. */
 static inline float eng_quant_factor(float amax) { return amax > 0x1p-120f ? 127.0f / amax : 0.0f; }

@@ -22,6 +22,18 @@ typedef struct {
 /* Most of a call: positions, 32-blocks of dv, queries. */
 enum { ENG_Q8_POSITIONS = 128, ENG_Q8_BLOCKS = 64, ENG_Q8_ROWS = 256 };
 
+/* Numbers in 16 bits that share a scale, and the largest that sums of products in 32 bits allow:
+ * 64 of keys times queries, ENG_Q8_POSITIONS of values times weights that add up to ENG_I16_SUM. */
+enum {
+    ENG_I16_BLOCK = 64,
+    ENG_I16_KEY = 8191,
+    ENG_I16_QUERY = 4095,
+    ENG_I16_VALUE = 4095,
+    ENG_I16_WEIGHT = 32766,
+    ENG_I16_SUM = 520000
+};
+#define ENG_I16_BLOCKS(dk) (((dk) + ENG_I16_BLOCK - 1) / ENG_I16_BLOCK)
+
 typedef struct {
     /* Activations into the form the weights want. n a multiple of 32 / 256. NaN or infinity in x
      * must come out as NaN in d (never a silent zero). [ENG_ACT_F32] copies. */
@@ -61,6 +73,25 @@ typedef struct {
                       const float *sum, const float *keep, void *room, float *o);
     bool q8_pays;
     void (*q8_0_to_f32)(const void *x, float *y, int64_t n); /* n a multiple of 32 */
+
+    /* The same two products with n rows of floats, n <= ENG_Q8_POSITIONS, strides in floats, in
+     * integers of 16 bits, two products to a lane and instruction: dk a multiple of 32, dv of 16.
+     * q[dk / 2][rows][2] and q_scale[ENG_I16_BLOCKS(dk)][rows] are what `to_i16` makes of the
+     * blocks of a query. Numbers of a key are off by 2^-14 of the largest of their block, those of
+     * a query by 2^-13, those of a value by 2^-13 of its largest; a weight p >= 0 times that
+     * largest by 2^-15 of the query's largest here or 2^-19 of their sum here, whichever is more,
+     * and of equal ones some go up and some down, so that their sum is right. What a position adds
+     * does not depend on positions of weight 0.
+     * `room` takes n * (2 * dk + dk / 8 + 4) bytes; (n + 3) * (2 * (dv + rows) + 4) + 4 * rows.
+     * i16_pays: this beats gemm. */
+    void (*scores_i16)(int n, int rows, int dk, const int16_t *q, const float *q_scale,
+                       const float *k, size_t k_stride, void *room, float *s);
+    void (*values_i16)(int n, int rows, int dv, const float *p, const float *v, size_t v_stride,
+                       const float *keep, void *room, float *o);
+    bool i16_pays;
+    /* x as y times what is returned, |y| <= most; n a multiple of 16. NaN or infinity in x gives
+     * NaN. */
+    float (*to_i16)(const float *x, int16_t *y, int n, int most);
 
     void (*f16_to_f32)(const uint16_t *x, float *y, int64_t n);
     void (*f32_to_f16)(const float *x, uint16_t *y, int64_t n);

@@ -1,17 +1,24 @@
 /* Attention over the KV cache with an online softmax (FlashAttention, arXiv 2205.14135).
  *
  * A piece of work is a tile: some neighbouring tokens of one session times some query heads that
- * share a KV head, at most TILE queries, walking over the past in blocks of BLOCK positions. A
+ * share a KV head, at most tile_queries(), walking over the past in blocks of BLOCK positions. A
  * query is a column of every matrix, so that its softmax runs down a vector's lane. A single token
  * with a past is cut along the past too (flash decoding) into at most SPLITS parts whose results
  * are merged afterwards. All cuts depend on shapes and positions alone. */
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/num.h"
 #include "cpu/cpu.h"
 
-enum { LANES = 16, TILE = 64, BLOCK = 64, SPLITS = 16, SPLIT_LEAST = 128, SLICE = 64 };
+enum { LANES = 16, BLOCK = 64, SPLITS = 16, SPLIT_LEAST = 128, SLICE = 64 };
+/* Queries of a tile at most: more share what is made of a row of the cache, but a tile's own
+ * numbers should stay in the second-level cache. */
+enum { TILE_LEAST = 64, TILE_MOST = 256, TILE_NUMBERS = 140 << 10 };
+
+/* What the two products are made in. */
+typedef enum { FLOATS, BYTES, I16 } Form;
 
 typedef struct {
     int row0, n_tokens; /* rows of the batch */
@@ -22,11 +29,14 @@ typedef struct {
 /* Queries of a tile are [token][head], filled up to a multiple of LANES with some that see nothing.
  */
 typedef struct {
-    int rows;           /* queries, filled up */
-    bool bytes;         /* queries are `packed` */
-    float *q;           /* [dk][rows] */
-    EngQueryQ8 *packed; /* [dk / 32][rows / LANES] in the same place */
+    int rows; /* queries, filled up */
+    Form form;
+    float *q;           /* FLOATS: [dk][rows] */
+    EngQueryQ8 *packed; /* BYTES: [dk / 32][rows / LANES] in the same place */
+    int16_t *q16;       /* I16: [dk / 2][rows][2] in the same place */
+    float *q_scale;     /* and behind them [ENG_I16_BLOCKS(dk)][rows] */
     float *k, *v;       /* cached rows as floats, room_stride() apart */
+    void *room;         /* of a product in I16 */
     float *s;           /* [ENG_Q8_POSITIONS][rows] */
     float *o;           /* [dv][rows] unnormalised, then their max and sum */
     float *max, *sum;   /* [rows] */
@@ -34,11 +44,22 @@ typedef struct {
     int32_t *seen;      /* [rows] */
 } Work;
 
-static int heads_per_tile(const EngOp *op) { return ENG_MIN(op->src.heads / op->attn.n_kv, TILE); }
-
-static int tiles_per_token(const EngOp *op)
+static int tile_queries(const EngOpAttn *a)
 {
-    int heads = heads_per_tile(op), group = op->src.heads / op->attn.n_kv;
+    int most = TILE_NUMBERS / (a->dk + a->dv) / TILE_LEAST * TILE_LEAST;
+    return ENG_MIN(ENG_MAX(most, TILE_LEAST), TILE_MOST);
+}
+
+/* Of a tile, at most: fewer for one token whose short past would make few pieces of work. */
+static int heads_per_tile(const EngOp *op, int past)
+{
+    int most = past < SPLITS / 2 * SPLIT_LEAST ? TILE_LEAST : tile_queries(&op->attn);
+    return ENG_MIN(op->src.heads / op->attn.n_kv, most);
+}
+
+static int tiles_per_token(const EngOp *op, int heads)
+{
+    int group = op->src.heads / op->attn.n_kv;
     return op->attn.n_kv * ((group + heads - 1) / heads);
 }
 
@@ -59,14 +80,25 @@ static size_t q8_room(const EngOpAttn *a, size_t rows) /* floats; of the second 
     return (ENG_Q8_POSITIONS + 3) * (4 * rows + (size_t)a->dv / 16 + 32) / sizeof(float) + rows;
 }
 
+static size_t i16_room(const EngOpAttn *a, size_t rows) /* floats; of either product */
+{
+    size_t dk = (size_t)a->dk, dv = (size_t)a->dv, n = ENG_Q8_POSITIONS;
+    return ENG_MAX(n * (2 * dk + dk / 8 + 4), (n + 3) * (2 * (dv + rows) + 4) + 4 * rows) /
+           sizeof(float);
+}
+
 static Work work_of(float *room, const EngOpAttn *a, int rows, size_t *ret_floats)
 {
     Work w = {.rows = rows};
     size_t n = (size_t)rows, at = 0;
     w.packed = (EngQueryQ8 *)(void *)room;
-    w.q = room + at, at += (size_t)a->dk * n;
-    w.k = room + at, at += BLOCK * room_stride(a->dk);
-    w.v = room + at, at += eng_align_up(ENG_MAX(BLOCK * room_stride(a->dv), q8_room(a, n)), LANES);
+    w.q16 = (int16_t *)(void *)room;
+    w.q_scale = room + (size_t)a->dk / 2 * n;
+    w.q = room + at, at += ((size_t)a->dk + LANES) * n;
+    w.k = room + at, at += ENG_Q8_POSITIONS * room_stride(a->dk);
+    w.v = room + at;
+    at += eng_align_up(ENG_MAX(ENG_Q8_POSITIONS * room_stride(a->dv), q8_room(a, n)), LANES);
+    w.room = room + at, at += eng_align_up(i16_room(a, n), LANES);
     w.s = room + at, at += ENG_Q8_POSITIONS * n;
     w.o = room + at, at += part_floats(a, rows);
     w.keep = room + at, at += n;
@@ -94,11 +126,14 @@ void eng_cpu_needs_attn(const EngOp *op, EngCpuNeeds *needs)
 {
     static float nowhere;
     size_t floats;
-    work_of(&nowhere, &op->attn, TILE, &floats);
+    work_of(&nowhere, &op->attn, tile_queries(&op->attn), &floats);
     needs->scratch = ENG_MAX(needs->scratch, floats * sizeof(float));
-    size_t parts = SPLITS * (size_t)tiles_per_token(op) *
-                   part_floats(&op->attn, filled_up(heads_per_tile(op)));
-    needs->partial = ENG_MAX(needs->partial, parts * sizeof(float));
+    for (int past = 0; past < 2; past++) {
+        int heads = heads_per_tile(op, past * INT_MAX);
+        size_t parts =
+            SPLITS * (size_t)tiles_per_token(op, heads) * part_floats(&op->attn, filled_up(heads));
+        needs->partial = ENG_MAX(needs->partial, parts * sizeof(float));
+    }
 }
 
 static const float *query(const EngCpu *cpu, const EngOp *op, const Tile *t, int r)
@@ -123,7 +158,7 @@ static void take_queries(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
  * those become floats again. */
 static void put_block(Work *w, const EngBlockQ8_0A *block, int b, int r)
 {
-    if (w->bytes) {
+    if (w->form == BYTES) {
         EngQueryQ8 *to = &w->packed[b * (w->rows / LANES) + r / LANES];
         to->d[r % LANES] = block->d;
         to->start[r % LANES] = -128 * block->sum;
@@ -143,6 +178,23 @@ static void take_queries_as_bytes(EngCpu *cpu, const EngOp *op, const Tile *t, W
             EngBlockQ8_0A block = nothing;
             if (r < n) cpu->k->quantize[ENG_ACT_Q8_0](query(cpu, op, t, r) + 32 * b, &block, 32);
             put_block(w, &block, b, r);
+        }
+}
+
+static void take_queries_as_i16(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
+{
+    int n = t->n_tokens * t->n_heads, dk = op->attn.dk;
+    for (int r = 0; r < w->rows; r++)
+        for (int d0 = 0; d0 < dk; d0 += ENG_I16_BLOCK) {
+            int16_t block[ENG_I16_BLOCK] = {0};
+            int numbers = ENG_MIN(dk - d0, ENG_I16_BLOCK);
+            float *scale = &w->q_scale[d0 / ENG_I16_BLOCK * w->rows + r];
+            *scale = 0;
+            if (r < n)
+                *scale = cpu->k->to_i16(query(cpu, op, t, r) + d0, block, numbers, ENG_I16_QUERY);
+            for (int d = 0; d < numbers; d += 2)
+                memcpy(w->q16 + ((size_t)(d0 + d) / 2 * (size_t)w->rows + (size_t)r) * 2, block + d,
+                       2 * sizeof *block);
         }
 }
 
@@ -200,28 +252,39 @@ static void attend_block(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w, i
     ask_for(k + (size_t)n * k_row, k_row, k_bytes, more);
     if (apart) ask_for(v + (size_t)n * v_row, v_row, v_bytes, more);
     const float *floats = NULL;
-    if (w->bytes) {
+    if (w->form != BYTES) floats = cached(cpu, kv, k, k_width, n, a->dk, w->k, &stride);
+    if (w->form == BYTES)
         cpu->k->scores_q8(n, w->rows, a->dk, w->packed, k, k_row, w->k, w->s);
-    } else {
-        floats = cached(cpu, kv, k, k_width, n, a->dk, w->k, &stride);
+    else if (w->form == I16)
+        cpu->k->scores_i16(n, w->rows, a->dk, w->q16, w->q_scale, floats, stride, w->room, w->s);
+    else
         cpu->k->gemm(n, w->rows, a->dk, floats, stride, 1, w->q, rows, NULL, w->s, rows);
-    }
     for (int r = 0; r < t->n_tokens * t->n_heads; r++)
         w->seen[r] = cpu->batch->positions[t->row0 + r / t->n_heads] - at + 1;
     cpu->k->soften(n, w->rows, a->scale, w->seen, w->s, w->max, w->sum, w->keep);
-    if (w->bytes) {
+    if (w->form != BYTES && apart) floats = cached(cpu, kv, v, v_width, n, a->dv, w->v, &stride);
+    if (w->form == BYTES)
         cpu->k->values_q8(n, w->rows, a->dv, w->s, v, v_row, w->sum, w->keep, w->v, w->o);
-        return;
-    }
-    if (apart) floats = cached(cpu, kv, v, v_width, n, a->dv, w->v, &stride);
-    cpu->k->gemm(a->dv, w->rows, n, floats, 1, stride, w->s, rows, w->keep, w->o, rows);
+    else if (w->form == I16)
+        cpu->k->values_i16(n, w->rows, a->dv, w->s, floats, stride, w->keep, w->room, w->o);
+    else
+        cpu->k->gemm(a->dv, w->rows, n, floats, 1, stride, w->s, rows, w->keep, w->o, rows);
+}
+
+static Form form_of(const EngKernels *k, const EngOpAttn *a, EngKvType type)
+{
+    if (type == ENG_KV_Q8_0 && k->q8_pays && a->dv <= 32 * ENG_Q8_BLOCKS) return BYTES;
+    if (type == ENG_KV_F16 && k->i16_pays && a->dk % 32 == 0 && a->dv % 16 == 0) return I16;
+    return FLOATS;
 }
 
 static void attend(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
 {
-    bool bytes = cpu->batch->kvs[t->row0]->type == ENG_KV_Q8_0;
-    w->bytes = bytes && cpu->k->q8_pays && op->attn.dv <= 32 * ENG_Q8_BLOCKS;
-    if (bytes)
+    EngKvType type = cpu->batch->kvs[t->row0]->type;
+    w->form = form_of(cpu->k, &op->attn, type);
+    if (w->form == I16)
+        take_queries_as_i16(cpu, op, t, w);
+    else if (type == ENG_KV_Q8_0)
         take_queries_as_bytes(cpu, op, t, w);
     else
         take_queries(cpu, op, t, w);
@@ -231,7 +294,7 @@ static void attend(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
         w->seen[r] = 0;
     }
     memset(w->o, 0, (size_t)op->attn.dv * (size_t)w->rows * sizeof *w->o);
-    int step = w->bytes ? ENG_Q8_POSITIONS : BLOCK;
+    int step = w->form == FLOATS ? BLOCK : ENG_Q8_POSITIONS;
     for (int at = t->from; at < t->to; at += step)
         attend_block(cpu, op, t, w, at, ENG_MIN(step, t->to - at));
 }
@@ -246,9 +309,9 @@ static void finish(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
 }
 
 /* The i-th tile of the tokens from row0 on. */
-static Tile tile_of(const EngOp *op, int i, int row0, int n_tokens, int from, int to)
+static Tile tile_of(const EngOp *op, int heads, int i, int row0, int n_tokens, int from, int to)
 {
-    int group = op->src.heads / op->attn.n_kv, heads = heads_per_tile(op);
+    int group = op->src.heads / op->attn.n_kv;
     int chunks = (group + heads - 1) / heads, h = i % chunks * heads;
     return (Tile){row0, n_tokens, i / chunks * group + h, ENG_MIN(heads, group - h), i / chunks,
                   from, to};
@@ -262,16 +325,27 @@ static int run_length(const EngBatch *batch, int row0, int most)
     return n;
 }
 
+/* Fewer where threads would go without: a query's result is the same in any tile, but not with a
+ * q8_0 cache, whose kernels look at queries together. */
+static int tile_tokens(const EngCpu *cpu, const EngOp *op, int heads, EngKvType type)
+{
+    int least = ENG_MAX(TILE_LEAST / heads, 1), most = tile_queries(&op->attn) / heads;
+    if (type == ENG_KV_Q8_0) return least;
+    int fair = cpu->rows * tiles_per_token(op, heads) / (4 * eng_pool_threads(cpu->pool));
+    return ENG_MAX(ENG_MIN(fair, most), least);
+}
+
 /* Every thread walks all tiles and works on those whose number it drew. */
 static void whole_past(EngCpu *cpu, const EngOp *op, int thread)
 {
-    int tiles = tiles_per_token(op);
+    int heads = heads_per_tile(op, INT_MAX), tiles = tiles_per_token(op, heads);
     int64_t mine = eng_pool_next(cpu->pool, INT64_MAX), number = 0;
     for (int row0 = 0, n; row0 < cpu->rows; row0 += n) {
-        n = run_length(cpu->batch, row0, TILE / heads_per_tile(op));
+        EngKvType type = cpu->batch->kvs[row0]->type;
+        n = run_length(cpu->batch, row0, tile_tokens(cpu, op, heads, type));
         for (int i = 0; i < tiles; i++, number++) {
             if (number != mine) continue;
-            Tile t = tile_of(op, i, row0, n, 0, cpu->batch->positions[row0 + n - 1] + 1);
+            Tile t = tile_of(op, heads, i, row0, n, 0, cpu->batch->positions[row0 + n - 1] + 1);
             Work w = work_for(cpu, &op->attn, &t, thread);
             attend(cpu, op, &t, &w);
             finish(cpu, op, &t, &w);
@@ -280,22 +354,23 @@ static void whole_past(EngCpu *cpu, const EngOp *op, int thread)
     }
 }
 
-static float *part_of(const EngCpu *cpu, const EngOp *op, int tile, int split)
+static float *part_of(const EngCpu *cpu, const EngOp *op, int heads, int tile, int split)
 {
-    size_t floats = part_floats(&op->attn, filled_up(heads_per_tile(op)));
+    size_t floats = part_floats(&op->attn, filled_up(heads));
     return cpu->partial + ((size_t)tile * SPLITS + (size_t)split) * floats;
 }
 
 /* Numbers d0 … of a tile's results from its parts. A part is to the softmax what a position is: its
  * max is the score, and what it summed is the value. */
-static void merge(EngCpu *cpu, const EngOp *op, int tile, int n_splits, int d0, int thread)
+static void merge(EngCpu *cpu, const EngOp *op, int heads, int tile, int n_splits, int d0,
+                  int thread)
 {
     const EngOpAttn *a = &op->attn;
-    Tile t = tile_of(op, tile, 0, 1, 0, 0);
+    Tile t = tile_of(op, heads, tile, 0, 1, 0, 0);
     Work w = work_for(cpu, a, &t, thread), part = w;
     size_t rows = (size_t)w.rows;
     for (int i = 0; i < n_splits; i++) {
-        put_result(&part, a, part_of(cpu, op, tile, i));
+        put_result(&part, a, part_of(cpu, op, heads, tile, i));
         memcpy(w.s + (size_t)i * rows, part.max, rows * sizeof *w.s);
     }
     for (size_t r = 0; r < rows; r++) w.max[r] = -INFINITY, w.sum[r] = 0, w.seen[r] = n_splits;
@@ -305,7 +380,7 @@ static void merge(EngCpu *cpu, const EngOp *op, int tile, int n_splits, int d0, 
     memset(w.o, 0, (size_t)n * rows * sizeof *w.o);
     for (int i = 0; i < n_splits; i++) {
         const float *weight = w.s + (size_t)i * rows;
-        put_result(&part, a, part_of(cpu, op, tile, i));
+        put_result(&part, a, part_of(cpu, op, heads, tile, i));
         for (size_t r = 0; r < rows; r++) w.sum[r] += weight[r] * part.sum[r];
         for (size_t d = 0; d < (size_t)n; d++) {
             const float *from = part.o + ((size_t)d0 + d) * rows;
@@ -320,18 +395,19 @@ static void merge(EngCpu *cpu, const EngOp *op, int tile, int n_splits, int d0, 
 static void split_past(EngCpu *cpu, const EngOp *op, int split_len, int n_splits, int thread)
 {
     const EngOpAttn *a = &op->attn;
-    int past = cpu->batch->positions[0] + 1, tiles = tiles_per_token(op);
+    int past = cpu->batch->positions[0] + 1, heads = heads_per_tile(op, past);
+    int tiles = tiles_per_token(op, heads);
     for (int64_t i; (i = eng_pool_next(cpu->pool, (int64_t)tiles * n_splits)) >= 0;) {
         int split = (int)(i % n_splits), tile = (int)(i / n_splits), from = split * split_len;
-        Tile t = tile_of(op, tile, 0, 1, from, ENG_MIN(from + split_len, past));
+        Tile t = tile_of(op, heads, tile, 0, 1, from, ENG_MIN(from + split_len, past));
         Work w = work_for(cpu, a, &t, thread);
-        put_result(&w, a, part_of(cpu, op, tile, split));
+        put_result(&w, a, part_of(cpu, op, heads, tile, split));
         attend(cpu, op, &t, &w);
     }
     eng_pool_barrier(cpu->pool, thread);
     int slices = (a->dv + SLICE - 1) / SLICE;
     for (int64_t i; (i = eng_pool_next(cpu->pool, (int64_t)tiles * slices)) >= 0;)
-        merge(cpu, op, (int)(i / slices), n_splits, (int)(i % slices) * SLICE, thread);
+        merge(cpu, op, heads, (int)(i / slices), n_splits, (int)(i % slices) * SLICE, thread);
 }
 
 void eng_cpu_op_attn(EngCpu *cpu, const EngOp *op, int thread)

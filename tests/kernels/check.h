@@ -60,9 +60,25 @@ void check_gemm(void);
 void check_elem(void);
 void check_soften(void);
 void check_attn_q8(void);
+void check_attn_i16(void);
 void check_cpu_mask(void);
 void check_amx_model(void);
 
 int bench(int argc, char **argv);
+
+/* Sixteen queries are a vector; memory is aligned as the engine's is. */
+enum { LANES = 16 };
+
+static inline float *floats_new(size_t n)
+{
+    return aligned_alloc(64, (size_t)eng_align_up(n * sizeof(float) + 1, 64));
+}
+
+static inline float *random_floats(size_t n, float size)
+{
+    float *x = floats_new(n);
+    for (size_t i = 0; i < n; i++) x[i] = test_float() * size;
+    return x;
+}
 
 #endif

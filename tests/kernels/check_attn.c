@@ -2,20 +2,6 @@
 #define TEST_PART
 #include "check.h"
 
-enum { LANES = 16 };
-
-static float *floats_new(size_t n) /* aligned as the engine's are */
-{
-    return aligned_alloc(64, (size_t)eng_align_up(n * sizeof(float) + 1, 64));
-}
-
-static float *random_floats(size_t n, float size)
-{
-    float *x = floats_new(n);
-    for (size_t i = 0; i < n; i++) x[i] = test_float() * size;
-    return x;
-}
-
 /* Bound 2^-20 of the terms' size. */
 static void gemm_once(const EngKernels *k, bool turned, bool keeps)
 {

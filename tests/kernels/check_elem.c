@@ -2,13 +2,6 @@
 #define TEST_PART
 #include "check.h"
 
-static float *random_floats(size_t n, float size)
-{
-    float *x = malloc((n ? n : 1) * sizeof *x);
-    for (size_t i = 0; i < n; i++) x[i] = test_float() * size;
-    return x;
-}
-
 static void near_all(const float *got, const float *want, int64_t n, double relative)
 {
     for (int64_t i = 0; i < n && test_failures_ < 5; i++)

@@ -113,6 +113,7 @@ int main(int argc, char **argv)
         {"elem", check_elem},
         {"soften", check_soften},
         {"attn_q8", check_attn_q8},
+        {"attn_i16", check_attn_i16},
     };
     signal(SIGILL, crashed);
 #if !defined(__SANITIZE_ADDRESS__) /* ASan explains a SEGV better */

@@ -26,6 +26,7 @@ void eng_kernels_dot_k_avx512(EngKernels *k);
 void eng_kernels_dot_legacy_avx512(EngKernels *k);
 void eng_kernels_dot_iq_avx512(EngKernels *k);
 void eng_kernels_attn_vnni(EngKernels *k);
+void eng_kernels_attn_i16_vnni(EngKernels *k);
 void eng_kernels_dot_k_vnni(EngKernels *k);
 void eng_kernels_dot_legacy_vnni(EngKernels *k);
 void eng_kernels_dot_iq_vnni(EngKernels *k);
@@ -61,6 +62,7 @@ static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
     eng_kernels_dot_iq_avx512(k);
     if (level < ENG_CPU_VNNI) return;
     eng_kernels_attn_vnni(k);
+    eng_kernels_attn_i16_vnni(k);
     eng_kernels_dot_k_vnni(k);
     eng_kernels_dot_legacy_vnni(k);
     eng_kernels_dot_iq_vnni(k);

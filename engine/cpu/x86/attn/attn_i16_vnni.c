@@ -1,0 +1,269 @@
+/* Attention in integers of 16 bits, sixteen queries to a vector: an instruction adds two products
+ * to each lane, where one of floats adds one. Both products are tiles of 8 x 32 sums: pairs of
+ * numbers of keys (along a row) or of values (of two positions) are broadcast, pairs of queries or
+ * weights lie side by side in a lane. */
+#include <string.h>
+
+#include "cpu/families.h"
+#include "cpu/x86/avx512.h"
+#include "cpu/x86/ladder.h"
+
+enum { WIDE = 8, GROUPS = 2 }; /* of a tile: broadcasts, vectors */
+
+/* add_pairs in place: gcc 12 copies each accumulator of the intrinsic's loops. */
+INLINE void pairs_into(Ints *sum, Ints a, Ints b)
+{
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
+}
+
+/* sum[w][g] over `steps` pairs: a[w * a_row + step * a_step] and b[step * b_step + 16 g], in words
+ * of 32 bits. */
+INLINE void pairs_tile(int wide, int groups, int steps, const int32_t *a, size_t a_row,
+                       size_t a_step, const int32_t *b, size_t b_step, Ints sum[WIDE][GROUPS])
+{
+    UNROLL for (int w = 0; w < wide; w++)
+    {
+        UNROLL for (int g = 0; g < groups; g++) sum[w][g] = zero();
+    }
+    for (int i = 0; i < steps; i++, a += a_step, b += b_step) {
+        Ints bs[GROUPS];
+        UNROLL for (int g = 0; g < groups; g++) bs[g] = load(b + 16 * g);
+        UNROLL for (int w = 0; w < wide; w++)
+        {
+            Ints as = _mm512_set1_epi32(a[(size_t)w * a_row]);
+            UNROLL for (int g = 0; g < groups; g++) pairs_into(&sum[w][g], bs[g], as);
+        }
+    }
+}
+
+/* Magnitudes order like the integers of their bits; whatever is not finite becomes NaN. */
+INLINE Ints magnitude(Floats x)
+{
+    return and(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff));
+}
+
+INLINE Floats or_nan(Ints bits)
+{
+    __mmask16 none = _mm512_cmpge_epu32_mask(bits, _mm512_set1_epi32(0x7f800000));
+    return _mm512_castsi512_ps(_mm512_mask_mov_epi32(bits, none, _mm512_set1_epi32(0x7fc00000)));
+}
+
+INLINE __m256i sixteen(const float *x, Floats factor)
+{
+    return _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(mul(loadf(x), factor)));
+}
+
+/* NaN where one of n is not finite. */
+INLINE float largest(const float *x, int n)
+{
+    Ints bits = magnitude(loadf(x));
+    for (int i = 16; i < n; i += 16) bits = _mm512_max_epu32(bits, magnitude(loadf(x + i)));
+    uint32_t most = _mm512_reduce_max_epu32(bits);
+    return most >= 0x7f800000 ? __builtin_nanf("")
+                              : _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128((int)most)));
+}
+
+/* 0 for NaN and for what is too small. */
+INLINE float factor_of(float largest, float most)
+{
+    return largest > 0x1p-110f ? most / largest : 0;
+}
+
+static float to_i16(const float *x, int16_t *y, int n, int most)
+{
+    float amax = largest(x, n), factor = factor_of(amax, (float)most);
+    if (factor == 0) memset(y, 0, (size_t)n * sizeof *y);
+    for (int i = 0; i < n && factor > 0; i += 16)
+        _mm256_storeu_si256((__m256i *)(void *)(y + i), sixteen(x + i, all(factor)));
+    return amax / (float)most;
+}
+
+/* ---- scores ---------------------------------------------------------------------------------- */
+
+typedef struct {
+    const int16_t *k; /* [n][dk] */
+    const float *d;   /* [n][blocks] */
+    int dk, blocks;
+} Keys;
+
+static Keys pack_keys(int n, int dk, const float *k, size_t k_stride, void *room)
+{
+    int16_t *to = room;
+    float *d = (float *)(void *)(to + (size_t)n * (size_t)dk);
+    Keys keys = {to, d, dk, ENG_I16_BLOCKS(dk)};
+    for (int i = 0; i < n; i++, k += k_stride)
+        for (int b = 0; b < dk; b += ENG_I16_BLOCK, d++) {
+            int numbers = ENG_MIN(dk - b, ENG_I16_BLOCK);
+            *d = to_i16(k + b, to, numbers, ENG_I16_KEY);
+            to += numbers;
+        }
+    return keys;
+}
+
+INLINE void score_tile(int wide, int groups, const int16_t *q, const float *q_scale,
+                       const Keys *keys, int i, float *s, size_t rows)
+{
+    Floats sum[WIDE][GROUPS];
+    UNROLL for (int w = 0; w < wide; w++)
+    {
+        UNROLL for (int g = 0; g < groups; g++) sum[w][g] = all(0);
+    }
+    const int32_t *k = (const int32_t *)(const void *)(keys->k + (size_t)i * (size_t)keys->dk);
+    const int32_t *qs = (const int32_t *)(const void *)q;
+    const float *d = keys->d + (size_t)i * (size_t)keys->blocks;
+    for (int b = 0; b < keys->blocks; b++) {
+        int steps = ENG_MIN(keys->dk - b * ENG_I16_BLOCK, ENG_I16_BLOCK) / 2;
+        Ints acc[WIDE][GROUPS];
+        pairs_tile(wide, groups, steps, k, (size_t)keys->dk / 2, 1, qs, rows, acc);
+        UNROLL for (int g = 0; g < groups; g++)
+        {
+            Floats scale = loadf(q_scale + 16 * g);
+            UNROLL for (int w = 0; w < wide; w++)
+            {
+                Floats by = mul(scale, all(d[(size_t)w * (size_t)keys->blocks + (size_t)b]));
+                sum[w][g] = mul_add(floats(acc[w][g]), by, sum[w][g]);
+            }
+        }
+        k += steps;
+        qs += (size_t)steps * rows;
+        q_scale += rows;
+    }
+    UNROLL for (int w = 0; w < wide; w++)
+    {
+        UNROLL for (int g = 0; g < groups; g++)
+            storef(s + (size_t)(i + w) * rows + 16 * g, sum[w][g]);
+    }
+}
+
+INLINE void score_groups(int groups, int n, size_t rows, const int16_t *q, const float *q_scale,
+                         const Keys *keys, float *s)
+{
+    int i = 0;
+    for (; i + WIDE <= n; i += WIDE) score_tile(WIDE, groups, q, q_scale, keys, i, s, rows);
+    for (; i + 2 <= n; i += 2) score_tile(2, groups, q, q_scale, keys, i, s, rows);
+    if (i < n) score_tile(1, groups, q, q_scale, keys, i, s, rows);
+}
+
+static void scores_i16(int n, int rows, int dk, const int16_t *q, const float *q_scale,
+                       const float *k, size_t k_stride, void *room, float *s)
+{
+    Keys keys = pack_keys(n, dk, k, k_stride, room);
+    int j = 0;
+    for (; j + 32 <= rows; j += 32)
+        score_groups(2, n, (size_t)rows, q + 2 * j, q_scale + j, &keys, s + j);
+    if (j < rows) score_groups(1, n, (size_t)rows, q + 2 * j, q_scale + j, &keys, s + j);
+}
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+typedef struct {
+    int pairs, rows;
+    int32_t *p; /* [pairs][rows] two positions' weights */
+    int32_t *v; /* [dv / 8][pairs + 1][8] two positions' values; the odd one for the caches */
+    float *step, *unit; /* [rows] of weights, [2 pairs] of values: what 1 stands for */
+} Values;
+
+/* The second as the upper halves of lanes. */
+INLINE Ints side_by_side(Ints first, Ints second)
+{
+    return _mm512_mask_blend_epi16(0xaaaaaaaa, first, left(second, 16));
+}
+
+INLINE Ints whole(const float *v, float factor)
+{
+    Floats by = all(factor);
+    return _mm512_cvtps_epi32(mul(_mm512_maskz_loadu_ps(factor > 0 ? 0xffff : 0, v), by));
+}
+
+static void pack_values(const Values *x, int n, int dv, const float *v, size_t v_stride)
+{
+    size_t apart = 8 * (size_t)(x->pairs + 1);
+    for (int i = 0; i < n; i += 2, v += 2 * v_stride) {
+        const float *other = i + 1 < n ? v + v_stride : v;
+        float amax[2] = {largest(v, dv), i + 1 < n ? largest(other, dv) : 0}, factor[2];
+        UNROLL for (int r = 0; r < 2; r++)
+        {
+            x->unit[i + r] = amax[r] / ENG_I16_VALUE;
+            factor[r] = factor_of(amax[r], ENG_I16_VALUE);
+        }
+        int32_t *to = x->v + 4 * i;
+        for (int d = 0; d < dv; d += 16, to += 2 * apart) {
+            Ints both = side_by_side(whole(v + d, factor[0]), whole(other + d, factor[1]));
+            _mm256_storeu_si256((__m256i *)(void *)to, _mm512_castsi512_si256(both));
+            _mm256_storeu_si256((__m256i *)(void *)(to + apart),
+                                _mm512_extracti64x4_epi64(both, 1));
+        }
+    }
+}
+
+/* Of position i with the dither added, as a whole number. */
+INLINE Ints weight(const Values *x, const float *p, int i, Floats factor)
+{
+    Floats w = mul(loadf(p), all(x->unit[i]));
+    return _mm512_cvtps_epi32(mul_add(w, factor, all(eng_i16_dither(i))));
+}
+
+static void pack_weights(const Values *x, int n, const float *p)
+{
+    size_t rows = (size_t)x->rows;
+    for (int j = 0; j < x->rows; j += 16) {
+        const float *at = p + j;
+        Ints bits = zero();
+        Floats sum = all(0);
+        for (int i = 0; i < n; i++) {
+            Floats w = mul(loadf(at + (size_t)i * rows), all(x->unit[i]));
+            bits = _mm512_max_epu32(bits, magnitude(w));
+            sum = _mm512_add_ps(sum, w);
+        }
+        Floats most = mul(or_nan(bits), all(1.0f / ENG_I16_WEIGHT));
+        sum = mul(sum, all(1.0f / ENG_I16_SUM));
+        Floats step = _mm512_max_ps(sum, most); /* the second where one is NaN */
+        storef(x->step + j, step);
+        __mmask16 some = _mm512_cmp_ps_mask(step, all(0x1p-110f), _CMP_GT_OQ);
+        Floats factor = _mm512_maskz_div_ps(some, all(1), step);
+        for (int i = 0; i < n; i += 2, at += 2 * rows) {
+            Ints first = weight(x, at, i, factor), second = zero();
+            if (i + 1 < n) second = weight(x, at + rows, i + 1, factor);
+            store(x->p + (size_t)(i / 2) * rows + j, side_by_side(first, second));
+        }
+    }
+}
+
+INLINE void value_tile(int groups, const Values *x, int d, int j, const float *keep, float *o)
+{
+    Ints acc[WIDE][GROUPS];
+    pairs_tile(WIDE, groups, x->pairs, x->v + (size_t)d * (size_t)(x->pairs + 1), 1, WIDE, x->p + j,
+               (size_t)x->rows, acc);
+    UNROLL for (int g = 0; g < groups; g++)
+    {
+        Floats step = loadf(x->step + j + 16 * g), kept = loadf(keep + j + 16 * g);
+        UNROLL for (int w = 0; w < WIDE; w++)
+        {
+            float *at = o + (size_t)(d + w) * (size_t)x->rows + j + 16 * g;
+            storef(at, mul_add(floats(acc[w][g]), step, mul(loadf(at), kept)));
+        }
+    }
+}
+
+static void values_i16(int n, int rows, int dv, const float *p, const float *v, size_t v_stride,
+                       const float *keep, void *room, float *o)
+{
+    Values x = {.pairs = (n + 1) / 2, .rows = rows, .step = room};
+    x.unit = x.step + rows;
+    x.p = (int32_t *)(void *)(x.unit + 2 * x.pairs);
+    x.v = x.p + (size_t)x.pairs * (size_t)rows;
+    pack_values(&x, n, dv, v, v_stride);
+    pack_weights(&x, n, p);
+    int j = 0;
+    for (; j + 32 <= rows; j += 32)
+        for (int d = 0; d < dv; d += WIDE) value_tile(2, &x, d, j, keep, o);
+    for (int d = 0; d < dv && j < rows; d += WIDE) value_tile(1, &x, d, j, keep, o);
+}
+
+void eng_kernels_attn_i16_vnni(EngKernels *k)
+{
+    k->scores_i16 = scores_i16;
+    k->values_i16 = values_i16;
+    k->to_i16 = to_i16;
+    k->i16_pays = true;
+}
