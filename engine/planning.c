@@ -14,8 +14,8 @@
 static void estimate_cpu(const EngHost *host, EngPlanSpeeds *speeds)
 {
     static const double per_core[ENG_CPU_COUNT] = {
-        [ENG_CPU_C] = 10,       [ENG_CPU_AVX2] = 100, [ENG_CPU_AVXVNNI] = 150,
-        [ENG_CPU_AVX512] = 150, [ENG_CPU_VNNI] = 300, [ENG_CPU_AMX] = 800};
+        [ENG_CPU_C] = 10,     [ENG_CPU_AVX2] = 100, [ENG_CPU_AVXVNNI] = 150, [ENG_CPU_AVX512] = 150,
+        [ENG_CPU_VNNI] = 300, [ENG_CPU_VBMI] = 300, [ENG_CPU_AMX] = 800};
     EngCpuLevel level;
     if (!eng_cpu_level(&level, NULL)) level = ENG_CPU_C;
     double at_once = ENG_MIN(12.0 * host->cores / host->nodes, host->cores > 16 ? 200 : 50);

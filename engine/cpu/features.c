@@ -7,8 +7,8 @@
 #include <string.h>
 #include "base/sys.h"
 
-const char *const eng_cpu_level_names[ENG_CPU_COUNT] = {"c",      "avx2", "avxvnni",
-                                                        "avx512", "vnni", "amx"};
+const char *const eng_cpu_level_names[ENG_CPU_COUNT] = {"c",    "avx2", "avxvnni", "avx512",
+                                                        "vnni", "vbmi", "amx"};
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -64,8 +64,9 @@ bool eng_cpu_has(EngCpuLevel level)
         return eng_cpu_has(ENG_CPU_AVX2) && has(saved, ZMM) &&
                has(seven.b, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL);
     case ENG_CPU_VNNI: return eng_cpu_has(ENG_CPU_AVX512) && has(seven.c, bit_AVX512VNNI);
+    case ENG_CPU_VBMI: return eng_cpu_has(ENG_CPU_VNNI) && has(seven.c, bit_AVX512VBMI);
     case ENG_CPU_AMX:
-        return eng_cpu_has(ENG_CPU_VNNI) && processor_has_amx() && !*eng_cpu_amx_refused();
+        return eng_cpu_has(ENG_CPU_VBMI) && processor_has_amx() && !*eng_cpu_amx_refused();
     default: return false;
     }
 }
@@ -122,6 +123,6 @@ bool eng_cpu_level(EngCpuLevel *ret_level, EngError *err)
         }
     return eng_fail(err, ENG_ERR_USAGE,
                     "HEARTH_CPU_MASK is \"%.40s\", which names no instruction set; use c, avx2, "
-                    "avxvnni, avx512, vnni or amx, or unset it.",
+                    "avxvnni, avx512, vnni, vbmi or amx, or unset it.",
                     mask);
 }

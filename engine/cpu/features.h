@@ -1,5 +1,5 @@
 /* Which instruction sets the kernels may use: what the processor and the system offer (cpuid),
- * limited by HEARTH_CPU_MASK (c, avx2, avxvnni, avx512, vnni, amx). */
+ * limited by HEARTH_CPU_MASK (c, avx2, avxvnni, avx512, vnni, vbmi, amx). */
 #ifndef ENG_CPU_FEATURES_H
 #define ENG_CPU_FEATURES_H
 
@@ -11,6 +11,7 @@ typedef enum { /* a ladder: each level includes those before it, but for AVXVNNI
                ENG_CPU_AVXVNNI, /* VNNI without AVX-512; what has the latter need not have it */
                ENG_CPU_AVX512,
                ENG_CPU_VNNI,
+               ENG_CPU_VBMI, /* with VNNI; what has AMX has it too */
                ENG_CPU_AMX,
                ENG_CPU_COUNT
 } EngCpuLevel;

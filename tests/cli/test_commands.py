@@ -310,7 +310,7 @@ class Bench(Case):
         for row in got["rows"]:
             self.assertGreater(min(row["decode_gb_s"], row["decode_gop_s"], row["few_gop_s"],
                                    row["prefill_gop_s"]), 0)
-            self.assertIn(row["level"], ("c", "avx2", "avxvnni", "avx512", "vnni", "amx"))
+            self.assertIn(row["level"], ("c", "avx2", "avxvnni", "avx512", "vnni", "vbmi", "amx"))
 
 
 class Rehearse(Case):
@@ -494,7 +494,7 @@ class Hardware(Case):
         out = self.text("hardware", "--kernels", env={"HEARTH_CPU_MASK": "c"}).decode()
         self.assertEqual(re.findall(r"\S+", re.sub(r"\(.*?\)", "", out))[:2], ["F32", "f32.c"])
         self.assertEqual(sorted(re.findall(r"[a-z]\w*\.[a-z]\w*", out)), sorted(names))
-        self.assertNotRegex(out, r" \w+\.(avx|vnni|amx)")
+        self.assertNotRegex(out, r" \w+\.(avx|vnni|vbmi|amx)")
 
     def test_json(self):
         got = self.json("hardware")
