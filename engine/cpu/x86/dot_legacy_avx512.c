@@ -1,6 +1,6 @@
 /* Matrix products with the 32-number blocks on AVX-512, with VNNI or without: tiles of 16 rows for
- * many tokens. Few tokens, and rows that fill no tile, go to the level below, which memory limits
- * anyway.
+ * many tokens; with VNNI, four rows at once for one. Few tokens, and rows that fill no tile, go to
+ * the level below.
  *
  * Sums of quants that count from a zero point (Q8_0: stored + 128) start at -zero * sum(qx), so
  * that they are exact. */
@@ -83,14 +83,32 @@ INLINE void tile_tokens(const Tile *tile, int tiles, TileKind kind, const char *
 }
 
 #include "cpu/x86/tile_walk_avx512.h"
+#if defined(__AVX512VNNI__)
+#include "cpu/x86/four_legacy_avx512.h"
+#endif
+
+typedef void OneTokenFn(int64_t n, int n_rows, const char *w, size_t w_stride, const char *x,
+                        float *y);
+
+/* Without VNNI, IQ4_NL's bytes are too wide for pairs of products. */
+#if defined(__AVX512VNNI__)
+#define ONE_TOKEN(name) four_##name
+#else
+#define ONE_TOKEN(name) NULL
+#endif
 
 /* The kernels of the level below; written when the tables are filled. */
 static EngMatmulFn *below[ENG_TYPE_COUNT];
 
-#define MATMUL(name, TYPE, Block, zero_point, most)                                                \
+#define MATMUL(name, TYPE, Block, zero_point, most, four)                                          \
     static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
                               const void *x, size_t x_stride, float *y, size_t y_stride)           \
     {                                                                                              \
+        OneTokenFn *one_token = four;                                                              \
+        if (n_tokens == 1 && one_token) {                                                          \
+            one_token(n, n_rows, w, w_stride, x, y);                                               \
+            return;                                                                                \
+        }                                                                                          \
         int tiled = n_tokens < TILE_FROM ? 0 : n_rows / TILE_ROWS * TILE_ROWS;                     \
         const TileKind kind = {sizeof(Block), zero_point, most, 0};                                \
         tile_matmul(pack_##name, kind, ACTS * sizeof(Block), n, tiled, n_tokens, w, w_stride, x,   \
@@ -99,13 +117,13 @@ static EngMatmulFn *below[ENG_TYPE_COUNT];
             below[TYPE](n, n_rows - tiled, n_tokens, (const char *)w + (size_t)tiled * w_stride,   \
                         w_stride, x, x_stride, y + tiled, y_stride);                               \
     }
-MATMUL(q4_0, ENG_TYPE_Q4_0, EngBlockQ4_0, 8, 15)
-MATMUL(q4_1, ENG_TYPE_Q4_1, EngBlockQ4_1, -1, 15)
-MATMUL(q5_0, ENG_TYPE_Q5_0, EngBlockQ5_0, 16, 31)
-MATMUL(q5_1, ENG_TYPE_Q5_1, EngBlockQ5_1, -1, 31)
-MATMUL(q8_0, ENG_TYPE_Q8_0, EngBlockQ8_0, WIDE_ZERO, 255)
-MATMUL(iq4_nl, ENG_TYPE_IQ4_NL, EngBlockIQ4_NL, WIDE_ZERO, 255)
-MATMUL(mxfp4, ENG_TYPE_MXFP4, EngBlockMXFP4, 16, 28)
+MATMUL(q4_0, ENG_TYPE_Q4_0, EngBlockQ4_0, 8, 15, ONE_TOKEN(q4_0))
+MATMUL(q4_1, ENG_TYPE_Q4_1, EngBlockQ4_1, -1, 15, ONE_TOKEN(q4_1))
+MATMUL(q5_0, ENG_TYPE_Q5_0, EngBlockQ5_0, 16, 31, ONE_TOKEN(q5_0))
+MATMUL(q5_1, ENG_TYPE_Q5_1, EngBlockQ5_1, -1, 31, ONE_TOKEN(q5_1))
+MATMUL(q8_0, ENG_TYPE_Q8_0, EngBlockQ8_0, WIDE_ZERO, 255, NULL)
+MATMUL(iq4_nl, ENG_TYPE_IQ4_NL, EngBlockIQ4_NL, WIDE_ZERO, 255, ONE_TOKEN(iq4_nl))
+MATMUL(mxfp4, ENG_TYPE_MXFP4, EngBlockMXFP4, 16, 28, ONE_TOKEN(mxfp4))
 #undef MATMUL
 
 void ISA(eng_kernels_dot_legacy)(EngKernels *k)
@@ -117,6 +135,9 @@ void ISA(eng_kernels_dot_legacy)(EngKernels *k)
                {ENG_TYPE_Q5_0, matmul_q5_0},  {ENG_TYPE_Q5_1, matmul_q5_1},
                {ENG_TYPE_Q8_0, matmul_q8_0},  {ENG_TYPE_IQ4_NL, matmul_iq4_nl},
                {ENG_TYPE_MXFP4, matmul_mxfp4}};
+#if defined(__AVX512VNNI__)
+    powers_fill();
+#endif
     for (size_t i = 0; i < ENG_LEN(own); i++) {
         below[own[i].type] = k->matmul[own[i].type];
         k->matmul[own[i].type] = own[i].matmul;
