@@ -91,6 +91,8 @@ KERNEL(iq4_xs, EngBlockIQ4_XS, 32, 128, 255)
     }
 MATMUL(iq1_s, EngBlockIQ1_S, act_iq1)
 MATMUL(iq2_xxs, EngBlockIQ2_XXS, act_iq2)
+MATMUL(iq2_xs, EngBlockIQ2_XS, act_iq2)
+MATMUL(iq2_s, EngBlockIQ2_S, act_iq2)
 MATMUL(iq3_xxs, EngBlockIQ3_XXS, act_iq3)
 MATMUL(iq3_s, EngBlockIQ3_S, act_plain)
 #undef MATMUL
@@ -101,8 +103,8 @@ void ISA(eng_kernels_dot_iq)(EngKernels *k)
     k->matmul[ENG_TYPE_IQ1_S] = matmul_iq1_s;
     k->matmul[ENG_TYPE_IQ1_M] = below_iq1_m;
     k->matmul[ENG_TYPE_IQ2_XXS] = matmul_iq2_xxs;
-    k->matmul[ENG_TYPE_IQ2_XS] = below_iq2_xs;
-    k->matmul[ENG_TYPE_IQ2_S] = below_iq2_s;
+    k->matmul[ENG_TYPE_IQ2_XS] = matmul_iq2_xs;
+    k->matmul[ENG_TYPE_IQ2_S] = matmul_iq2_s;
     k->matmul[ENG_TYPE_IQ3_XXS] = matmul_iq3_xxs;
     k->matmul[ENG_TYPE_IQ3_S] = matmul_iq3_s;
     k->matmul[ENG_TYPE_IQ4_XS] = below_iq4_xs;

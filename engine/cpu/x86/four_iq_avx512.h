@@ -29,26 +29,39 @@ typedef void IqFn(const char *const w[FOUR], const IqAct *a, FourSums *sums);
 typedef struct {
     uint16_t signs[128];   /* of seven bits: nibble i has those of numbers i and 4 + i on top */
     uint16_t iq2_xxs[256]; /* nibble i: codes of numbers i and 4 + i, 2 bits each */
-    uint16_t iq3_xxs[256]; /* nibble i: code of number i */
-    uint16_t iq3_s[512];   /* nibble i: number i itself */
-    uint64_t iq1[2048];    /* 0, 8, 16 */
+    uint16_t iq2_xs[512], iq2_s[1024]; /* the same */
+    uint16_t iq3_xxs[256];             /* nibble i: code of number i */
+    uint16_t iq3_s[512];               /* nibble i: number i itself */
+    uint64_t iq1[2048];                /* 0, 8, 16 */
 } __attribute__((aligned(64))) IqTables;
 
 static IqTables iq_tables;
 
+/* Sizes of IQ2 are 8, 25 and 43. */
+static uint16_t codes_iq2(uint64_t entry)
+{
+    unsigned codes = 0;
+    for (int i = 0; i < 8; i++) {
+        int size = (int)(entry >> 8 * i & 255);
+        codes |= (size == 8 ? 0u : size == 25 ? 1u : 2u) << (i % 4 * 4 + i / 4 * 2);
+    }
+    return (uint16_t)codes;
+}
+
 static void iq_tables_fill(IqTables *t)
 {
     memset(t, 0, sizeof *t);
+    for (int e = 0; e < 1024; e++) {
+        if (e < 256) t->iq2_xxs[e] = codes_iq2(eng_grid_iq2_xxs[e]);
+        if (e < 512) t->iq2_xs[e] = codes_iq2(eng_grid_iq2_xs[e]);
+        t->iq2_s[e] = codes_iq2(eng_grid_iq2_s[e]);
+    }
     for (int e = 0; e < 512; e++)
         for (int i = 0; i < 8; i++) {
-            int at = i % 4 * 4, half_at = at + i / 4 * 2, byte = 8 * i;
+            int at = i % 4 * 4, byte = 8 * i;
             if (e < 128)
                 t->signs[e] |=
                     (uint16_t)((eng_signs_of_7((uint32_t)e) >> i & 1) << (at + 2 + i / 4));
-            if (e < 256) {
-                int size = (int)(eng_grid_iq2_xxs[e] >> byte & 255);
-                t->iq2_xxs[e] |= (uint16_t)((size == 8 ? 0 : size == 25 ? 1 : 2) << half_at);
-            }
             if (e < 256 && i < 4)
                 t->iq3_xxs[e] |= (uint16_t)((eng_grid_iq3_xxs[e] >> byte & 255) / 8 << at);
             if (i < 4) t->iq3_s[e] |= (uint16_t)((eng_grid_iq3_s[e] >> byte & 255) << at);
@@ -147,24 +160,29 @@ enum { ZERO_IQ2 = 43, ZERO_IQ3 = 62 };
 INLINE IqAct act_iq2(const Act *a) { return act_of_nibbles(a, ZERO_IQ2); }
 INLINE IqAct act_iq3(const Act *a) { return act_of_nibbles(a, ZERO_IQ3); }
 
-INLINE void four_iq2_xxs(const char *const w[FOUR], const IqAct *a, FourSums *sums)
+/* From words of codes and of signs: bits of a nibble are two of a code, the sign of the first four
+ * numbers, that of the last four. */
+INLINE void quants_iq2(Ints grid, Ints signs, Ints q[4])
 {
     const Ints codes = bytes(0x33);
-    /* bits of a nibble: code, code, the sign of the first four, of the last four */
     const __m128i first = _mm_setr_epi8(51, 68, 86, 86, 35, 18, 0, 0, 51, 68, 86, 86, 35, 18, 0, 0);
     const __m128i last = _mm_setr_epi8(51, 68, 86, 86, 51, 68, 86, 86, 35, 18, 0, 0, 35, 18, 0, 0);
+    Ints low = _mm512_ternarylogic_epi32(codes, grid, signs, 0xca);
+    Ints high = _mm512_ternarylogic_epi32(codes, right(grid, 2), signs, 0xca);
+    q[0] = values(first, low), q[1] = values(first, right(low, 4));
+    q[2] = values(last, high), q[3] = values(last, right(high, 4));
+}
+
+INLINE void four_iq2_xxs(const char *const w[FOUR], const IqAct *a, FourSums *sums)
+{
     float d[8] __attribute__((aligned(32)));
     four_d_to(w, a->d * 0.125f, d);
     UNROLL for (int r = 0; r < FOUR; r++)
     {
-        Ints words = load_once(((const EngBlockIQ2_XXS *)w[r])->qs);
+        Ints words = load_once(((const EngBlockIQ2_XXS *)w[r])->qs), q[4];
         Ints grid =
             find_256(iq_tables.iq2_xxs, lookup(words, in_64(0x8000, 0x8001, 0x8002, 0x8003)));
-        Ints signs = signs_of_7(words, 4);
-        Ints low = _mm512_ternarylogic_epi32(codes, grid, signs, 0xca);
-        Ints high = _mm512_ternarylogic_epi32(codes, right(grid, 2), signs, 0xca);
-        Ints q[4] = {values(first, low), values(first, right(low, 4)), values(last, high),
-                     values(last, right(high, 4))};
+        quants_iq2(grid, signs_of_7(words, 4), q);
         iq_add(sums, r, d, odd_of_top(_mm512_shuffle_epi32(words, _MM_PERM_DDBB)), a->sums, a->x,
                q);
     }
@@ -190,6 +208,94 @@ INLINE void four_iq3_xxs(const char *const w[FOUR], const IqAct *a, FourSums *su
                      values(weights, right(high, 4))};
         iq_add(sums, r, d, odd_of_top(_mm512_shuffle_epi32(words, _MM_PERM_CCAA)), a->sums, a->x,
                q);
+    }
+}
+
+/* ---- IQ2_XS, IQ2_S --------------------------------------------------------------------------- */
+
+/* Entries of two rows, from `parts` of 64; bit[b]: where an index has the value 64 << b. Parts are
+ * chosen among by one bit after the other, as early as there are two, for registers are few, and
+ * two rows share the loads. */
+INLINE void find_two(const uint16_t *table, int parts, const Ints index[2], __mmask32 bit[2][4],
+                     Ints ret[2])
+{
+    Ints wait[2][4];
+    UNROLL for (int part = 0; part < parts; part++) UNROLL for (int r = 0; r < 2; r++)
+    {
+        Ints found = find_64(table + 64 * part, index[r]);
+        int b = 0;
+        for (; part >> b & 1; b++) found = _mm512_mask_blend_epi16(bit[r][b], wait[r][b], found);
+        if (part == parts - 1)
+            ret[r] = found;
+        else
+            wait[r][b] = found;
+    }
+}
+
+/* The scale of each 16 numbers, 2 s + 1. */
+INLINE Ints odd_nibbles(const uint8_t scales[8])
+{
+    return _mm512_cvtepi8_epi32(odd(nibbles(load8(scales))));
+}
+
+INLINE void four_iq2_xs(const char *const w[FOUR], const IqAct *a, FourSums *sums)
+{
+    float d[8] __attribute__((aligned(32)));
+    four_d_to(w, a->d * 0.125f, d);
+    UNROLL for (int r = 0; r < FOUR; r += 2)
+    {
+        const EngBlockIQ2_XS *b[2] = {(const EngBlockIQ2_XS *)w[r],
+                                      (const EngBlockIQ2_XS *)w[r + 1]};
+        Ints words[2] = {load_once(b[0]->qs), load_once(b[1]->qs)}, grid[2];
+        __mmask32 bit[2][4];
+        UNROLL for (int i = 0; i < 2; i++) UNROLL for (int j = 0; j < 3; j++) bit[i][j] =
+            has(words[i], 64 << j);
+        find_two(iq_tables.iq2_xs, 8, words, bit, grid);
+        UNROLL for (int i = 0; i < 2; i++)
+        {
+            Ints seven = _mm512_srli_epi16(words[i], 9), q[4];
+            quants_iq2(grid[i], find_128(iq_tables.signs, has(seven, 64), seven), q);
+            iq_add(sums, r + i, d, odd_nibbles(b[i]->scales), a->sums, a->x, q);
+        }
+    }
+}
+
+/* Words of signs from a byte of eight: those of numbers i and 4 + i to the top of nibble i. */
+INLINE Ints signs_of_8(const uint8_t signs[32])
+{
+    const __m128i pairs =
+        _mm_setr_epi8(0, 0x04, 0x40, 0x44, 0x08, 0x0c, 0x48, 0x4c, (char)0x80, (char)0x84,
+                      (char)0xc0, (char)0xc4, (char)0x88, (char)0x8c, (char)0xc8, (char)0xcc);
+    Ints both = _mm512_cvtepu8_epi16(load32(signs));
+    both = or (both, left(both, 6)); /* in the upper byte, two bits lower */
+    return values(pairs, _mm512_ternarylogic_epi32(bytes(3), both, right(both, 2), 0xca));
+}
+
+INLINE void four_iq2_s(const char *const w[FOUR], const IqAct *a, FourSums *sums)
+{
+    float d[8] __attribute__((aligned(32)));
+    four_d_to(w, a->d * 0.125f, d);
+    UNROLL for (int r = 0; r < FOUR; r += 2)
+    {
+        const EngBlockIQ2_S *b[2] = {(const EngBlockIQ2_S *)w[r], (const EngBlockIQ2_S *)w[r + 1]};
+        Ints index[2], grid[2];
+        __mmask32 bit[2][4];
+        UNROLL for (int i = 0; i < 2; i++)
+        {
+            uint64_t top;
+            memcpy(&top, b[i]->qh, sizeof top);
+            index[i] = _mm512_cvtepu8_epi16(load32(b[i]->qs));
+            bit[i][0] = has(index[i], 64), bit[i][1] = has(index[i], 128);
+            bit[i][2] = (__mmask32)_pext_u64(top, 0x5555555555555555);
+            bit[i][3] = (__mmask32)_pext_u64(top, 0xaaaaaaaaaaaaaaaa);
+        }
+        find_two(iq_tables.iq2_s, 16, index, bit, grid);
+        UNROLL for (int i = 0; i < 2; i++)
+        {
+            Ints q[4];
+            quants_iq2(grid[i], signs_of_8(b[i]->signs), q);
+            iq_add(sums, r + i, d, odd_nibbles(b[i]->scales), a->sums, a->x, q);
+        }
     }
 }
 
