@@ -201,9 +201,10 @@ INLINE Floats scaled(Floats acc, Floats d, Ints sums, Ints scales)
     return mul_add(d, mul(floats(sums), floats(scales)), acc);
 }
 
-INLINE Floats pair_d(const float d[2])
+INLINE Floats pair_d(uint16_t first, uint16_t second, float dx)
 {
-    return _mm512_mask_blend_ps(0xff00, all(d[0]), all(d[1]));
+    __m256i halves = both16(_mm_set1_epi16((short)first), _mm_set1_epi16((short)second));
+    return mul(_mm512_cvtph_ps(halves), all(dx));
 }
 
 INLINE Ints odd_of(Ints a) /* a & 14 | 1 */
@@ -229,15 +230,15 @@ INLINE Found find_iq1_s(const char *const w[FOUR])
 
 INLINE void add_iq1_s(const char *const w[FOUR], const Found *f, const PairAct *a, Floats acc[2])
 {
-    float d[FOUR];
-    UNROLL for (int r = 0; r < FOUR; r++) d[r] = half(((const EngBlockIQ1_S *)w[r])->d) * a->d;
     UNROLL for (int p = 0; p < 2; p++)
     {
+        const EngBlockIQ1_S *b = (const EngBlockIQ1_S *)w[2 * p];
+        const EngBlockIQ1_S *c = (const EngBlockIQ1_S *)w[2 * p + 1];
         __m256i qh = _mm512_castsi512_si256(f->side[p]);
         Ints scales = odd_of(right(_mm512_cvtepu16_epi32(qh), 11));
         Ints start = _mm512_mask_blend_epi32(_mm256_movepi16_mask(qh), a->sums[0], a->sums[1]);
         Ints sums = products(start, f->codes[p].low, f->codes[p].high, a->x, 4);
-        acc[p] = scaled(acc[p], pair_d(d + 2 * p), sums, scales);
+        acc[p] = scaled(acc[p], pair_d(b->d, c->d, a->d), sums, scales);
     }
 }
 
@@ -270,13 +271,19 @@ INLINE Ints scales_iq1_m(const char *const w[2], int j)
     return odd_of(_mm512_srlv_epi32(lookup(_mm512_broadcast_i32x4(both), words), down));
 }
 
+/* The top four bits of the words of scales together. */
+INLINE uint16_t d_iq1_m(const char *w)
+{
+    uint64_t scales;
+    memcpy(&scales, w + offsetof(EngBlockIQ1_M, scales), sizeof scales);
+    return (uint16_t)_pext_u64(scales, 0xf000f000f000f000);
+}
+
 INLINE void add_iq1_m(const char *const w[FOUR], const Found *f, const PairAct *a, Floats acc[2])
 {
-    float d[FOUR];
-    UNROLL for (int r = 0; r < FOUR; r++) d[r] =
-        half(eng_d_iq1_m((const EngBlockIQ1_M *)w[r])) * a->d;
     UNROLL for (int p = 0; p < 2; p++)
     {
+        Floats d = pair_d(d_iq1_m(w[2 * p]), d_iq1_m(w[2 * p + 1]), a->d);
         __mmask64 minus = _mm512_test_epi8_mask(f->side[p], bytes(8));
         Ints side = choose8(minus, bytes(1), bytes(-1));
         UNROLL for (int j = 0; j < 2; j++)
@@ -288,7 +295,7 @@ INLINE void add_iq1_m(const char *const w[FOUR], const Found *f, const PairAct *
             Ints start = _mm512_srai_epi32(_mm512_madd_epi16(high, a->eights[j]), 5);
             start = _mm512_add_epi32(start, a->sums[j]);
             Ints sums = products(start, both, both, a->x + 4 * j, 0);
-            acc[p] = scaled(acc[p], pair_d(d + 2 * p), sums, scales_iq1_m(w + 2 * p, j));
+            acc[p] = scaled(acc[p], d, sums, scales_iq1_m(w + 2 * p, j));
         }
     }
 }
