@@ -1,11 +1,12 @@
 /* One token and the 32-number blocks on AVX-512 with VNNI: four rows at once, two blocks of each at
- * a time, a half of each vector per block. Included after tile_avx512.h, where Act is known.
+ * a time, a half of each vector per block.
  *
  * Quants are unsigned, and sums of those that count from a zero point start at -zero * sum(qx),
  * lane by lane, so that they are exact. */
 #ifndef ENG_CPU_X86_FOUR_LEGACY_AVX512_H
 #define ENG_CPU_X86_FOUR_LEGACY_AVX512_H
 
+#include "cpu/x86/avx512.h"
 #include "cpu/x86/rows.h"
 #include "load/unpack_iq.h"
 
@@ -35,9 +36,9 @@ INLINE Floats halves_all(float low, float high)
 }
 
 /* Where `one`, the second block is missing: it weighs nothing. */
-INLINE FourAct four_act(const Act *a, bool one, int zero_point)
+INLINE FourAct four_act(const EngBlockQ8_0A *a, bool one, int zero_point)
 {
-    const Act *b = one ? a : a + 1;
+    const EngBlockQ8_0A *b = one ? a : a + 1;
     FourAct f = {.x = halves(load32(a->q), load32(b->q)), .d = halves_all(a->d, one ? 0 : b->d)};
     if (zero_point)
         f.start = sub32(zero(), add_fours(zero(), bytes(zero_point), f.x));
@@ -105,7 +106,7 @@ INLINE void four_matvec(FourKind kind, int64_t n, int n_rows, const char *w, siz
             acc[s] = all(0);
             at[s] = w + (size_t)ENG_MIN(r + s * quarter, n_rows - 1) * w_stride;
         }
-        const Act *xi = (const Act *)x;
+        const EngBlockQ8_0A *xi = (const EngBlockQ8_0A *)x;
         for (int64_t i = 0; i + 2 <= blocks; i += 2, xi += 2) {
             FourAct a = four_act(xi, false, kind.zero);
             UNROLL for (int s = 0; s < ROW_STREAMS; s++)
