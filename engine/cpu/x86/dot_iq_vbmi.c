@@ -61,7 +61,7 @@ INLINE Ints choose8(__mmask64 where, Ints a, Ints b) { return _mm512_mask_blend_
 /* Indices are `qs` and three more bits on top, which are the lowest of `top`. Two pairs at once, as
  * the loads of the table are as many as the ports have room for. Parts of the table are chosen
  * among by one bit after the other, as early as there are two, for registers are few. */
-INLINE void find_low(const Ints qs[2], const Ints top[2], Codes ret[2])
+INLINE void find_low(const Grid *g, const Ints qs[2], const Ints top[2], Codes ret[2])
 {
     __mmask64 bit[2][4];
     Ints wait[2][4];
@@ -73,7 +73,7 @@ INLINE void find_low(const Ints qs[2], const Ints top[2], Codes ret[2])
     }
     UNROLL for (int part = 0; part < PARTS; part++) UNROLL for (int p = 0; p < 2; p++)
     {
-        Ints found = find_128(grid.low + 128 * part, qs[p]);
+        Ints found = find_128(g->low + 128 * part, qs[p]);
         int b = 0;
         for (; b < 4 && part >> b & 1; b++) found = choose8(bit[p][b], wait[p][b], found);
         if (b < 4)
@@ -83,18 +83,20 @@ INLINE void find_low(const Ints qs[2], const Ints top[2], Codes ret[2])
     }
 }
 
-INLINE Ints find_high(Ints qs, Ints top)
+INLINE Ints find_high(const Grid *g, Ints qs, Ints top)
 {
     Ints place = bytes(NEIGHBOURS - 1);
     Ints of = _mm512_ternarylogic_epi32(place, right(qs, 4), left(top, 4), 0xca);
-    __mmask64 is_next = _mm512_cmpge_epu8_mask(and(qs, place), find_128(grid.from, of));
-    return choose8(is_next, find_128(grid.first, of), find_128(grid.next, of));
+    __mmask64 is_next = _mm512_cmpge_epu8_mask(and(qs, place), find_128(g->from, of));
+    return choose8(is_next, find_128(g->first, of), find_128(g->next, of));
 }
 
 INLINE void find(const Ints qs[2], const Ints top[2], Codes ret[2])
 {
-    find_low(qs, top, ret);
-    UNROLL for (int p = 0; p < 2; p++) ret[p].high = find_high(qs[p], top[p]);
+    const Grid *g = &grid; /* read anew: what a loop keeps of it goes to the stack and back */
+    __asm__ volatile("" : "+r"(g));
+    find_low(g, qs, top, ret);
+    UNROLL for (int p = 0; p < 2; p++) ret[p].high = find_high(g, qs[p], top[p]);
 }
 
 /* ---- activations ----------------------------------------------------------------------------- */
