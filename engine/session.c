@@ -148,9 +148,10 @@ static bool batch_run_unless_stopped(EngModel *m, EngSession *const *sessions, s
 {
     enum { PIECE = 16, SMALL = 8 };
     int ops = (int)m->graph.ops.n, piece = m->batch.n > SMALL ? PIECE : ops;
-    for (int first = 0; first < ops; first += piece) {
+    for (int first = 0, end; first < ops; first = end) {
         if (piece < ops && is_stopped(sessions, n)) return false;
-        m->backend->run(m->backend, first, ENG_MIN(piece, ops - first), &m->batch);
+        end = eng_graph_cut(&m->graph, first + piece);
+        m->backend->run(m->backend, first, end - first, &m->batch);
     }
     return true;
 }

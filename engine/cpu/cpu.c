@@ -26,7 +26,9 @@ static const Phase phases[ENG_OP_COUNT][MAX_PHASES + 1] = {
     [ENG_OP_ROPE_TABLE] = {{eng_cpu_op_rope_table, SMALL}},
     [ENG_OP_NORM] = {{eng_cpu_op_norm, SMALL}},
     [ENG_OP_LINEAR] = {{eng_cpu_linear_prepare, SMALL}, {eng_cpu_op_linear, SHARED}},
-    [ENG_OP_HEADS] = {{eng_cpu_linear_prepare, SMALL}, {eng_cpu_op_heads, SHARED}},
+    [ENG_OP_HEADS] = {{eng_cpu_linear_prepare, SMALL},
+                      {eng_cpu_op_heads, SHARED},
+                      {eng_cpu_attn_expanded, SHARED}},
     [ENG_OP_ROPE] = {{eng_cpu_op_rope, SMALL}},
     [ENG_OP_KV] = {{eng_cpu_op_kv, SMALL}},
     [ENG_OP_ATTN] = {{eng_cpu_op_attn, SHARED}},
@@ -60,6 +62,7 @@ static void advance(void *arg, int thread, int n_threads)
         const EngOp *op = &cpu->graph->ops.data[cpu->op];
         const Phase *phase = phases[op->kind];
         while (phase[++cpu->phase].run) {
+            if (eng_cpu_left_out(cpu, op, phase[cpu->phase].run)) continue;
             if (is_shared(cpu, op, phase[cpu->phase].share)) return;
             eng_pool_rewind(cpu->pool);
             phase[cpu->phase].run(cpu, op, thread);
@@ -82,7 +85,7 @@ static void cpu_run(EngBackend *backend, int first, int n, const EngBatch *batch
 {
     EngCpu *cpu = (EngCpu *)backend;
     cpu->batch = batch;
-    cpu->op = first;
+    cpu->first = cpu->op = first;
     cpu->phase = -1;
     cpu->end = first + n;
     cpu->rows = batch->n;
@@ -162,6 +165,8 @@ static EngCpuNeeds needs_of(const EngGraph *graph, const EngKernel *const *kerne
             eng_cpu_needs_attn(op, &needs);
         else if (op->kind == ENG_OP_EXPERTS)
             eng_cpu_needs_experts(op, k, max_tokens, &needs);
+        if (op->kind == ENG_OP_ATTN && op->attn.absorbed)
+            eng_cpu_needs_expanded(op, max_tokens, &needs);
     }
     return needs;
 }

@@ -64,6 +64,7 @@ typedef struct {
 
     const EngBatch *batch;
     int rows;           /* rows of the op at work: batch->n, after SELECT batch->n_out */
+    int first;          /* op that the run began with */
     int op, phase, end; /* what the threads do now: phase of ops.data[op]; end: stop before it */
 } EngCpu;
 
@@ -99,7 +100,7 @@ static inline size_t eng_cpu_act_stride(size_t bytes)
 typedef void EngCpuOp(EngCpu *cpu, const EngOp *op, int thread);
 EngCpuOp eng_cpu_op_embed, eng_cpu_op_rope_table, eng_cpu_op_norm, eng_cpu_op_rope, eng_cpu_op_kv,
     eng_cpu_op_glu, eng_cpu_op_add, eng_cpu_op_select, eng_cpu_op_attn, eng_cpu_op_route;
-EngCpuOp eng_cpu_linear_prepare, eng_cpu_op_linear, eng_cpu_op_heads;
+EngCpuOp eng_cpu_linear_prepare, eng_cpu_op_linear, eng_cpu_op_heads, eng_cpu_attn_expanded;
 EngCpuOp eng_cpu_experts_group, eng_cpu_experts_fill, eng_cpu_experts_hidden,
     eng_cpu_experts_quantize, eng_cpu_experts_down;
 
@@ -115,8 +116,17 @@ typedef struct {
 void eng_cpu_needs_linear(const EngOp *op, const EngKernel *const *kernels, int max_tokens,
                           EngCpuNeeds *needs);
 void eng_cpu_needs_attn(const EngOp *op, EngCpuNeeds *needs);
+void eng_cpu_needs_expanded(const EngOp *attn, int max_tokens, EngCpuNeeds *needs);
 void eng_cpu_needs_experts(const EngOp *op, const EngKernel *const *kernels, int max_tokens,
                            EngCpuNeeds *needs);
+
+/* Attention over latent vectors has two forms (op_attn_expanded.c), and each session's run of
+ * tokens in a batch the one that costs less. Whether n tokens from row0 on, all of their session's,
+ * are expanded; whether a phase of an attention's ops has nothing to do because all tokens are of
+ * the other form. Where both are in a batch, the matrices of the absorbed form are multiplied with
+ * all of its rows, and the results of the expanded one come last. */
+bool eng_cpu_attn_expands(const EngCpu *cpu, const EngOp *attn, int row0, int n);
+bool eng_cpu_left_out(const EngCpu *cpu, const EngOp *op, EngCpuOp *phase);
 
 /* Weight rows of a piece of work and tokens of a pass over it, so that activations stay in the
  * second-level cache; rows of a piece at most when one token is decoded. */

@@ -9,10 +9,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/num.h"
-#include "cpu/cpu.h"
+#include "cpu/op_attn.h"
 
-enum { LANES = 16, BLOCK = 64, SPLITS = 16, SPLIT_LEAST = 128, SLICE = 64 };
+enum { BLOCK = 64, SPLITS = 16, SPLIT_LEAST = 128, SLICE = 64 };
 /* Queries of a tile at most: more share what is made of a row of the cache, but a tile's own
  * numbers should stay in the second-level cache. */
 enum { TILE_LEAST = 64, TILE_MOST = 256, TILE_NUMBERS = 140 << 10 };
@@ -62,12 +61,6 @@ static int tiles_per_token(const EngOp *op, int heads)
     int group = op->src.heads / op->attn.n_kv;
     return op->attn.n_kv * ((group + heads - 1) / heads);
 }
-
-static int filled_up(int queries) { return (int)eng_align_up((uint64_t)queries, LANES); }
-
-/* Floats between rows in scratch: no power of two, or a column of them would share a few of the
- * cache's sets. */
-static size_t room_stride(int d) { return eng_align_up((uint64_t)d, LANES) + LANES; }
 
 /* What a part of the past leaves: o, max and sum of its tile. */
 static size_t part_floats(const EngOpAttn *a, int rows)
@@ -209,26 +202,6 @@ static void give_results(EngCpu *cpu, const EngOp *op, const Tile *t, const Work
     }
 }
 
-/* n rows of d numbers of the cache as floats: in place, or converted into `room`. */
-static const float *cached(const EngCpu *cpu, const EngKv *kv, const uint8_t *cells, int width,
-                           int n, int d, float *room, size_t *ret_stride)
-{
-    if (kv->type == ENG_KV_F32) {
-        *ret_stride = (size_t)width;
-        return (const float *)(const void *)cells;
-    }
-    size_t row = eng_kv_part(kv->type, width);
-    *ret_stride = room_stride(d);
-    for (int i = 0; i < n; i++, cells += row) {
-        float *to = room + (size_t)i * *ret_stride;
-        if (kv->type == ENG_KV_Q8_0)
-            cpu->k->q8_0_to_f32(cells, to, d);
-        else
-            cpu->k->f16_to_f32((const uint16_t *)(const void *)cells, to, d);
-    }
-    return room;
-}
-
 /* Rows of several KV heads lie between each other, which the processor's own prefetchers follow
  * badly. */
 static void ask_for(const uint8_t *cells, size_t row, size_t bytes, int n)
@@ -317,14 +290,6 @@ static Tile tile_of(const EngOp *op, int heads, int i, int row0, int n_tokens, i
                   from, to};
 }
 
-/* Tokens from row0 on that belong together: one session, at most `most`. */
-static int run_length(const EngBatch *batch, int row0, int most)
-{
-    int n = 1;
-    while (n < most && row0 + n < batch->n && batch->kvs[row0 + n] == batch->kvs[row0]) n++;
-    return n;
-}
-
 /* Fewer where threads would go without: a query's result is the same in any tile, but not with a
  * q8_0 cache, whose kernels look at queries together. */
 static int tile_tokens(const EngCpu *cpu, const EngOp *op, int heads, EngKvType type)
@@ -341,6 +306,9 @@ static void whole_past(EngCpu *cpu, const EngOp *op, int thread)
     int heads = heads_per_tile(op, INT_MAX), tiles = tiles_per_token(op, heads);
     int64_t mine = eng_pool_next(cpu->pool, INT64_MAX), number = 0;
     for (int row0 = 0, n; row0 < cpu->rows; row0 += n) {
+        bool begins = row0 == 0 || cpu->batch->kvs[row0] != cpu->batch->kvs[row0 - 1];
+        n = begins ? run_length(cpu->batch, row0, cpu->rows) : 0;
+        if (begins && eng_cpu_attn_expands(cpu, op, row0, n)) continue;
         EngKvType type = cpu->batch->kvs[row0]->type;
         n = run_length(cpu->batch, row0, tile_tokens(cpu, op, heads, type));
         for (int i = 0; i < tiles; i++, number++) {

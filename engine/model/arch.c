@@ -299,7 +299,12 @@ void eng_arch_gqa(EngBuild *build, const EngTrunk *t, const EngGqa *a, int layer
     eng_graph_rope(g, q, q, t->rope_table, h->rope_dims, neox);
     eng_graph_rope(g, k, k, t->rope_table, h->rope_dims, neox);
     eng_graph_kv(g, layer, k, &a->v);
-    eng_graph_attn(g, a->out, q, (EngOpAttn){layer, h->n_heads_kv, dk, dv, 1 / sqrtf((float)dk)});
+    eng_graph_attn(g, a->out, q,
+                   (EngOpAttn){.layer = layer,
+                               .n_kv = h->n_heads_kv,
+                               .dk = dk,
+                               .dv = dv,
+                               .scale = 1 / sqrtf((float)dk)});
     EngWeight o = eng_bind(b, true, "blk.%d.attn_output.weight", layer, h->n_heads * dv, d, 1);
     const float *bias = eng_bind_vector(b, false, "blk.%d.attn_output.bias", layer, d);
     eng_graph_linear(g, t->x, eng_view_flat(a->out), o, bias, true);

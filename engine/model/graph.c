@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/num.h"
 
 void eng_graph_clear(EngGraph *graph)
 {
@@ -131,6 +132,15 @@ int eng_graph_router(const EngGraph *graph, int op)
     while (--op >= 0)
         if (graph->ops.data[op].kind == ENG_OP_ROUTE && graph->ops.data[op].dst.buf == ids) break;
     return op;
+}
+
+int eng_graph_cut(const EngGraph *graph, int op)
+{
+    const EngOp *ops = graph->ops.data;
+    int n = (int)graph->ops.n;
+    while (op > 0 && op < n && (ops[op].kind == ENG_OP_ATTN || ops[op - 1].kind == ENG_OP_ATTN))
+        op++;
+    return ENG_MIN(op, n);
 }
 
 uint64_t eng_graph_attention_products(const EngGraph *graph)

@@ -22,6 +22,10 @@ uint64_t eng_graph_attention_products(const EngGraph *graph);
 /* The ROUTE that chooses for the EXPERTS op; -1 = there is none. */
 int eng_graph_router(const EngGraph *graph, int op);
 
+/* The first op from `op` on that a run may begin with, or the number of ops: an attention's HEADS
+ * (EngOpAttn.absorbed) stay with it. */
+int eng_graph_cut(const EngGraph *graph, int op);
+
 /* A new buffer of `heads` groups of n, all of it as a view. */
 EngView eng_graph_buffer(EngGraph *graph, int heads, int n);
 

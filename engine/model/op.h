@@ -78,6 +78,10 @@ typedef struct {
     int n_kv;   /* KV heads */
     int dk, dv; /* numbers per key, per value */
     float scale;
+    /* The HEADS before took src's first dv numbers through k_b of each head, and the HEADS behind
+     * takes dst through v_b: both, and this op, may be computed in another form (cpu/cpu.h), which
+     * leaves their results but the last's undefined. */
+    bool absorbed;
 } EngOpAttn;
 
 typedef struct {

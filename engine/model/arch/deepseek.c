@@ -5,7 +5,8 @@
  * cache holds per token one compressed vector c (kv_lora numbers) and one rotary key shared by all
  * heads. A head's query is taken through its own key matrix k_b first, so that scores are plain
  * dot products with c; the weighted sum of c goes through the head's value matrix v_b at the end.
- * So all heads share one "KV head" whose value is the first kv_lora numbers of its key.
+ * So all heads share one "KV head" whose value is the first kv_lora numbers of its key. The ops say
+ * so; for a chunk of a prompt the CPU makes keys and values of the heads instead, which is less.
  *
  * Files come in two forms: attn_kv_b holds [k_b^T; v_b] of each head in one matrix, or the two
  * stand apart. The first is turned into the second when the model is opened.
@@ -165,7 +166,12 @@ static void attention(EngBuild *build, const Mla *m, const EngTrunk *t, int laye
     eng_graph_heads(g, eng_view_part(m->q_absorbed, 0, m->rank), eng_view_part(m->q, 0, m->nope),
                     k_b);
     eng_graph_attn(g, m->latent, m->q_absorbed,
-                   (EngOpAttn){layer, 1, m->rank + m->rope, m->rank, m->scale});
+                   (EngOpAttn){.layer = layer,
+                               .n_kv = 1,
+                               .dk = m->rank + m->rope,
+                               .dv = m->rank,
+                               .scale = m->scale,
+                               .absorbed = true});
     eng_graph_heads(g, m->out, m->latent, v_b);
     EngWeight o = eng_bind(b, true, "blk.%d.attn_output.weight", layer,
                            (int64_t)h->n_heads * m->value, h->n_embd, 1);
