@@ -26,7 +26,8 @@ static void add_latent_attention(const char *type, int i)
     add(type, i, "attn_q.weight", EMBD, HEADS * (NOPE + ROPE), 0);
     add(type, i, "attn_kv_a_mqa.weight", EMBD, RANK + ROPE, 0);
     add("F32", i, "attn_kv_a_norm.weight", RANK, 0, 0);
-    add("Q8_0", i, "attn_k_b.weight", NOPE, RANK, HEADS); /* rows of 32 */
+    const char *of_32 = strcmp(type, "F32") == 0 ? type : "Q8_0";
+    add(of_32, i, "attn_k_b.weight", NOPE, RANK, HEADS);
     add(type, i, "attn_v_b.weight", RANK, VALUE, HEADS);
     add(type, i, "attn_output.weight", HEADS * VALUE, EMBD, 0);
 }
