@@ -79,7 +79,7 @@ static float to_i16(const float *x, int16_t *y, int n, int most)
 }
 
 static void scores_i16(int n, int rows, int dk, const int16_t *q, const float *q_scale,
-                       const float *k, size_t k_stride, void *room, float *s)
+                       const float *k, size_t k_stride, void *room, float *s, size_t s_stride)
 {
     (void)room;
     for (int i = 0; i < n; i++)
@@ -92,7 +92,8 @@ static void scores_i16(int n, int rows, int dk, const int16_t *q, const float *q
                 for (int d = 0; d < d_n; d++)
                     dot += key[d] * q[((b + d) / 2 * rows + j) * 2 + d % 2];
                 float by = scale * q_scale[b / ENG_I16_BLOCK * rows + j];
-                s[i * rows + j] = fmaf((float)dot, by, b ? s[i * rows + j] : 0);
+                float *to = s + (size_t)i * s_stride + j;
+                *to = fmaf((float)dot, by, b ? *to : 0);
             }
         }
 }

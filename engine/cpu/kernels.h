@@ -85,7 +85,7 @@ typedef struct {
      * `room` takes n * (2 * dk + dk / 8 + 4) bytes; (n + 3) * (2 * (dv + rows) + 4) + 4 * rows.
      * i16_pays: this beats gemm. */
     void (*scores_i16)(int n, int rows, int dk, const int16_t *q, const float *q_scale,
-                       const float *k, size_t k_stride, void *room, float *s);
+                       const float *k, size_t k_stride, void *room, float *s, size_t s_stride);
     void (*values_i16)(int n, int rows, int dv, const float *p, const float *v, size_t v_stride,
                        const float *keep, void *room, float *o);
     bool i16_pays;

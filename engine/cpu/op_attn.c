@@ -73,13 +73,6 @@ static size_t q8_room(const EngOpAttn *a, size_t rows) /* floats; of the second 
     return (ENG_Q8_POSITIONS + 3) * (4 * rows + (size_t)a->dv / 16 + 32) / sizeof(float) + rows;
 }
 
-static size_t i16_room(const EngOpAttn *a, size_t rows) /* floats; of either product */
-{
-    size_t dk = (size_t)a->dk, dv = (size_t)a->dv, n = ENG_Q8_POSITIONS;
-    return ENG_MAX(n * (2 * dk + dk / 8 + 4), (n + 3) * (2 * (dv + rows) + 4) + 4 * rows) /
-           sizeof(float);
-}
-
 static Work work_of(float *room, const EngOpAttn *a, int rows, size_t *ret_floats)
 {
     Work w = {.rows = rows};
@@ -91,7 +84,7 @@ static Work work_of(float *room, const EngOpAttn *a, int rows, size_t *ret_float
     w.k = room + at, at += ENG_Q8_POSITIONS * room_stride(a->dk);
     w.v = room + at;
     at += eng_align_up(ENG_MAX(ENG_Q8_POSITIONS * room_stride(a->dv), q8_room(a, n)), LANES);
-    w.room = room + at, at += eng_align_up(i16_room(a, n), LANES);
+    w.room = room + at, at += i16_room(a->dk, a->dv, n);
     w.s = room + at, at += ENG_Q8_POSITIONS * n;
     w.o = room + at, at += part_floats(a, rows);
     w.keep = room + at, at += n;
@@ -176,19 +169,10 @@ static void take_queries_as_bytes(EngCpu *cpu, const EngOp *op, const Tile *t, W
 
 static void take_queries_as_i16(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
 {
-    int n = t->n_tokens * t->n_heads, dk = op->attn.dk;
+    int n = t->n_tokens * t->n_heads;
     for (int r = 0; r < w->rows; r++)
-        for (int d0 = 0; d0 < dk; d0 += ENG_I16_BLOCK) {
-            int16_t block[ENG_I16_BLOCK] = {0};
-            int numbers = ENG_MIN(dk - d0, ENG_I16_BLOCK);
-            float *scale = &w->q_scale[d0 / ENG_I16_BLOCK * w->rows + r];
-            *scale = 0;
-            if (r < n)
-                *scale = cpu->k->to_i16(query(cpu, op, t, r) + d0, block, numbers, ENG_I16_QUERY);
-            for (int d = 0; d < numbers; d += 2)
-                memcpy(w->q16 + ((size_t)(d0 + d) / 2 * (size_t)w->rows + (size_t)r) * 2, block + d,
-                       2 * sizeof *block);
-        }
+        query_to_i16(cpu->k, r < n ? query(cpu, op, t, r) : NULL, op->attn.dk, w->rows, r, w->q16,
+                     w->q_scale);
 }
 
 /* Numbers d0 … d0 + n - 1 of each query's result, o[n][rows]. */
@@ -229,7 +213,8 @@ static void attend_block(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w, i
     if (w->form == BYTES)
         cpu->k->scores_q8(n, w->rows, a->dk, w->packed, k, k_row, w->k, w->s);
     else if (w->form == I16)
-        cpu->k->scores_i16(n, w->rows, a->dk, w->q16, w->q_scale, floats, stride, w->room, w->s);
+        cpu->k->scores_i16(n, w->rows, a->dk, w->q16, w->q_scale, floats, stride, w->room, w->s,
+                           rows);
     else
         cpu->k->gemm(n, w->rows, a->dk, floats, stride, 1, w->q, rows, NULL, w->s, rows);
     for (int r = 0; r < t->n_tokens * t->n_heads; r++)
@@ -247,7 +232,7 @@ static void attend_block(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w, i
 static Form form_of(const EngKernels *k, const EngOpAttn *a, EngKvType type)
 {
     if (type == ENG_KV_Q8_0 && k->q8_pays && a->dv <= 32 * ENG_Q8_BLOCKS) return BYTES;
-    if (type == ENG_KV_F16 && k->i16_pays && a->dk % 32 == 0 && a->dv % 16 == 0) return I16;
+    if (type == ENG_KV_F16 && fits_i16(k, a->dk, a->dv)) return I16;
     return FLOATS;
 }
 

@@ -2,10 +2,12 @@
 #ifndef ENG_CPU_OP_ATTN_H
 #define ENG_CPU_OP_ATTN_H
 
+#include <string.h>
+
 #include "base/num.h"
 #include "cpu/cpu.h"
 
-enum { LANES = 16, TILE = 64 };
+enum { LANES = 16 };
 
 static inline int filled_up(int queries) { return (int)eng_align_up((uint64_t)queries, LANES); }
 
@@ -39,6 +41,34 @@ static inline const float *cached(const EngCpu *cpu, const EngKv *kv, const uint
             cpu->k->f16_to_f32((const uint16_t *)(const void *)cells, to, d);
     }
     return room;
+}
+
+/* Whether keys of dk and values of dv numbers can be and are worth being multiplied in 16 bits. */
+static inline bool fits_i16(const EngKernels *k, int dk, int dv)
+{
+    return k->i16_pays && dk % 32 == 0 && dv % 16 == 0;
+}
+
+/* Floats that either product in 16 bits wants as room. */
+static inline size_t i16_room(int dk, int dv, size_t rows)
+{
+    size_t n = ENG_Q8_POSITIONS, k = (size_t)dk, v = (size_t)dv;
+    size_t bytes = ENG_MAX(n * (2 * k + k / 8 + 4), (n + 3) * (2 * (v + rows) + 4) + 4 * rows);
+    return eng_align_up(bytes / sizeof(float), LANES);
+}
+
+/* Query r of `rows` into q[dk / 2][rows][2] and scale[ENG_I16_BLOCKS(dk)][rows]; NULL: zeros. */
+static inline void query_to_i16(const EngKernels *k, const float *x, int dk, int rows, int r,
+                                int16_t *q, float *scale)
+{
+    for (int d0 = 0; d0 < dk; d0 += ENG_I16_BLOCK) {
+        int16_t block[ENG_I16_BLOCK] = {0};
+        int n = ENG_MIN(dk - d0, ENG_I16_BLOCK);
+        scale[d0 / ENG_I16_BLOCK * rows + r] = x ? k->to_i16(x + d0, block, n, ENG_I16_QUERY) : 0;
+        for (int d = 0; d < n; d += 2)
+            memcpy(q + ((size_t)(d0 + d) / 2 * (size_t)rows + (size_t)r) * 2, block + d,
+                   2 * sizeof *block);
+    }
 }
 
 #endif

@@ -16,12 +16,13 @@
 
 /* MOST: tokens of a piece; each further piece expands the past anew. LEAST: as few as that when
  * there would be fewer than PIECES for each thread. */
-enum { BLOCK = 128, MOST = 2048, LEAST = 256, PIECES = 4 };
+enum { TILE = 64, BLOCK = 128, MOST = 2048, LEAST = 256, PIECES = 4 };
 
 typedef struct {
     const EngOp *keys, *attn, *values; /* HEADS, ATTN, HEADS */
     int nope, rope, rank, dk, dv;      /* dk = nope + rope; dv of the expanded value */
     int k_at, width;                   /* an expanded row: value, from k_at on key; its matrices' */
+    bool i16; /* in 16 bits, or floats: may_i16, where the cache is known */
 } Mla;
 
 static Mla mla_of(const EngOp *attn)
@@ -40,6 +41,12 @@ static Mla mla_of(const EngOp *attn)
     return m;
 }
 
+static bool may_i16(const EngCpu *cpu, const Mla *m, int row)
+{
+    return cpu->batch->kvs[row]->type != ENG_KV_F32 && m->rank % 32 == 0 &&
+           fits_i16(cpu->k, m->dk, m->dv);
+}
+
 /* ---- which form ------------------------------------------------------------------------------ */
 
 /* The attention that an op is part of, when the run that goes on has all three; otherwise a device
@@ -53,18 +60,19 @@ static const EngOp *attention_of(const EngCpu *cpu, const EngOp *op)
     return NULL;
 }
 
-/* By multiply-adds and what they take, beside one of gemm's 16: with the bytes of a q8_0 cache, and
- * of a matrix in blocks with its activations' rounding. */
+/* By multiply-adds and what they take, beside one of gemm's 16: in 16 bits, with the bytes of a
+ * q8_0 cache, and of a matrix in blocks with its activations' rounding. */
 static bool pays(const Mla *m, bool bytes, int64_t past, int64_t n)
 {
-    enum { FLOAT = 16, CACHED = 7, BLOCK_BYTE = 6 };
+    enum { FLOAT = 16, WIDE = 10, CACHED = 7, BLOCK_BYTE = 6 };
+    int64_t unit = m->i16 ? WIDE : FLOAT;
     int64_t seen = n * past + n * (n + 1) / 2, filled = (n + LANES - 1) / LANES * LANES;
     int64_t matrices = (int64_t)m->rank * (m->nope + m->dv);
     int64_t absorbed =
-        seen * (2 * m->rank + m->rope) * (bytes ? CACHED : FLOAT) + n * matrices * BLOCK_BYTE;
+        seen * (2 * m->rank + m->rope) * (bytes ? CACHED : unit) + n * matrices * BLOCK_BYTE;
     int64_t times = (n + MOST - 1) / MOST;
     int64_t expanded =
-        seen * filled / n * (m->dk + m->dv) * FLOAT + times * (past + n) * matrices * FLOAT;
+        seen * filled / n * (m->dk + m->dv) * unit + times * (past + n) * matrices * unit;
     return expanded < absorbed;
 }
 
@@ -72,6 +80,7 @@ bool eng_cpu_attn_expands(const EngCpu *cpu, const EngOp *attn, int row0, int n)
 {
     if (attention_of(cpu, attn) != attn) return false;
     Mla m = mla_of(attn);
+    m.i16 = may_i16(cpu, &m, row0);
     bool bytes = cpu->batch->kvs[row0]->type == ENG_KV_Q8_0 && cpu->k->q8_pays;
     return pays(&m, bytes, cpu->batch->positions[row0], n);
 }
@@ -96,30 +105,34 @@ bool eng_cpu_left_out(const EngCpu *cpu, const EngOp *op, EngCpuOp *phase)
 
 /* Queries of a tile are its tokens, filled up with some that see nothing. */
 typedef struct {
-    float *q;         /* [dk][rows] */
+    float *q;         /* [dk][rows] floats, or as scores_i16 wants them: in half the place */
+    float *q_scale;   /* … and their scales behind them */
     float *o;         /* [dv][rows] unnormalised */
     float *max, *sum; /* [rows] */
 } Tile;
 
 typedef struct {
     float *matrices; /* [rank] room_stride(width) apart: v_b^T and k_b of the head, filled up */
-    float *latent;   /* [BLOCK] room_stride(rank + rope) apart */
-    float *kv;       /* [BLOCK] row_stride() apart */
-    float *s;        /* [BLOCK][TILE] */
-    float *keep;     /* [TILE] */
-    int32_t *seen;   /* [TILE] */
-    float *tiles;    /* [tiles] of tile_floats */
+    int16_t *wide;   /* the same as queries [rank / 2][width][2] of scores_i16 */
+    float *scales;   /* [ENG_I16_BLOCKS(rank)][width] */
+    void *room;
+    float *latent; /* [BLOCK] room_stride(rank + rope) apart */
+    float *kv;     /* [BLOCK] row_stride() apart */
+    float *s;      /* [BLOCK][TILE] */
+    float *keep;   /* [TILE] */
+    int32_t *seen; /* [TILE] */
+    float *tiles;  /* [tiles] of tile_floats */
 } Work;
 
 static size_t row_stride(const Mla *m) { return room_stride(m->width + m->rope); }
 
-static size_t tile_floats(const Mla *m) { return (size_t)(m->dk + m->dv + 2) * TILE; }
+static size_t tile_floats(const Mla *m) { return (size_t)(m->dk + m->dv + 2 + LANES) * TILE; }
 
 static Tile tile_at(const Mla *m, const Work *w, int i)
 {
-    float *q = w->tiles + (size_t)i * tile_floats(m), *o = q + (size_t)m->dk * TILE;
+    float *q = w->tiles + (size_t)i * tile_floats(m), *o = q + (size_t)(m->dk + LANES) * TILE;
     float *max = o + (size_t)m->dv * TILE;
-    return (Tile){q, o, max, max + TILE};
+    return (Tile){q, q + (size_t)m->dk / 2 * TILE, o, max, max + TILE};
 }
 
 static Work work_of(float *room, const Mla *m, int most_tokens, size_t *ret_floats)
@@ -127,6 +140,10 @@ static Work work_of(float *room, const Mla *m, int most_tokens, size_t *ret_floa
     Work w = {0};
     size_t at = 0, tiles = ((size_t)ENG_MIN(most_tokens, MOST) + TILE - 1) / TILE;
     w.matrices = room + at, at += (size_t)m->rank * room_stride(m->width);
+    w.wide = (int16_t *)(void *)(room + at);
+    w.scales = room + at + (size_t)m->rank / 2 * (size_t)m->width;
+    at += ((size_t)m->rank / 2 + LANES) * (size_t)m->width;
+    w.room = room + at, at += i16_room(ENG_MAX(m->rank, m->dk), m->dv, TILE);
     w.latent = room + at, at += BLOCK * room_stride(m->rank + m->rope);
     w.kv = room + at, at += BLOCK * row_stride(m);
     w.s = room + at, at += BLOCK * TILE;
@@ -179,12 +196,33 @@ static void take_part(const EngCpu *cpu, const Piece *p, int tile, EngView view,
         }
 }
 
+static void take_i16(const EngCpu *cpu, const Mla *m, const Piece *p, const Work *w, int tile)
+{
+    Tile t = tile_at(m, w, tile);
+    float *x = w->latent; /* free between blocks */
+    for (int r = 0; r < rows_of(p, tile); r++) {
+        int row = p->row0 + tile * TILE + r;
+        bool is = tile * TILE + r < p->n;
+        if (is) {
+            memcpy(x, at_head(cpu, m->keys->src, row, p->head), (size_t)m->nope * sizeof *x);
+            memcpy(x + m->nope, at_head(cpu, m->attn->src, row, p->head) + m->rank,
+                   (size_t)m->rope * sizeof *x);
+        }
+        query_to_i16(cpu->k, is ? x : NULL, m->dk, rows_of(p, tile), r, (int16_t *)(void *)t.q,
+                     t.q_scale);
+    }
+}
+
 static void begin_tile(const EngCpu *cpu, const Mla *m, const Piece *p, const Work *w, int tile)
 {
     Tile t = tile_at(m, w, tile);
     int rows = rows_of(p, tile);
-    take_part(cpu, p, tile, m->keys->src, 0, m->nope, t.q);
-    take_part(cpu, p, tile, m->attn->src, m->rank, m->rope, t.q + m->nope * rows);
+    if (m->i16) {
+        take_i16(cpu, m, p, w, tile);
+    } else {
+        take_part(cpu, p, tile, m->keys->src, 0, m->nope, t.q);
+        take_part(cpu, p, tile, m->attn->src, m->rank, m->rope, t.q + m->nope * rows);
+    }
     memset(t.o, 0, (size_t)m->dv * (size_t)rows * sizeof *t.o);
     for (int r = 0; r < rows; r++) t.max[r] = -INFINITY, t.sum[r] = 0;
 }
@@ -212,14 +250,28 @@ static void take_matrices(const Mla *m, int head, const Work *w)
     }
 }
 
+/* Its columns meet latents as queries meet keys. */
+static void narrow_matrices(const EngCpu *cpu, const Mla *m, const Work *w)
+{
+    for (int c = 0; c < m->width; c++) {
+        for (int r = 0; r < m->rank; r++)
+            w->latent[r] = w->matrices[(size_t)r * room_stride(m->width) + (size_t)c];
+        query_to_i16(cpu->k, w->latent, m->rank, m->width, c, w->wide, w->scales);
+    }
+}
+
 static void expand(EngCpu *cpu, const Mla *m, const Piece *p, const Work *w, int at, int n)
 {
     const EngKv *kv = cpu->batch->kvs[p->row0];
     size_t stride, row = row_stride(m);
     const float *latent = cached(cpu, kv, eng_kv_key(kv, m->attn->attn.layer, at), kv->k_width, n,
                                  m->rank + m->rope, w->latent, &stride);
-    cpu->k->gemm(n, m->width, m->rank, latent, stride, 1, w->matrices, room_stride(m->width), NULL,
-                 w->kv, row);
+    if (m->i16)
+        cpu->k->scores_i16(n, m->width, m->rank, w->wide, w->scales, latent, stride, w->room, w->kv,
+                           row);
+    else
+        cpu->k->gemm(n, m->width, m->rank, latent, stride, 1, w->matrices, room_stride(m->width),
+                     NULL, w->kv, row);
     for (int i = 0; i < n; i++)
         memcpy(w->kv + (size_t)i * row + m->k_at + m->nope, latent + (size_t)i * stride + m->rank,
                (size_t)m->rope * sizeof *w->kv);
@@ -234,10 +286,17 @@ static void attend(EngCpu *cpu, const Mla *m, const Piece *p, const Work *w, int
     n = ENG_MIN(n, positions[tokens - 1] + 1 - at);
     if (n <= 0) return;
     size_t ld = (size_t)rows;
-    cpu->k->gemm(n, rows, m->dk, w->kv + m->k_at, row_stride(m), 1, t.q, ld, NULL, w->s, ld);
+    if (m->i16)
+        cpu->k->scores_i16(n, rows, m->dk, (const int16_t *)(const void *)t.q, t.q_scale,
+                           w->kv + m->k_at, row_stride(m), w->room, w->s, ld);
+    else
+        cpu->k->gemm(n, rows, m->dk, w->kv + m->k_at, row_stride(m), 1, t.q, ld, NULL, w->s, ld);
     for (int r = 0; r < rows; r++) w->seen[r] = r < tokens ? positions[r] - at + 1 : 0;
     cpu->k->soften(n, rows, m->attn->attn.scale, w->seen, w->s, t.max, t.sum, w->keep);
-    cpu->k->gemm(m->dv, rows, n, w->kv, 1, row_stride(m), w->s, ld, w->keep, t.o, ld);
+    if (m->i16)
+        cpu->k->values_i16(n, rows, m->dv, w->s, w->kv, row_stride(m), w->keep, w->room, t.o);
+    else
+        cpu->k->gemm(m->dv, rows, n, w->kv, 1, row_stride(m), w->s, ld, w->keep, t.o, ld);
 }
 
 static void finish_tile(EngCpu *cpu, const Mla *m, const Piece *p, const Work *w, int tile)
@@ -262,6 +321,7 @@ static void do_piece(EngCpu *cpu, const Mla *m, const Piece *p, int thread)
     const int32_t *positions = cpu->batch->positions;
     int past = positions[p->run_end - 1] + 1, to = positions[p->row0 + p->n - 1] + 1;
     take_matrices(m, p->head, &w);
+    if (m->i16) narrow_matrices(cpu, m, &w);
     for (int i = 0; i < tiles; i++) begin_tile(cpu, m, p, &w, i);
     for (int at = 0; at < to; at += BLOCK) {
         int n = ENG_MIN(BLOCK, past - at);
@@ -294,6 +354,7 @@ void eng_cpu_attn_expanded(EngCpu *cpu, const EngOp *op, int thread)
             int part = parts - 1 - (int)((mine - number) / heads);
             Piece p = {run0, run0 + n, run0 + part * most, ENG_MIN(most, n - part * most),
                        (int)((mine - number) % heads)};
+            m.i16 = may_i16(cpu, &m, run0);
             do_piece(cpu, &m, &p, thread);
         }
         number += (int64_t)heads * parts;

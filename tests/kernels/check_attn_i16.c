@@ -68,7 +68,8 @@ static double largest(const float *x, int n)
 static void scores_i16_once(const EngKernels *k, const Wide *w)
 {
     float *s = floats_new((size_t)w->n * (size_t)w->rows);
-    k->scores_i16(w->n, w->rows, w->d, w->q, w->q_scale, w->x, w->stride, w->room, s);
+    k->scores_i16(w->n, w->rows, w->d, w->q, w->q_scale, w->x, w->stride, w->room, s,
+                  (size_t)w->rows);
     for (int i = 0; i < w->n; i++)
         for (int j = 0; j < w->rows && test_failures_ < 5; j++) {
             double want = 0, error = 0;
@@ -148,9 +149,9 @@ static void i16_is_c(const EngKernels *k, const Wide *w)
     float *p = wide_weights(w), *keep = random_floats(rows, 1);
     float *got = floats_new(all + out), *want = floats_new(all + out);
     for (size_t i = 0; i < out; i++) got[all + i] = want[all + i] = test_float();
-    k->scores_i16(w->n, w->rows, w->d, w->q, w->q_scale, w->x, w->stride, w->room, got);
+    k->scores_i16(w->n, w->rows, w->d, w->q, w->q_scale, w->x, w->stride, w->room, got, rows);
     k->values_i16(w->n, w->rows, w->d, p, w->x, w->stride, keep, w->room, got + all);
-    c->scores_i16(w->n, w->rows, w->d, w->q, w->q_scale, w->x, w->stride, w->room, want);
+    c->scores_i16(w->n, w->rows, w->d, w->q, w->q_scale, w->x, w->stride, w->room, want, rows);
     c->values_i16(w->n, w->rows, w->d, p, w->x, w->stride, keep, w->room, want + all);
     double most = fmax(largest(want, (int)all), largest(want + all, (int)out));
     for (size_t i = 0; i < all + out && test_failures_ < 5; i++)

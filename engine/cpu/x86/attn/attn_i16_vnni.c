@@ -101,7 +101,7 @@ static Keys pack_keys(int n, int dk, const float *k, size_t k_stride, void *room
 }
 
 INLINE void score_tile(int wide, int groups, const int16_t *q, const float *q_scale,
-                       const Keys *keys, int i, float *s, size_t rows)
+                       const Keys *keys, int i, float *s, size_t s_stride, size_t rows)
 {
     Floats sum[WIDE][GROUPS];
     UNROLL for (int w = 0; w < wide; w++)
@@ -131,27 +131,28 @@ INLINE void score_tile(int wide, int groups, const int16_t *q, const float *q_sc
     UNROLL for (int w = 0; w < wide; w++)
     {
         UNROLL for (int g = 0; g < groups; g++)
-            storef(s + (size_t)(i + w) * rows + 16 * g, sum[w][g]);
+            storef(s + (size_t)(i + w) * s_stride + 16 * g, sum[w][g]);
     }
 }
 
 INLINE void score_groups(int groups, int n, size_t rows, const int16_t *q, const float *q_scale,
-                         const Keys *keys, float *s)
+                         const Keys *keys, float *s, size_t s_stride)
 {
     int i = 0;
-    for (; i + WIDE <= n; i += WIDE) score_tile(WIDE, groups, q, q_scale, keys, i, s, rows);
-    for (; i + 2 <= n; i += 2) score_tile(2, groups, q, q_scale, keys, i, s, rows);
-    if (i < n) score_tile(1, groups, q, q_scale, keys, i, s, rows);
+    for (; i + WIDE <= n; i += WIDE)
+        score_tile(WIDE, groups, q, q_scale, keys, i, s, s_stride, rows);
+    for (; i + 2 <= n; i += 2) score_tile(2, groups, q, q_scale, keys, i, s, s_stride, rows);
+    if (i < n) score_tile(1, groups, q, q_scale, keys, i, s, s_stride, rows);
 }
 
 static void scores_i16(int n, int rows, int dk, const int16_t *q, const float *q_scale,
-                       const float *k, size_t k_stride, void *room, float *s)
+                       const float *k, size_t k_stride, void *room, float *s, size_t s_stride)
 {
     Keys keys = pack_keys(n, dk, k, k_stride, room);
     int j = 0;
     for (; j + 32 <= rows; j += 32)
-        score_groups(2, n, (size_t)rows, q + 2 * j, q_scale + j, &keys, s + j);
-    if (j < rows) score_groups(1, n, (size_t)rows, q + 2 * j, q_scale + j, &keys, s + j);
+        score_groups(2, n, (size_t)rows, q + 2 * j, q_scale + j, &keys, s + j, s_stride);
+    if (j < rows) score_groups(1, n, (size_t)rows, q + 2 * j, q_scale + j, &keys, s + j, s_stride);
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
