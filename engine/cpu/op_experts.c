@@ -10,7 +10,12 @@
 #include "base/num.h"
 #include "cpu/cpu.h"
 
-enum { DOWN_ROWS = 16 }; /* at least, of each expert: a stream of fewer is not worth its start */
+enum {
+    DOWN_ROWS = 16, /* at least, of each expert: a stream of fewer is not worth its start */
+    /* For many tokens, at most: each tile reads the hidden numbers of all of them. */
+    DOWN_TILE = 4 * ENG_TILE_ROWS,
+    TILES = 4 /* for each thread, at least */
+};
 enum { GATE, UP, DOWN }; /* an op's kernels */
 
 /* Bytes per row of what a kernel multiplies rows of `cols` numbers with. */
@@ -24,14 +29,13 @@ void eng_cpu_needs_experts(const EngOp *op, const EngKernel *const *kernels, int
 {
     const EngOpExperts *e = &op->experts;
     size_t slots = (size_t)max_tokens * (size_t)e->n_used;
-    size_t in =
-        ENG_MAX(act_stride(kernels[GATE], e->gate.cols), act_stride(kernels[UP], e->up.cols));
+    size_t in = act_stride(kernels[GATE], e->gate.cols);
     /* gate and up of different forms keep two copies */
-    needs->slot_act = ENG_MAX(needs->slot_act, 2 * slots * in);
+    if (kernels[UP]->act != kernels[GATE]->act) in += act_stride(kernels[UP], e->up.cols);
+    needs->slot_act = ENG_MAX(needs->slot_act, slots * in);
     needs->hidden = ENG_MAX(needs->hidden, slots * (size_t)e->gate.rows * sizeof(float));
     needs->hidden_act = ENG_MAX(needs->hidden_act, slots * act_stride(kernels[DOWN], e->down.cols));
-    needs->scratch =
-        ENG_MAX(needs->scratch, 2 * (size_t)ENG_TILE_TOKENS * ENG_TILE_ROWS * sizeof(float));
+    needs->scratch = ENG_MAX(needs->scratch, (size_t)ENG_TILE_TOKENS * DOWN_TILE * sizeof(float));
     needs->n_used = ENG_MAX(needs->n_used, e->n_used);
     needs->n_experts = ENG_MAX(needs->n_experts, (int)e->gate.mats);
 }
@@ -210,12 +214,20 @@ static void down_ask(EngCpu *cpu, const void *arg, const EngCpuTile *tile, int t
         eng_cpu_ask(&op->experts.down, cpu->slots.active[0], tile->row0, tile->rows);
 }
 
+/* A multiple of ENG_TILE_ROWS: kernels then see the same groups of rows whatever it is. */
+static int down_tile(const EngCpu *cpu, const EngWeight *w)
+{
+    int tile = DOWN_TILE, threads = eng_pool_threads(cpu->pool);
+    while (tile > ENG_TILE_ROWS && w->rows / tile < TILES * threads) tile /= 2;
+    return tile;
+}
+
 void eng_cpu_experts_down(EngCpu *cpu, const EngOp *op, int thread)
 {
     const EngOpExperts *e = &op->experts;
     size_t row = e->down.row_bytes * (size_t)e->n_used, all_bytes = row * (size_t)e->down.rows;
     EngCpuTiles tiles = {.n = 1, .times = 1, .w = {&e->down}};
-    tiles.tile[0] =
-        cpu->rows > 1 ? ENG_TILE_ROWS : ENG_MAX(eng_cpu_piece_rows(cpu, row, all_bytes), DOWN_ROWS);
+    tiles.tile[0] = cpu->rows > 1 ? down_tile(cpu, &e->down)
+                                  : ENG_MAX(eng_cpu_piece_rows(cpu, row, all_bytes), DOWN_ROWS);
     eng_cpu_tiles(cpu, &tiles, down_work, down_ask, op, thread);
 }
