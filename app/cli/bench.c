@@ -57,6 +57,7 @@ static bool run(const void *data, char **operands, GError **error)
     measure.quiet = values->common.json;
     HearthLoad load = {.path = values->model,
                        .threads = measure.threads,
+                       .batch = measure.batch,
                        .context = hearth_measure_context(&measure),
                        .kv = hearth_measure_kv(&measure),
                        .gpu = measure.gpu,

@@ -12,7 +12,8 @@ typedef struct {
     int depth;            /* tokens, made up, already in the context before each */
     int repeat;           /* times that each is measured */
     int threads;          /* 0: one per core. For who opens the model */
-    const char *kv;       /* see eng_kv_type */
+    int batch; /* tokens of a prompt read at once; 0: what suits the machine. Also for that one */
+    const char *kv; /* see eng_kv_type */
     HearthGpuOptions gpu;
     HearthExpertOptions experts;
 
@@ -34,6 +35,8 @@ typedef struct {
      "times each test is measured (" repeat_text ")"},                                             \
     {"threads", 0, HEARTH_OPTION_INT, "N", offsetof(Values, member.threads), 1, 512,               \
      "worker threads (otherwise one per physical core)"},                                          \
+    {"batch", 0, HEARTH_OPTION_INT, "N", offsetof(Values, member.batch), 1, 16384,                 \
+     "tokens of a prompt to read at once (otherwise what suits the machine)"},                     \
     {"kv", 0, HEARTH_OPTION_CHOICE, "f16|q8_0", offsetof(Values, member.kv), 0, 0,                 \
      "16 bits per number of the context, or 8 (f16)"},                                             \
     HEARTH_GPU_OPTIONS(Values, member.gpu),                                                        \

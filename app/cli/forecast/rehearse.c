@@ -58,6 +58,7 @@ static EngModel *open_subject(const HearthSubject *s, const Values *values, char
     guint64 dram = 0;
     if (!allowance(values->dram, &dram, error)) return NULL;
     settings.threads = values->measure.threads;
+    settings.batch = values->measure.batch;
     settings.context = hearth_measure_context(&values->measure);
     settings.kv = hearth_measure_kv(&values->measure);
     settings.experts = values->measure.experts.used;
