@@ -38,6 +38,7 @@ static void take_prompt(EngSession *s, const int32_t *tokens, int n)
     s->n_tokens = n;
     s->has_logits = false;
     s->state = ENG_READING;
+    s->goes_on = false;
     s->n_segments = s->next_segment = 0;
     s->n_text = 0;
     s->stats = (EngStats){.context = s->kv.context,

@@ -10,6 +10,7 @@
 #include "cuda/gpu.h"
 #include "plan/kernel/choice.h"
 #include "plan/exec.h"
+#include "plan/plan.h"
 #include "plan/rules.h"
 #include "session.h"
 
@@ -73,14 +74,32 @@ static void take_choice(EngModel *m, EngPlan *plan)
     plan->choice = NULL;
 }
 
-/* Rules must make sense even where there is no GPU for them. */
+/* A plan's chunk for the CPU alone, as far as there is memory: a rehearsal's plan is for a larger
+ * machine. Sessions may be longer than what is planned for, and many. */
+static void take_batch(EngModel *m, const EngPlan *plan)
+{
+    EngUsage usage;
+    if (!plan || !eng_host_usage(&usage, NULL)) return;
+    const EngKernel *const *kernels = m->choice ? m->choice->kernels : NULL;
+    uint64_t most = usage.dram_available / ENG_PLAN_CHUNK_SHARE;
+    int batch = plan->batch;
+    while (batch > ENG_USUAL_BATCH && eng_cpu_bytes(&m->graph, batch, 1, kernels) > most)
+        batch /= 2;
+    m->cpu_batch = ENG_MAX(batch, ENG_USUAL_BATCH);
+}
+
+/* Rules must make sense even where there is no GPU for them. The chunk needs a plan where there are
+ * experts; it may say that there is too little memory, of which the system may still find some. */
 static bool without_device(EngModel *m, const EngModelSettings *s, EngError *err)
 {
     EngPlanSettings want = wishes(m, s);
+    bool chunk = !s->batch && m->h.n_experts > 0;
     want.vram = 0;
     want.no_gpu = true;
-    EngPlan *plan = s->rules ? eng_plan_gguf(m->gguf, &want, NULL, err) : NULL;
+    if (!s->rules && !chunk) return true;
+    EngPlan *plan = eng_plan_gguf(m->gguf, &want, NULL, s->rules ? err : NULL);
     take_choice(m, plan);
+    take_batch(m, plan);
     eng_plan_free(plan);
     return plan || !s->rules;
 }
@@ -138,6 +157,7 @@ bool eng_model_place(EngModel *m, const EngModelSettings *settings, EngError *er
     if (!m->plan) return do_without(m, settings, ENG_GPU_NO_ROOM, &why, err);
     m->gpu_state = m->plan->no_room ? ENG_GPU_NO_ROOM : ENG_GPU_SLOWER;
     snprintf(m->gpu_reason, sizeof m->gpu_reason, "%s", m->plan->reason);
+    take_batch(m, m->plan);
     eng_plan_free(m->plan);
     m->plan = NULL;
     return true;

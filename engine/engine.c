@@ -9,7 +9,7 @@
 #include "cuda/cuda.h"
 #include "model.h"
 #include "plan/host.h"
-#include "plan/kernel/choice.h"
+#include "plan/plan.h"
 
 bool eng_probe(EngHost *ret_host, EngError *err)
 {
@@ -121,18 +121,19 @@ static bool open_pool(EngModel *m, const EngModelSettings *settings, EngError *e
     return ok;
 }
 
-enum { USUAL_BATCH = 512, MOST_BATCH = 16384 };
+enum { MOST_BATCH = 16384 };
 
 static bool open_backend(EngModel *m, const EngModelSettings *settings, EngError *err)
 {
     EngCpuSettings cpu = {0};
+    m->cpu_batch = ENG_USUAL_BATCH;
     if (!eng_cpu_level(&cpu.level, err) || !eng_model_place(m, settings, err) ||
         !open_pool(m, settings, err))
         return false;
     cpu.pool = m->pool;
     cpu.nodes = m->nodes;
     if (m->choice) cpu.kernels = m->choice->kernels;
-    cpu.max_tokens = settings->batch ? settings->batch : m->plan ? m->plan->batch : USUAL_BATCH;
+    cpu.max_tokens = settings->batch ? settings->batch : m->plan ? m->plan->batch : m->cpu_batch;
     cpu.max_out = eng_cpu_max_out(cpu.max_tokens);
     m->backend = eng_cpu_new(&m->graph, &cpu, err);
     if (!m->backend) return false;
@@ -142,6 +143,7 @@ static bool open_backend(EngModel *m, const EngModelSettings *settings, EngError
                           .kvs = eng_alloc0(n * sizeof(EngKv *)),
                           .out = eng_alloc0(n * sizeof(int32_t))};
     m->compute = eng_lock_new();
+    m->slice_s = 1;
     if (!eng_model_attach(m, settings, err)) return false;
     if (m->n_devices && !m->rehearsal) eng_model_find_far(m);
     return true;

@@ -1,4 +1,4 @@
-/* What engine.c and session.c share: the inside of an EngModel. */
+/* What engine.c, compute.c and session.c share: the inside of an EngModel. */
 #ifndef ENG_MODEL_H
 #define ENG_MODEL_H
 
@@ -18,6 +18,21 @@ typedef struct {
 
 typedef struct EngCuda EngCuda;
 
+/* What one session gets of a batch. */
+typedef struct {
+    int n; /* tokens computed, of rows from `row` on */
+    int row;
+    int out_row; /* -1 = its prompt is not at its end yet */
+} EngShare;
+
+/* A chunk of a prompt that a step has left in the middle: it is `batch`, and the backend's buffers
+ * have its numbers, until somebody else computes. */
+typedef struct {
+    EngSession *of; /* NULL = there is none */
+    int op;         /* to go on with */
+    EngShare share;
+} EngUnfinished;
+
 struct EngModel {
     EngGguf *gguf;
     EngRehearsal *rehearsal; /* NULL = the weights are the file's own */
@@ -30,11 +45,14 @@ struct EngModel {
     EngGraph graph;
     EngPool *pool;
     int nodes[ENG_MAX_NODES]; /* what the system calls the pool's nodes; -1: any memory will do */
-    EngPlacement *placement; /* NULL = one node, and weights are read where they are mapped */
-    EngBackend *backend;     /* NULL when vocab_only */
-    EngLock *compute;        /* one step at a time */
-    EngBatch batch;          /* under `compute`: [max_tokens] */
-    uint64_t loaded;         /* bytes that eng_model_load has touched */
+    EngPlacement *placement;  /* NULL = one node, and weights are read where they are mapped */
+    EngBackend *backend;      /* NULL when vocab_only */
+    EngLock *compute;         /* one step at a time */
+    EngBatch batch;           /* under `compute`: [max_tokens] */
+    EngUnfinished unfinished; /* under `compute` */
+    int cpu_batch;            /* tokens of a chunk that suit the CPU alone */
+    double slice_s;           /* of a prompt's chunk, in one step */
+    uint64_t loaded;          /* bytes that eng_model_load has touched */
     uint64_t expert_hits, expert_misses; /* atomic; see EngStats */
     char name[128];
 

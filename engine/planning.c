@@ -7,6 +7,7 @@
 #include "cuda/gpu.h"
 #include "model.h"
 #include "plan/cost.h"
+#include "plan/host.h"
 #include "plan/plan.h"
 
 /* Where nobody has measured: what memory of two to twelve channels gives to cores, and what a core
@@ -129,12 +130,18 @@ static void give_back(const Held *held, EngHost *host)
     }
 }
 
+/* A driver that is not wanted is left alone; without rules nobody asks for what eng_probe adds. */
+static bool probe(const EngPlanSettings *want, EngHost *ret_host, EngError *err)
+{
+    return want->no_gpu && !want->rules ? eng_host_probe(ret_host, err) : eng_probe(ret_host, err);
+}
+
 /* `held`: of a model that is here; NULL = for a machine like this one. */
 static bool describe(const EngPlanSettings *want, const Held *held, EngPlanMachine *ret,
                      EngError *err)
 {
     EngHost host;
-    if (!eng_probe(&host, err)) return false;
+    if (!probe(want, &host, err)) return false;
     if (held) give_back(held, &host);
     if (want->nodes < 0 || want->nodes > ENG_MAX_NODES)
         return eng_fail(err, ENG_ERR_USAGE, "%d NUMA nodes cannot be planned for: choose 1 to %d.",

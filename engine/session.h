@@ -1,5 +1,5 @@
-/* A conversation's timeline, between session.c, which computes and writes, and ask.c, which begins
- * an answer.
+/* A conversation's timeline, between compute.c, which computes, session.c, which writes, and ask.c,
+ * which begins an answer.
  *
  * tokens[0 … n_past) are in the KV cache, tokens[n_past … n_tokens) wait to be computed: the rest
  * of the prompt, or the token drawn last. When nothing waits, `logits` belong to the last token and
@@ -26,6 +26,10 @@ struct EngSession {
 
     int chunk;       /* most tokens of a prompt per step */
     const int *stop; /* or NULL */
+    bool goes_on;    /* a chunk was left in the middle, and nothing has changed since */
+    bool hurries; /* one that was left has been lost: this prompt's others are not; under `compute`
+                   */
+    int by_parts; /* tokens of the chunk that was left, by what of its work is done */
 
     EngSampling sampling;
     EngSampler *sampler; /* NULL until the next prompt when the settings changed */
@@ -59,6 +63,18 @@ static inline size_t eng_session_kv_bytes(const EngSession *session)
     for (int d = 0; d < ENG_MAX_GPUS; d++) bytes += session->kv.far_bytes[d];
     return bytes;
 }
+
+enum { ENG_STEP_SESSIONS = 64 }; /* at most */
+
+/* compute.c: one batch for a step. */
+bool eng_session_compute(EngSession *const *sessions, size_t n, EngShare *shares, EngError *err);
+/* Of one session n tokens that wait; ret_logits: of each, [n][n_vocab], or NULL: when it is the
+ * last piece of them, of the last token. n_past stays where it was when the device is lost in the
+ * middle of it. */
+bool eng_session_compute_next(EngSession *session, int n, bool last, float *ret_logits,
+                              EngError *err);
+/* Nothing of it is to be gone on with. */
+void eng_session_forget(EngSession *session);
 
 /* Splits text of the answer into segments, behind those that wait to be given out. */
 void eng_session_queue_text(EngSession *session, size_t len);

@@ -10,8 +10,9 @@ typedef struct {
     const HearthReplyHost *host;
     EngSession *session;
     HearthPace *pace;
-    int read;   /* tokens of the prompt, so far */
-    bool asked; /* the session's numbers are those of this answer */
+    int read;       /* tokens of the prompt, up to the chunk that is read now */
+    double read_at; /* when that began */
+    bool asked;     /* the session's numbers are those of this answer */
     HearthRate rate;
     double started; /* reading, seconds */
     HearthState state;
@@ -76,9 +77,17 @@ static void read_on(Reply *reply, int done, int total)
         left = (now() - reply->started) * (total - done) / (done - reused);
     else if (reply->pace->speed > 0)
         left = (total - done) / reply->pace->speed;
-    reply->read = done;
     reply->state = HEARTH_STATE_READING;
     hearth_stream_set_progress(reply->stream, HEARTH_STATE_READING, done, total, left);
+}
+
+static void chunk_ends(Reply *reply, int done)
+{
+    double time = now();
+    if (reply->read_at > 0)
+        hearth_pace_measure(reply->pace, done - reply->read, time - reply->read_at);
+    reply->read = done;
+    reply->read_at = time;
 }
 
 static void enter(Reply *reply, HearthState state)
@@ -134,7 +143,6 @@ static bool step_once(Reply *reply)
 {
     EngStep step;
     EngError failure = {0};
-    double before = now();
     if (!hearth_stream_is_wanted(reply->stream) || reply->host->interrupted(reply->host->data)) {
         finish(reply, HEARTH_STATE_STOPPED, NULL);
         return false;
@@ -146,7 +154,7 @@ static bool step_once(Reply *reply)
     }
     switch (step.kind) {
     case ENG_PREFILL:
-        hearth_pace_measure(reply->pace, step.done - reply->read, now() - before);
+        if (!step.unfinished) chunk_ends(reply, step.done);
         read_on(reply, step.done, step.total);
         tell(reply,
              0); /* a GPU that failed makes the conversation be read anew, which takes long */
@@ -179,6 +187,7 @@ void hearth_reply_run(HearthStream *stream, const HearthRequest *request, Hearth
         reply.started = now();
         reply.asked = true;
         EngStats stats = eng_session_stats(reply.session);
+        chunk_ends(&reply, stats.reused_tokens);
         read_on(&reply, stats.reused_tokens, stats.prompt_tokens);
         while (step_once(&reply)) continue;
     } else {

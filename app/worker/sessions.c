@@ -4,8 +4,10 @@
 
 void hearth_sessions_init(HearthSessions *sessions, EngModel *model)
 {
+    enum { MOST_OF_GPU = 512 }; /* whose chunks are told of when they are done */
+    EngModelInfo info = eng_model_info(model);
     *sessions = (HearthSessions){.model = model};
-    hearth_pace_init(&sessions->pace);
+    hearth_pace_init(&sessions->pace, *info.gpu ? MIN(info.batch, MOST_OF_GPU) : info.batch);
 }
 
 static void drop(HearthSessions *sessions, int i)

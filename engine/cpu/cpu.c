@@ -58,6 +58,7 @@ static void advance(void *arg, int thread, int n_threads)
 {
     EngCpu *cpu = arg;
     (void)n_threads;
+    if (eng_cpu_is_stopped(cpu)) cpu->op = cpu->end;
     for (; cpu->op < cpu->end; cpu->op++, cpu->phase = -1) {
         const EngOp *op = &cpu->graph->ops.data[cpu->op];
         const Phase *phase = phases[op->kind];
@@ -85,6 +86,7 @@ static void cpu_run(EngBackend *backend, int first, int n, const EngBatch *batch
 {
     EngCpu *cpu = (EngCpu *)backend;
     cpu->batch = batch;
+    cpu->base.left_off = false;
     cpu->first = cpu->op = first;
     cpu->phase = -1;
     cpu->end = first + n;

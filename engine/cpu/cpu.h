@@ -97,6 +97,18 @@ static inline size_t eng_cpu_act_stride(size_t bytes)
     return bytes ? 64 * (lines + (21 - lines % 16) % 16) : 0;
 }
 
+/* Asked between pieces of work, of which there are many in an op for many tokens. Once one thread
+ * has left something out all do. */
+static inline bool eng_cpu_is_stopped(EngCpu *cpu)
+{
+    const int *stop = cpu->batch->stop;
+    if (!stop) return false;
+    if (!__atomic_load_n(stop, __ATOMIC_RELAXED))
+        return __atomic_load_n(&cpu->base.left_off, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->base.left_off, true, __ATOMIC_RELAXED);
+    return true;
+}
+
 typedef void EngCpuOp(EngCpu *cpu, const EngOp *op, int thread);
 EngCpuOp eng_cpu_op_embed, eng_cpu_op_rope_table, eng_cpu_op_norm, eng_cpu_op_rope, eng_cpu_op_kv,
     eng_cpu_op_glu, eng_cpu_op_add, eng_cpu_op_select, eng_cpu_op_attn, eng_cpu_op_route;

@@ -298,6 +298,7 @@ static void whole_past(EngCpu *cpu, const EngOp *op, int thread)
         n = run_length(cpu->batch, row0, tile_tokens(cpu, op, heads, type));
         for (int i = 0; i < tiles; i++, number++) {
             if (number != mine) continue;
+            if (eng_cpu_is_stopped(cpu)) return;
             Tile t = tile_of(op, heads, i, row0, n, 0, cpu->batch->positions[row0 + n - 1] + 1);
             Work w = work_for(cpu, &op->attn, &t, thread);
             attend(cpu, op, &t, &w);

@@ -351,6 +351,7 @@ void eng_cpu_attn_expanded(EngCpu *cpu, const EngOp *op, int thread)
         if (!eng_cpu_attn_expands(cpu, m.attn, run0, n)) continue;
         int most = piece_tokens(cpu, heads, n), parts = (n + most - 1) / most;
         for (; mine < number + (int64_t)heads * parts; mine = eng_pool_next(cpu->pool, INT64_MAX)) {
+            if (eng_cpu_is_stopped(cpu)) return;
             int part = parts - 1 - (int)((mine - number) / heads);
             Piece p = {run0, run0 + n, run0 + part * most, ENG_MIN(most, n - part * most),
                        (int)((mine - number) % heads)};

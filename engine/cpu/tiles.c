@@ -43,6 +43,7 @@ static void node_tiles(EngCpu *cpu, const EngCpuTiles *t, int node, EngCpuPiece 
     /* from there on nobody takes two */
     int64_t last = n - 4 * eng_pool_threads(cpu->pool) / eng_pool_nodes(cpu->pool);
     for (int64_t i = eng_pool_next_of(cpu->pool, node, n), next; i >= 0; i = next) {
+        if (eng_cpu_is_stopped(cpu)) return;
         EngCpuTile tile = tile_at(t, node, begin, i);
         bool early = cpu->rows == 1 && i < last;
         next = early ? eng_pool_next_of(cpu->pool, node, n) : -1;

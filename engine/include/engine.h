@@ -508,7 +508,7 @@ bool eng_session_prompt(EngSession *session, const EngMessage *messages, size_t 
 
 /* How fine the next steps are. `chunk`: most tokens of a prompt per step, 0 = the model's batch.
  * `stop`: while the integer there is not 0 (any thread may set it, atomically), a step in progress
- * leaves off between the layers of a prefill chunk: the chunk is not computed, the step says
+ * leaves off in the middle of a prefill chunk: the chunk is not computed, the step says
  * ENG_PREFILL without progress, and the session can go on. NULL = none; must outlive the session or
  * be taken back. */
 void eng_session_pace(EngSession *session, int chunk, const int *stop);
@@ -520,6 +520,8 @@ typedef enum { ENG_STOP_END, ENG_STOP_LENGTH, ENG_STOP_CONTEXT } EngStopReason;
 typedef struct {
     EngStepKind kind;     /* ENG_IDLE: nothing was asked of this session */
     int done, total;      /* ENG_PREFILL: tokens of the prompt in the cache, of all */
+    bool unfinished;      /* ENG_PREFILL: and of a chunk that the next step goes on with, a part of
+                           * its tokens that is as large as what of its work is done */
     EngPart part;         /* ENG_TEXT */
     const char *text;     /* ENG_TEXT: valid UTF-8, NUL-terminated, borrowed until the next call */
     size_t len;           /* ENG_TEXT: bytes; 0 while a character or a tag is incomplete */
@@ -527,7 +529,10 @@ typedef struct {
 } EngStep;
 
 /* One bounded piece of work for each of n sessions of one model: a prefill chunk (which may also
- * yield the first token's text at the next call), or one token. ret_steps has n entries.
+ * yield the first token's text at the next call), or one token. ret_steps has n entries. Of a chunk
+ * that takes the CPU longer than about a second, a step of one session does a part; the next one
+ * goes on with it, unless something else was computed meanwhile or the session was changed: then it
+ * begins again.
  *
  * When the GPU fails (a driver's fault, sleep, memory), the step says the same without progress,
  * and the next ones compute on the CPU all that the sessions have said so far, then go on: nothing

@@ -16,6 +16,9 @@ typedef struct {
     EngKv *const *kvs;        /* [n] the session's cache */
     int n_out;
     const int32_t *out; /* [n_out] rows whose logits are wanted, ascending */
+    /* NULL, or: when it becomes other than 0 (any thread may set it, atomically) the run may be
+     * left off. What it was to write is then of no use, and `left_off` says so. */
+    const int *stop;
 } EngBatch;
 
 typedef struct EngBackend EngBackend;
@@ -40,6 +43,7 @@ struct EngBackend {
         int hits, misses;
     } cached[8];
     int threads;
+    bool left_off;          /* the last run; atomic while it goes on */
     size_t bytes;           /* of buffers */
     EngStreaming streaming; /* of the last run: where experts of the CPU's were multiplied */
 };

@@ -5,8 +5,9 @@
  * which run beside its shared expert and the experts found in VRAM, and deferred ones beside the
  * next layer's attention: there the longer side counts.
  * Each crossing between CPU and GPU costs a hand-over. Experts are chosen by chance, all alike. A
- * prompt is read in chunks; experts that are not in VRAM are multiplied by the CPU or sent to the
- * GPU, if that is quicker, those that the chunk chose. What is between the products is not in it.
+ * prompt is read in chunks; experts that are not in VRAM are multiplied by the CPU, the more slowly
+ * the fewer tokens each of them meets, or sent to the GPU, if that is quicker, those that the chunk
+ * chose. What is between the products is not in it.
  * The definitions are those of hearth-cli's rehearsal (app/cli/forecast/predict.c), which measures
  * each kernel. */
 #ifndef ENG_PLAN_COST_H

@@ -8,7 +8,7 @@
 #include "model/kv.h"
 #include "plan/spread.h"
 
-enum { MOST_TOKENS = 16384, USUAL_CONTEXT = 4096, USUAL_BATCH = 512, LEAST_BATCH = 128 };
+enum { MOST_TOKENS = 16384, USUAL_CONTEXT = 4096, LEAST_BATCH = 128, MOST_ON_CPU = 4096 };
 
 EngPlanSettings eng_plan_defaults(void) { return (EngPlanSettings){.kv = ENG_KV_F16}; }
 
@@ -160,6 +160,57 @@ static void try_one(const EngPlanner *p, Search *s, int gpus, bool streams, int 
     eng_layout_clear(&layout);
 }
 
+/* ---- the CPU alone --------------------------------------------------------------------------- */
+
+/* Of what may be in DRAM. */
+static bool spills(const EngPlanner *p, const EngLayout *l)
+{
+    for (size_t i = 0; i < p->o->parts.n; i++)
+        if (l->spread.disk[i] && !p->ruled[i].line && p->o->parts.data[i].kind != ENG_PLAN_UNUSED)
+            return true;
+    return false;
+}
+
+/* Whether a larger chunk is to be taken: see plan.h. */
+static bool is_worth(const EngPlanner *p, const EngLayout *more, const EngLayout *less)
+{
+    static const double least = 0.97; /* of a prompt's time: predictions are no better than that */
+    return eng_time_sum(&more->prompt) <= least * eng_time_sum(&less->prompt) &&
+           eng_layout_exchange(more) < eng_layout_exchange(less) &&
+           (spills(p, less) || !spills(p, more));
+}
+
+static void enlarge_chunk(const EngPlanner *p, int most, EngLayout *l)
+{
+    for (int batch = 2 * l->batch; batch <= most; batch *= 2) {
+        EngLayout next;
+        bool ok = eng_layout_make(p, 0, false, batch, &next) &&
+                  next.cpu_buffers <= p->dram / ENG_PLAN_CHUNK_SHARE && is_worth(p, &next, l);
+        if (!ok) {
+            eng_layout_clear(&next);
+            return;
+        }
+        eng_layout_clear(l);
+        *l = next;
+    }
+}
+
+/* ---- all ways -------------------------------------------------------------------------------- */
+
+static void try_cpu(const EngPlanner *p, int batch, Search *s)
+{
+    int most = ENG_MIN(MOST_ON_CPU, p->context);
+    EngLayout layout;
+    if (!eng_layout_make(p, 0, false, batch ? batch : ENG_MIN(ENG_USUAL_BATCH, most), &layout)) {
+        s->dram_short = true;
+        s->least.least_dram = layout.least_dram;
+        eng_layout_clear(&layout);
+        return;
+    }
+    if (!batch) enlarge_chunk(p, most, &layout);
+    keep_better(&s->best, &s->found, &layout);
+}
+
 static bool search(const EngPlanner *p, const EngPlanSettings *want, Search *s, EngError *err)
 {
     *s = (Search){0};
@@ -174,7 +225,7 @@ static bool search(const EngPlanner *p, const EngPlanSettings *want, Search *s, 
         }
     if (p->m->n_gpus && !s->gpu_fits && !s->dram_short && p->m->vram_given)
         return eng_fail(err, s->no_room.code, "%s", s->no_room.message);
-    if (!ruled) try_one(p, s, 0, false, want->batch ? want->batch : ENG_MIN(USUAL_BATCH, most));
+    if (!ruled) try_cpu(p, want->batch, s);
     if (s->found) return true;
     return s->dram_short ? refuse_dram(p, &s->least, err)
                          : eng_fail(err, s->no_room.code, "%s", s->no_room.message);

@@ -475,6 +475,69 @@ static void experts_are_sent_where_it_pays(void)
     free((void *)h.data);
 }
 
+static int chunk_of(const EngHeader *h, const EngPlanSettings *want, uint64_t *ret_buffers)
+{
+    EngError err = {0};
+    EngPlan *plan = eng_plan(h, 1, want, &err);
+    CHECK_MSG(plan, "%s", err.message);
+    int batch = plan ? plan->batch : 0;
+    if (plan && ret_buffers) *ret_buffers = sum(plan, ENG_PLAN_BUFFERS, -1);
+    eng_plan_free(plan);
+    return batch;
+}
+
+/* With 256 experts the CPU reads more at once than with 16 of which each token meets half, or with
+ * none; but only where that is a small part of memory, and pushes no weights out of it. */
+static void the_cpu_reads_more_where_it_pays(void)
+{
+    EngHeader h = r1();
+    EngPlanSettings want = eng_plan_defaults();
+    uint64_t usual = 0, more = 0, nothing;
+    want.no_gpu = true;
+    want.speeds = (EngPlanSpeeds){200, 2000, 0, 0, 0, 2};
+    want.context = 16384;
+    want.dram = 768 * GIB;
+    int batch = chunk_of(&h, &want, &more);
+    CHECK_MSG(batch >= 2048, "%d", batch);
+    CHECK(more <= want.dram / 32);
+    want.batch = 512;
+    CHECK_INT(chunk_of(&h, &want, &usual), 512);
+    CHECK(more > usual);
+    want.batch = 0;
+    want.context = 1500;
+    CHECK_INT(chunk_of(&h, &want, NULL), 1024);
+    want.context = 300;
+    CHECK_INT(chunk_of(&h, &want, NULL), 300);
+    want.context = 16384;
+    for (want.dram = 8 * GIB; want.dram <= 512 * GIB; want.dram *= 2) {
+        batch = chunk_of(&h, &want, &more);
+        CHECK_MSG(batch == 512 || more <= want.dram / 32, "%d tokens take %llu MiB", batch,
+                  (unsigned long long)(more / MIB));
+        if (want.dram <= 16 * GIB) CHECK_INT(batch, 512);
+    }
+    /* so that it just fits: more would take it out of memory */
+    for (want.dram = 360 * GIB; want.dram < 420 * GIB; want.dram += GIB) {
+        EngPlan *plan = eng_plan(&h, 1, &want, NULL);
+        want.batch = 512;
+        EngPlan *less = eng_plan(&h, 1, &want, NULL);
+        want.batch = 0;
+        bool fits = less && sum(less, -1, ENG_PLACE_DISK) == 0;
+        CHECK(plan && less && (!fits || sum(plan, -1, ENG_PLACE_DISK) == 0));
+        eng_plan_free(plan), eng_plan_free(less);
+    }
+    free((void *)h.data);
+    Shape few = large_shape();
+    few.experts = 16, few.used = 8;
+    h = header_of(&few);
+    want.dram = 64 * GIB;
+    CHECK_INT(chunk_of(&h, &want, &nothing), 512);
+    free((void *)h.data);
+    few.dense = few.layers;
+    h = header_of(&few);
+    CHECK_INT(chunk_of(&h, &want, &nothing), 512);
+    free((void *)h.data);
+}
+
 /* A few tokens on the CPU, then those used, then all; each where its seconds are the least, and
  * where a measurement moves that. */
 static void the_regime_follows_the_seconds(void)
@@ -621,6 +684,7 @@ int main(int argc, char **argv)
         {"bytes add up", bytes_add_up},
         {"more VRAM is never slower", more_vram_is_never_slower},
         {"experts are sent where it pays", experts_are_sent_where_it_pays},
+        {"the CPU reads more where it pays", the_cpu_reads_more_where_it_pays},
         {"the regime follows the seconds", the_regime_follows_the_seconds},
         {"refusals name the least", refusals_name_the_least},
         {"settings out of range are refused", settings_out_of_range_are_refused},

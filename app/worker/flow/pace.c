@@ -1,11 +1,16 @@
 #include "worker/flow/pace.h"
 
-enum { FEWEST = 32, MOST = 512 };
+#include <glib.h>
+
+enum { FEWEST = 32 };
 
 #define SHORT 1.0 /* second: often enough */
 #define GAIN 1.08 /* of a doubling that pays */
 
-void hearth_pace_init(HearthPace *pace) { *pace = (HearthPace){.chunk = FEWEST}; }
+void hearth_pace_init(HearthPace *pace, int most)
+{
+    *pace = (HearthPace){.chunk = MIN(FEWEST, most), .most = most};
+}
 
 void hearth_pace_measure(HearthPace *pace, int tokens, double seconds)
 {
@@ -17,6 +22,6 @@ void hearth_pace_measure(HearthPace *pace, int tokens, double seconds)
         pace->settled = true;
         if (pace->chunk > FEWEST) pace->chunk /= 2;
     }
-    if (!pace->settled && pace->chunk < MOST) pace->chunk *= 2;
+    if (!pace->settled) pace->chunk = MIN(2 * pace->chunk, pace->most);
     pace->speed = speed;
 }

@@ -1,6 +1,6 @@
-/* How many tokens of a prompt one step reads: the fewest that lose no speed worth having, so that
- * progress is told often even where a step of the largest chunk takes a minute. Doubles while a
- * step takes less than a second or the doubling pays. One per model. */
+/* How many tokens of a prompt are read at once: the fewest that lose no speed worth having, so that
+ * a stop loses little and, with a GPU, which computes a chunk in one step, progress is told often.
+ * Doubles while a chunk takes less than a second or the doubling pays. One per model. */
 #ifndef HEARTH_WORKER_FLOW_PACE_H
 #define HEARTH_WORKER_FLOW_PACE_H
 
@@ -8,14 +8,15 @@
 
 /* hearth_pace_init() */
 typedef struct {
-    int chunk;    /* tokens: of the next step */
-    double speed; /* tokens per second, of the step measured last; 0 = none yet */
+    int chunk;    /* tokens: of the next one */
+    int most;     /* tokens */
+    double speed; /* tokens per second, of the chunk measured last; 0 = none yet */
     bool settled;
 } HearthPace;
 
-void hearth_pace_init(HearthPace *pace);
+void hearth_pace_init(HearthPace *pace, int most);
 
-/* A step took `seconds` for `tokens`. */
+/* A chunk of `tokens` took `seconds`. */
 void hearth_pace_measure(HearthPace *pace, int tokens, double seconds);
 
 #endif
