@@ -1,57 +1,25 @@
 /* The machine's limits and the speed of its kernels, measured with the threads and the tables that
  * models run with. Kernels get tiles of 32 rows of 2048 numbers, as the engine cuts them, from
  * weights that no cache holds. */
+#include "gauge.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/num.h"
-#include "base/pool.h"
 #include "base/sys.h"
-#include "cpu/kernels.h"
 #include "plan/host.h"
 
 enum {
-    NUMBERS = 2048, /* in a row */
-    ROWS = 32,      /* of a piece for many tokens, and for one */
-    ONE_ROWS = 128,
+    FEW = 16,     /* tokens of an expert with many beside it: DeepSeek-R1 at 512 */
     TOKENS = 128, /* of prefill */
-    FEW = 16,     /* of an expert with many beside it: DeepSeek-R1 at 512 */
-    MOST_TOKENS = 256,
-    PIECE = 1 << 20, /* bytes that a thread reads at once */
     ROUNDS = 25,
     LIMIT_ROUNDS = 100, /* what all else is compared with */
     BARRIERS = 2000
 };
-static const size_t weights_bytes = (size_t)256 << 20;
 /* Seconds for one round: short, for then one of them falls between what else the machine does. */
 static const double long_enough = 0.005;
-
-enum { QUERIES = 64, POSITIONS = 64, DK = 576, DV = 512, STRIDE = DK + 16 }; /* as in op_attn.c */
-
-/* k: rows as floats, or what the products with bytes take for themselves. */
-typedef struct {
-    float k[POSITIONS * STRIDE], q[DK * QUERIES], s[ENG_Q8_POSITIONS * QUERIES], o[DV * QUERIES];
-    float keep[QUERIES];
-} Attention;
-_Static_assert(sizeof(float[POSITIONS * STRIDE]) >= ENG_Q8_POSITIONS * DK * 2, "scores' room");
-
-struct EngGauge {
-    EngPool *pool;
-    EngCpuLevel level;
-    uint8_t *weights;     /* [weights_bytes] */
-    float *y;             /* [threads][MOST_TOKENS * ROWS] */
-    uint8_t *x;           /* [MOST_TOKENS] rows of activations */
-    Attention *attention; /* [threads], attention_bytes */
-    size_t attention_bytes;
-    /* of the running measurement */
-    EngType type;
-    int tokens, rows; /* of a tile */
-    int64_t count; /* tiles or rounds */
-    int64_t from;  /* rounds go on where the last one stopped, so that no cache has seen it */
-    int64_t ops;   /* of one thread */
-    int64_t blocks;
-};
 
 /* Numbers that are finite as halves, as bfloat16 and as floats, and no tiny exponent in the first
  * byte of anything: arithmetic near the end of the range is slow. */
@@ -59,7 +27,7 @@ static void fill_weights(void *arg, int thread, int n_threads)
 {
     EngGauge *g = arg;
     (void)n_threads;
-    for (int64_t i; (i = eng_pool_next(g->pool, (int64_t)(weights_bytes / PIECE))) >= 0;) {
+    for (int64_t i; (i = eng_pool_next(g->pool, (int64_t)(WEIGHTS_BYTES / PIECE))) >= 0;) {
         uint64_t *p = (uint64_t *)(void *)(g->weights + (size_t)i * PIECE);
         uint64_t state = (uint64_t)i * 0x9e3779b97f4a7c15u + 1;
         for (size_t j = 0; j < PIECE / sizeof *p; j++) {
@@ -80,7 +48,7 @@ EngGauge *eng_gauge_new(int threads, EngError *err)
     g->level = level;
     g->pool = eng_pool_new(threads, seats.seats, err);
     eng_seats_clear(&seats);
-    g->weights = g->pool ? eng_try_alloc(weights_bytes, "the weights to measure with", err) : NULL;
+    g->weights = g->pool ? eng_try_alloc(WEIGHTS_BYTES, "the weights to measure with", err) : NULL;
     g->attention_bytes = (size_t)threads * sizeof *g->attention;
     if (g->weights)
         g->attention = eng_try_alloc(g->attention_bytes, "the context to measure with", err);
@@ -98,7 +66,7 @@ void eng_gauge_free(EngGauge *gauge)
 {
     if (!gauge) return;
     eng_pool_free(gauge->pool);
-    if (gauge->weights) eng_big_free(gauge->weights, weights_bytes);
+    if (gauge->weights) eng_big_free(gauge->weights, WEIGHTS_BYTES);
     free(gauge->y);
     free(gauge->x);
     if (gauge->attention) eng_big_free(gauge->attention, gauge->attention_bytes);
@@ -129,6 +97,11 @@ static double best_rate(EngGauge *g, EngPoolFn *fn, int64_t most, int rounds)
     return best;
 }
 
+double eng_gauge_rate(EngGauge *gauge, EngPoolFn *fn, int64_t most)
+{
+    return best_rate(gauge, fn, most, ROUNDS);
+}
+
 /* ---- limits ---------------------------------------------------------------------------------- */
 
 /* Four streams, for one core cannot fill its line buffers from one, and asked for far ahead, for
@@ -141,7 +114,7 @@ static void read_pieces(void *arg, int thread, int n_threads)
     (void)thread, (void)n_threads;
     Wide sum[STREAMS] = {{0}};
     for (int64_t i; (i = eng_pool_next(g->pool, g->count)) >= 0;) {
-        size_t piece = (size_t)(g->from + i) % (weights_bytes / PIECE);
+        size_t piece = (size_t)(g->from + i) % (WEIGHTS_BYTES / PIECE);
         const Wide *p = (const Wide *)(const void *)(g->weights + piece * PIECE);
         for (int j = 0; j < STEPS; j++)
             for (int s = 0; s < STREAMS; s++) {
@@ -160,6 +133,20 @@ static void multiply_bytes(void *arg, int thread, int n_threads)
     if (thread == 0) g->ops = ops;
 }
 
+static void multiply_floats(void *arg, int thread, int n_threads)
+{
+    EngGauge *g = arg;
+    (void)n_threads;
+    int64_t ops = eng_kernels(g->level)->float_peak(g->count);
+    if (thread == 0) g->ops = ops;
+}
+
+static double peak(EngGauge *g, EngPoolFn *fn)
+{
+    double rounds = best_rate(g, fn, INT64_MAX / 4, LIMIT_ROUNDS);
+    return rounds * ((double)g->ops / (double)g->count) * eng_pool_threads(g->pool) * 1e-9;
+}
+
 static void meet(void *arg, int thread, int n_threads)
 {
     EngGauge *g = arg;
@@ -170,10 +157,10 @@ static void meet(void *arg, int thread, int n_threads)
 EngLimits eng_gauge_limits(EngGauge *gauge)
 {
     EngLimits l = {.threads = eng_pool_threads(gauge->pool)};
-    l.read_gb_s = best_rate(gauge, read_pieces, (int64_t)(weights_bytes / PIECE), LIMIT_ROUNDS) *
+    l.read_gb_s = best_rate(gauge, read_pieces, (int64_t)(WEIGHTS_BYTES / PIECE), LIMIT_ROUNDS) *
                   PIECE * 1e-9;
-    double rounds = best_rate(gauge, multiply_bytes, INT64_MAX / 4, LIMIT_ROUNDS);
-    l.int8_gop_s = rounds * ((double)gauge->ops / (double)gauge->count) * l.threads * 1e-9;
+    l.int8_gop_s = peak(gauge, multiply_bytes);
+    l.float_gop_s = peak(gauge, multiply_floats);
     gauge->count = BARRIERS;
     double best = seconds(gauge, meet);
     for (int i = 1; i < LIMIT_ROUNDS; i++) best = ENG_MIN(best, seconds(gauge, meet));
@@ -190,7 +177,7 @@ static void multiply_tiles(void *arg, int thread, int n_threads)
     EngMatmulFn *matmul = eng_kernel(g->level, g->type)->matmul;
     size_t row = (size_t)eng_row_bytes(g->type, NUMBERS), rows = (size_t)g->rows;
     size_t x_row = eng_act_row_bytes(eng_type_info(g->type)->act, NUMBERS);
-    size_t tile = rows * row, n_tiles = weights_bytes / tile;
+    size_t tile = rows * row, n_tiles = WEIGHTS_BYTES / tile;
     float *y = g->y + (size_t)thread * MOST_TOKENS * ROWS;
     for (int64_t i; (i = eng_pool_next(g->pool, g->count)) >= 0;)
         matmul(NUMBERS, g->rows, g->tokens, g->weights + (size_t)(g->from + i) % n_tiles * tile,
@@ -203,7 +190,7 @@ static double rows_per_second(EngGauge *g, int tokens)
     g->tokens = tokens;
     g->rows = tokens == 1 ? ONE_ROWS : ROWS;
     size_t tile = (size_t)g->rows * (size_t)eng_row_bytes(g->type, NUMBERS);
-    return g->rows * best_rate(g, multiply_tiles, (int64_t)(weights_bytes / tile), ROUNDS);
+    return g->rows * best_rate(g, multiply_tiles, (int64_t)(WEIGHTS_BYTES / tile), ROUNDS);
 }
 
 static void fill_activations(EngGauge *g)
@@ -293,7 +280,7 @@ double eng_gauge_attention(EngGauge *gauge, EngKvType kv)
     bool bytes = kv == ENG_KV_Q8_0 && eng_kernels(gauge->level)->q8_pays;
     size_t row = bytes ? DK / 32 * sizeof(EngBlockQ8_0) : DK * sizeof(uint16_t);
     int positions = bytes ? ENG_Q8_POSITIONS : POSITIONS;
-    gauge->blocks = (int64_t)(weights_bytes / ((size_t)positions * row));
+    gauge->blocks = (int64_t)(WEIGHTS_BYTES / ((size_t)positions * row));
     double rate = best_rate(gauge, bytes ? attend_bytes : attend, gauge->blocks, ROUNDS);
     return rate * 2e-9 * positions * QUERIES * (DK + DV);
 }

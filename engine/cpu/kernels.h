@@ -102,9 +102,10 @@ typedef struct {
     void (*scale)(float *x, int64_t n, float a);                               /* x *= a */
     void (*add_scaled)(const float *x, float *y, int64_t n, float a);          /* y += a * x */
 
-    /* No kernel but their ceiling: n rounds of independent int8 dot products in registers. Returns
-     * the operations done, two for each multiply-add. */
+    /* No kernels but their ceilings: n rounds of independent int8 dot products in registers, or of
+     * multiply-adds of floats. Return the operations done, two for each multiply-add. */
     int64_t (*int8_peak)(int64_t n);
+    int64_t (*float_peak)(int64_t n);
 } EngKernels;
 
 /* The table for a level, filled once per level, valid for ever; thread-safe. */

@@ -91,9 +91,10 @@ typedef struct EngGauge EngGauge;
 
 typedef struct {
     int threads;
-    double read_gb_s;  /* bytes that the threads read from DRAM together, 10^9 per second */
-    double int8_gop_s; /* multiply-adds of bytes in registers, two operations each */
-    double barrier_us; /* all threads meeting once */
+    double read_gb_s;   /* bytes that the threads read from DRAM together, 10^9 per second */
+    double int8_gop_s;  /* multiply-adds of bytes in registers, two operations each */
+    double float_gop_s; /* the same of floats */
+    double barrier_us;  /* all threads meeting once */
 } EngLimits;
 
 typedef struct {
@@ -110,6 +111,18 @@ void eng_gauge_free(EngGauge *gauge);
 EngLimits eng_gauge_limits(EngGauge *gauge);
 /* The kernel of the i-th weight format, i = 0, 1, …; false when there are no more. */
 bool eng_gauge_kernel(EngGauge *gauge, int i, EngKernelSpeed *ret_speed);
+/* What the machine's limit of a kernel is: reading, or arithmetic. */
+typedef enum { ENG_BOUND_READ, ENG_BOUND_INT8, ENG_BOUND_FLOAT } EngBound;
+
+typedef struct {
+    const char *name;  /* "scores of 16 bits" */
+    const char *shape; /* "64 queries of 576, 64 positions" */
+    EngBound bound;
+    double speed; /* READ: GB/s of what comes from DRAM; else Gop/s, from the caches */
+} EngPartSpeed;
+
+/* The i-th kernel that is no product with weights, i = 0, 1, …; false when there are no more. */
+bool eng_gauge_part(EngGauge *gauge, int i, EngPartSpeed *ret_speed);
 /* Gop/s of weights of the format that is called so, times 1 … 256 tokens; 0 when there is none. */
 double eng_gauge_product(EngGauge *gauge, const char *type, int tokens);
 /* Gop/s of queries with a context, of latent attention's width. */

@@ -92,7 +92,9 @@ static void check_tables_full(void)
         CHECK(k->gemm && k->soften && k->scores_q8 && k->values_q8 && k->q8_0_to_f32 &&
               k->f16_to_f32 && k->f32_to_f16 && k->rms_norm);
         CHECK(k->silu_mul && k->scale && k->add_scaled);
-        if (eng_cpu_has((EngCpuLevel)level)) CHECK(k->int8_peak(2) > k->int8_peak(1));
+        if (!eng_cpu_has((EngCpuLevel)level)) continue;
+        CHECK(k->int8_peak(2) > k->int8_peak(1));
+        CHECK_INT(k->float_peak(6), 6 * k->float_peak(1));
     }
 }
 
