@@ -80,9 +80,10 @@ const HearthCommand hearth_bench_command = {
         "Measures reading a prompt (\"pp512\") and generating token by token (\"tg64\") on\n"
         "random tokens, each several times; \"@d1024\" marks tests behind 1024 tokens of\n"
         "context. Prints tokens per second: median, slowest, fastest.\n\n"
-        "With --kernels: how fast the threads can read from memory and multiply bytes, what\n"
-        "a barrier costs, and how near to that the product with each weight format comes,\n"
-        "for one token, for 16 and for 128. Takes about half a minute.",
+        "With --kernels: how fast the threads can read from memory and multiply bytes and\n"
+        "floats, what a barrier costs, and how near to that the product with each weight\n"
+        "format comes, for one token, for 16 and for 128, and every other kernel. Takes\n"
+        "about half a minute.",
     .options = options,
     .values_size = sizeof(Values),
     .defaults = defaults,

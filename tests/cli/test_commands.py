@@ -302,8 +302,18 @@ class Bench(Case):
     def test_kernels(self):
         got = self.json("bench", "--kernels", "--threads", 2)
         self.assertEqual(got["limits"]["threads"], 2)
-        for key in ("read_gb_s", "int8_gop_s", "barrier_us"):
+        for key in ("read_gb_s", "int8_gop_s", "float_gop_s", "barrier_us"):
             self.assertGreater(got["limits"][key], 0)
+        parts = [(part["kernel"], part["shape"]) for part in got["parts"]]
+        self.assertEqual(len(parts), len(set(parts)))
+        self.assertLessEqual({"scores", "values", "soften", "quantize", "rms_norm", "silu_mul"},
+                             {name for name, _ in parts})
+        limits = {"read": "gb_s", "int8": "gop_s", "float": "gop_s"}
+        for part in got["parts"]:
+            unit = limits[part["bound"]]
+            limit = got["limits"][f"{part['bound']}_{unit}"]
+            self.assertGreater(part[unit], 0)
+            self.assertAlmostEqual(part["of_limit"], part[unit] / limit, delta=0.01)
         types = [row["type"] for row in got["rows"]]
         self.assertEqual(len(types), len(set(types)))
         self.assertLessEqual({"F32", "Q8_0", "Q4_K", "IQ2_XXS", "MXFP4"}, set(types))
