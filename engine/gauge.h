@@ -18,10 +18,14 @@ enum { QUERIES = 64, POSITIONS = 64, DK = 576, DV = 512, STRIDE = DK + 16 }; /* 
 
 /* k: rows as floats, or what the products with bytes take for themselves. */
 typedef struct {
-    float k[POSITIONS * STRIDE], q[DK * QUERIES], s[ENG_Q8_POSITIONS * QUERIES], o[DV * QUERIES];
+    float room[ENG_Q8_POSITIONS * STRIDE]; /* of the products in 16 bits */
+    float k[ENG_Q8_POSITIONS * STRIDE], q[DK * QUERIES], s[ENG_Q8_POSITIONS * QUERIES],
+        o[DV * QUERIES];
     float keep[QUERIES];
 } Attention;
-_Static_assert(sizeof(float[POSITIONS * STRIDE]) >= ENG_Q8_POSITIONS * DK * 2, "scores' room");
+_Static_assert(sizeof(float[ENG_Q8_POSITIONS * STRIDE]) >=
+                   (ENG_Q8_POSITIONS + 3) * (2 * (DV + QUERIES) + 4) + 4 * QUERIES,
+               "room for values");
 
 struct EngGauge {
     EngPool *pool;

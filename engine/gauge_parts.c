@@ -41,6 +41,19 @@ static void soften(const Work *w)
     w->k->soften(POSITIONS, QUERIES, 0.5f, seen, w->a->s, max, sum, w->a->keep);
 }
 
+static void scores_i16(const Work *w)
+{
+    const int16_t *q = (const int16_t *)(const void *)w->a->q;
+    w->k->scores_i16(ENG_Q8_POSITIONS, QUERIES, w->dk, q, w->a->o, w->a->k, STRIDE, w->a->room,
+                     w->a->s, QUERIES);
+}
+
+static void values_i16(const Work *w)
+{
+    w->k->values_i16(ENG_Q8_POSITIONS, QUERIES, w->dv, w->a->s, w->a->k, STRIDE, w->a->keep,
+                     w->a->room, w->a->o);
+}
+
 static void scores_q8(const Work *w)
 {
     size_t row = (size_t)w->dk / 32 * sizeof(EngBlockQ8_0);
@@ -116,6 +129,7 @@ static void from_q8_0(const Work *w)
 /* ---- all of them ----------------------------------------------------------------------------- */
 
 #define PRODUCT(positions, d) (2.0 * (positions)*QUERIES * (d))
+#define WIDE(d) (2.0 * ENG_Q8_POSITIONS * QUERIES * (d))
 #define EXP 20 /* operations of an exponential in floats: ten multiply-adds */
 
 static const EngGaugePart parts[] = {
@@ -124,6 +138,10 @@ static const EngGaugePart parts[] = {
     {"scores", "64 x 64 x 128, floats", scores, ENG_BOUND_FLOAT, PRODUCT(POSITIONS, 128), 128, 0},
     {"values", "128 x 64 x 64, floats", values, ENG_BOUND_FLOAT, PRODUCT(POSITIONS, 128), 0, 128},
     {"soften", "64 x 64", soften, ENG_BOUND_FLOAT, (double)EXP *POSITIONS *QUERIES, 0, 0},
+    {"scores", "128 x 64 x 576, 16 bits", scores_i16, ENG_BOUND_INT16, WIDE(576), 576, 0},
+    {"values", "512 x 64 x 128, 16 bits", values_i16, ENG_BOUND_INT16, WIDE(512), 0, 512},
+    {"scores", "128 x 64 x 128, 16 bits", scores_i16, ENG_BOUND_INT16, WIDE(128), 128, 0},
+    {"values", "128 x 64 x 128, 16 bits", values_i16, ENG_BOUND_INT16, WIDE(128), 0, 128},
     {"scores", "128 x 64 x 576, bytes", scores_q8, ENG_BOUND_INT8, PRODUCT(ENG_Q8_POSITIONS, 576),
      576, 0},
     {"values", "512 x 64 x 128, bytes", values_q8, ENG_BOUND_INT8, PRODUCT(ENG_Q8_POSITIONS, 512),

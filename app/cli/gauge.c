@@ -10,6 +10,7 @@ static const struct {
     const char *name, *unit, *json;
 } bounds[] = {[ENG_BOUND_READ] = {"reading", "GB/s", "read"},
               [ENG_BOUND_INT8] = {"bytes", "Gop/s", "int8"},
+              [ENG_BOUND_INT16] = {"16 bits", "Gop/s", "int16"},
               [ENG_BOUND_FLOAT] = {"floats", "Gop/s", "float"}};
 
 static double limit_of(const EngLimits *limits, EngBound bound)
@@ -17,6 +18,7 @@ static double limit_of(const EngLimits *limits, EngBound bound)
     switch (bound) {
     case ENG_BOUND_READ: return limits->read_gb_s;
     case ENG_BOUND_INT8: return limits->int8_gop_s;
+    case ENG_BOUND_INT16: return limits->int8_gop_s / 2;
     case ENG_BOUND_FLOAT: return limits->float_gop_s;
     }
     return 0;

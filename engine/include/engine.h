@@ -112,7 +112,12 @@ EngLimits eng_gauge_limits(EngGauge *gauge);
 /* The kernel of the i-th weight format, i = 0, 1, …; false when there are no more. */
 bool eng_gauge_kernel(EngGauge *gauge, int i, EngKernelSpeed *ret_speed);
 /* What the machine's limit of a kernel is: reading, or arithmetic. */
-typedef enum { ENG_BOUND_READ, ENG_BOUND_INT8, ENG_BOUND_FLOAT } EngBound;
+typedef enum {
+    ENG_BOUND_READ,
+    ENG_BOUND_INT8,
+    ENG_BOUND_INT16, /* half of it: two products of 16 bits stand where four of bytes do */
+    ENG_BOUND_FLOAT
+} EngBound;
 
 typedef struct {
     const char *name;  /* "scores of 16 bits" */
