@@ -84,11 +84,11 @@ static bool print_parts(EngGauge *gauge, const EngLimits *limits, GError **error
 {
     EngPartSpeed part;
     g_autofree char *head =
-        g_strdup_printf("\n%-12s %-22s %13s %s\n", "kernel", "shape", "speed", "   of its limit");
+        g_strdup_printf("\n%-12s %-24s %13s %s\n", "kernel", "shape", "speed", "   of its limit");
     if (!print_line(head, error)) return false;
     for (int i = 0; eng_gauge_part(gauge, i, &part); i++) {
         g_autofree char *line = g_strdup_printf(
-            "%-12s %-22s %7.1f %-5s %4.0f %% of %s\n", part.name, part.shape, part.speed,
+            "%-12s %-24s %7.1f %-5s %4.0f %% of %s\n", part.name, part.shape, part.speed,
             bounds[part.bound].unit, 100 * part.speed / limit_of(limits, part.bound),
             bounds[part.bound].name);
         if (!print_line(line, error)) return false;

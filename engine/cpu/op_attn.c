@@ -23,6 +23,7 @@ typedef struct {
     int row0, n_tokens; /* rows of the batch */
     int head0, n_heads, kv_head;
     int from, to; /* positions of the past looked at; the causal limit cuts further */
+    int queries;  /* that share a key: those of all tiles of the session's run of tokens */
 } Tile;
 
 /* Queries of a tile are [token][head], filled up to a multiple of LANES with some that see nothing.
@@ -229,17 +230,19 @@ static void attend_block(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w, i
         cpu->k->gemm(a->dv, w->rows, n, floats, 1, stride, w->s, rows, w->keep, w->o, rows);
 }
 
-static Form form_of(const EngKernels *k, const EngOpAttn *a, EngKvType type)
+/* By what all tiles of a run have in common, so that a result does not depend on the tile. */
+static Form form_of(const EngKernels *k, const EngOpAttn *a, EngKvType type, int queries)
 {
+    enum { ENOUGH = 64 }; /* for what it takes to make 16 bits of a row */
     if (type == ENG_KV_Q8_0 && k->q8_pays && a->dv <= 32 * ENG_Q8_BLOCKS) return BYTES;
-    if (type == ENG_KV_F16 && fits_i16(k, a->dk, a->dv)) return I16;
+    if (type == ENG_KV_F16 && fits_i16(k, a->dk, a->dv) && queries >= ENOUGH) return I16;
     return FLOATS;
 }
 
 static void attend(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
 {
     EngKvType type = cpu->batch->kvs[t->row0]->type;
-    w->form = form_of(cpu->k, &op->attn, type);
+    w->form = form_of(cpu->k, &op->attn, type, t->queries);
     if (w->form == I16)
         take_queries_as_i16(cpu, op, t, w);
     else if (type == ENG_KV_Q8_0)
@@ -271,8 +274,9 @@ static Tile tile_of(const EngOp *op, int heads, int i, int row0, int n_tokens, i
 {
     int group = op->src.heads / op->attn.n_kv;
     int chunks = (group + heads - 1) / heads, h = i % chunks * heads;
-    return (Tile){row0, n_tokens, i / chunks * group + h, ENG_MIN(heads, group - h), i / chunks,
-                  from, to};
+    return (Tile){
+        row0, n_tokens, i / chunks * group + h, ENG_MIN(heads, group - h), i / chunks, from,
+        to,   group};
 }
 
 /* Fewer where threads would go without: a query's result is the same in any tile, but not with a
@@ -290,9 +294,9 @@ static void whole_past(EngCpu *cpu, const EngOp *op, int thread)
 {
     int heads = heads_per_tile(op, INT_MAX), tiles = tiles_per_token(op, heads);
     int64_t mine = eng_pool_next(cpu->pool, INT64_MAX), number = 0;
-    for (int row0 = 0, n; row0 < cpu->rows; row0 += n) {
+    for (int row0 = 0, n, run = 0; row0 < cpu->rows; row0 += n) {
         bool begins = row0 == 0 || cpu->batch->kvs[row0] != cpu->batch->kvs[row0 - 1];
-        n = begins ? run_length(cpu->batch, row0, cpu->rows) : 0;
+        if (begins) n = run = run_length(cpu->batch, row0, cpu->rows);
         if (begins && eng_cpu_attn_expands(cpu, op, row0, n)) continue;
         EngKvType type = cpu->batch->kvs[row0]->type;
         n = run_length(cpu->batch, row0, tile_tokens(cpu, op, heads, type));
@@ -300,6 +304,7 @@ static void whole_past(EngCpu *cpu, const EngOp *op, int thread)
             if (number != mine) continue;
             if (eng_cpu_is_stopped(cpu)) return;
             Tile t = tile_of(op, heads, i, row0, n, 0, cpu->batch->positions[row0 + n - 1] + 1);
+            t.queries *= run;
             Work w = work_for(cpu, &op->attn, &t, thread);
             attend(cpu, op, &t, &w);
             finish(cpu, op, &t, &w);
