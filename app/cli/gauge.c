@@ -52,6 +52,7 @@ static bool print_json(EngGauge *gauge, GError **error)
     hearth_io_json_int(out, "threads", (uint64_t)limits.threads);
     hearth_io_json_real(out, "read_gb_s", limits.read_gb_s);
     hearth_io_json_real(out, "int8_gop_s", limits.int8_gop_s);
+    hearth_io_json_real(out, "int16_gop_s", limit_of(&limits, ENG_BOUND_INT16));
     hearth_io_json_real(out, "float_gop_s", limits.float_gop_s);
     hearth_io_json_real(out, "barrier_us", limits.barrier_us);
     json_builder_end_object(out);

@@ -308,7 +308,7 @@ class Bench(Case):
         self.assertEqual(len(parts), len(set(parts)))
         self.assertLessEqual({"scores", "values", "soften", "quantize", "rms_norm", "silu_mul"},
                              {name for name, _ in parts})
-        limits = {"read": "gb_s", "int8": "gop_s", "float": "gop_s"}
+        limits = {"read": "gb_s", "int8": "gop_s", "int16": "gop_s", "float": "gop_s"}
         for part in got["parts"]:
             unit = limits[part["bound"]]
             limit = got["limits"][f"{part['bound']}_{unit}"]
