@@ -4,6 +4,7 @@
 
 #include "cpu/cpu.h"
 #include "model.h"
+#include "sessions.h"
 #include "test.h"
 
 #define VECTORS TEST_DIR "/../oracle/vectors/"
@@ -20,20 +21,6 @@ static EngModel *open_model(const char *file, int threads, int batch)
     EngModel *m = eng_model_open(path, &s, &err);
     CHECK_MSG(m, "%s: %s", file, err.message);
     return m;
-}
-
-static EngSession *open_session(EngModel *m, int context, uint64_t seed)
-{
-    EngError err = {0};
-    EngSessionSettings set = {.context = context, .kv = ENG_KV_F16};
-    EngSession *s = eng_session_new(m, &set, &err);
-    CHECK_MSG(s, "%s", err.message);
-    EngSampling sampling = eng_sampling_defaults();
-    sampling.seed = seed;
-    sampling.max_tokens = 12;
-    sampling.temperature = 1.5f;
-    CHECK_MSG(eng_session_sampler(s, &sampling, &err), "%s", err.message);
-    return s;
 }
 
 /* ---- sizes ----------------------------------------------------------------------------------- */
@@ -181,7 +168,7 @@ static Talk talk(EngSession *s, const EngMessage *messages)
 static Talk undisturbed(EngModel *m, const EngMessage *messages, int pace)
 {
     double slice = m->slice_s;
-    EngSession *s = open_session(m, 512, 5);
+    EngSession *s = open_session(m, 512, 12, 5);
     m->slice_s = INFINITY;
     if (pace) eng_session_pace(s, pace, NULL);
     Talk t = talk(s, messages);
@@ -197,7 +184,7 @@ static void they_are_told_of_in_parts(void)
     if (!m) return;
     Talk want = undisturbed(m, hello, 0);
     m->slice_s = 0;
-    EngSession *s = open_session(m, 512, 5);
+    EngSession *s = open_session(m, 512, 12, 5);
     Talk got = talk(s, hello);
     int pieces = ((int)m->graph.ops.n + 15) / 16;
     CHECK_INT(got.parts, pieces - 1);
@@ -222,7 +209,7 @@ static void what_is_lost_is_begun_again(void)
     if (!m) return;
     Talk want[2] = {undisturbed(m, hello, 0), undisturbed(m, other, 0)}, got[2] = {0};
     m->slice_s = 0;
-    EngSession *s[2] = {open_session(m, 512, 5), open_session(m, 512, 5)};
+    EngSession *s[2] = {open_session(m, 512, 12, 5), open_session(m, 512, 12, 5)};
     ask(s[0], hello), ask(s[1], other);
     for (int i = 0; i < 400 && !(got[0].at_end && got[1].at_end); i++) {
         got[i % 2].done = 0; /* it may fall back */
@@ -257,7 +244,7 @@ static void a_part_can_be_stopped(void)
     if (!m) return;
     Talk want = undisturbed(m, hello, 0), got = {0};
     m->slice_s = 0;
-    EngSession *s = open_session(m, 512, 5);
+    EngSession *s = open_session(m, 512, 12, 5);
     int stop = 0;
     eng_session_pace(s, 0, &stop);
     ask(s, hello);

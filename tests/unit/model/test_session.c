@@ -6,6 +6,7 @@
 
 #include "alloc.h"
 #include "engine.h"
+#include "sessions.h"
 #include "test.h"
 
 #define VECTORS TEST_DIR "/../oracle/vectors/"
@@ -19,20 +20,6 @@ static EngModel *open_model(const char *file, int threads, int batch)
     EngModel *m = eng_model_open(file, &s, &err);
     CHECK_MSG(m, "%s: %s", file, err.message);
     return m;
-}
-
-static EngSession *open_session(EngModel *m, int context, int max_tokens, uint64_t seed)
-{
-    EngError err = {0};
-    EngSessionSettings set = {.context = context, .kv = ENG_KV_F16};
-    EngSession *s = eng_session_new(m, &set, &err);
-    CHECK_MSG(s, "%s", err.message);
-    EngSampling sampling = eng_sampling_defaults();
-    sampling.seed = seed;
-    sampling.max_tokens = max_tokens;
-    sampling.temperature = 1.5f; /* far from greedy: a wrong probability would show */
-    CHECK_MSG(eng_session_sampler(s, &sampling, &err), "%s", err.message);
-    return s;
 }
 
 typedef struct {
