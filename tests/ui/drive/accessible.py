@@ -217,6 +217,10 @@ class Node:
         """Whether the words can be read in it."""
         return words in " ".join(self.texts())
 
+    def wait_to_read(self, words):
+        """What a row says has no size until it was drawn once, and is no text before."""
+        self.app.wait(f"{words!r} in {self}", lambda: self.reads(words))
+
     @property
     def text(self):
         n = self.get("Text", "CharacterCount")

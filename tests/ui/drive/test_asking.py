@@ -97,7 +97,7 @@ class Streaming(Case):
             self.assertTrue((TEXT * 9).startswith(before))
             self.assertGreater(len(before), 40)
             row = app.rows()[1]
-            self.assertIn("Stopped", " ".join(row.texts()))
+            row.wait_to_read("Stopped")
             app.act(row, "Continue")
             app.button("Stop")
             wait("more text", lambda: len(content(app)[0]) > len(before) + 40)
@@ -128,7 +128,7 @@ class Streaming(Case):
             wait("text that grows unseen", lambda: len(content(app)[0]) > grown + 100)
             app.send("Second")
             wait("the second question", lambda: len(app.rows()) == 2)
-            self.assertIn("Waits for another answer", " ".join(app.rows()[1].texts()))
+            app.rows()[1].wait_to_read("Waits for another answer")
             app.conversation("Go").click()
             wait("the first one", lambda: app.rows() and app.rows()[0].name == "You: Go")
             app.button("Stop").press()
@@ -145,7 +145,7 @@ class Streaming(Case):
         with Hearth(endless(), settings={"chat/max-tokens": 12}) as app:
             app.send("Go")
             app.answered()
-            self.assertIn("Reached the limit of 12 tokens", " ".join(app.rows()[1].texts()))
+            app.rows()[1].wait_to_read("Reached the limit of 12 tokens")
             self.assertEqual(content(app)[0], "".join(reciter.pieces(TEXT)[:12]))
 
     def test_full_context(self):
@@ -187,7 +187,7 @@ class Versions(Case):
             wait("the edited question", lambda: app.rows() and
                  app.rows()[0].name == "You: Other words")
             app.answered()
-            self.assertIn("2/2", app.rows()[0].texts())
+            app.rows()[0].wait_to_read("2/2")
             app.act(app.rows()[0], "Previous Version")
             wait("the old question", lambda: app.rows()[0].name == "You: First words")
             self.assertEqual(len(app.rows()), 2)

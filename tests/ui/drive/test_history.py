@@ -150,7 +150,7 @@ class Search(Case):
             wait("two hits", lambda: {r.name.split(",")[0] for r in app.conversations()}
                  == {"Kettles", "Of tea"})
             hit = app.conversation("Of tea")
-            self.assertTrue(hit.reads("Oolong leaves"), hit.texts())
+            hit.wait_to_read("Oolong leaves")
             app.key("Return")
             wait("the conversation", lambda: app.rows() and app.find(role="frame").name in
                  ("Of tea", "Kettles"))
@@ -208,8 +208,8 @@ class Ends(Case):
             app.start()
             wait("the conversation", lambda: len(app.rows()) == 2)
             row = app.rows()[1]
-            self.assertEqual(row.name, "Answer: Of Hearths")
-            self.assertTrue(row.reads("Hearth was closed in mid-answer"), row.texts())
+            row.wait_to_read("Hearth was closed in mid-answer")
+            self.assertEqual(row.now().name, "Answer: Of Hearths")
             self.assertEqual(seed.rows(app.data, "SELECT content, state FROM message "
                                                  "WHERE role = 1"), [(kept, seed.INTERRUPTED)])
             self.assertTrue((TEXT * 20).startswith(kept))

@@ -75,11 +75,11 @@ class Wrong(Case):
             app.send("What is Hearth?")
             wait("a failed answer", lambda: seed.rows(
                 app.data, "SELECT state FROM message WHERE role = 1") == [(seed.FAILED,)])
-            self.assertTrue(app.rows()[1].reads("No model is loaded"), app.rows()[1].texts())
+            app.rows()[1].wait_to_read("No model is loaded")
             app.button("Model").press()
             app.wait_for("Models", role=("list", "list box"))
             for word in words:
-                self.assertTrue(app.reads(word), app.texts())
+                app.wait_to_read(word)
             app.wait_for("Models", role=("list", "list box")).wait_for(
                 driver.re.compile("^Ember"), role="list item")
             self.choose(app, "Ember")
@@ -126,7 +126,7 @@ class Wrong(Case):
             app.send("Hello")
             wait("a failed answer", lambda: seed.rows(
                 app.data, "SELECT state FROM message WHERE role = 1") == [(seed.FAILED,)])
-            self.assertTrue(app.rows()[1].reads("vocabulary"), app.rows()[1].texts())
+            app.rows()[1].wait_to_read("vocabulary")
 
     def test_gone_at_the_next_start(self):
         path = reciter.write(driver.file("gone.gguf"), "Soon I am gone.", name="Gone")

@@ -38,7 +38,7 @@ class Preferences(Case):
             close(app)
             app.send("Go")
             app.answered()
-            self.assertTrue(app.rows()[1].reads("Reached the limit of 7 tokens"))
+            app.rows()[1].wait_to_read("Reached the limit of 7 tokens")
             app.quit()
             self.assertEqual(app.setting("max-tokens", "chat"), "7")
 
