@@ -219,7 +219,7 @@ class Node:
 
     def wait_to_read(self, words):
         """What a row says has no size until it was drawn once, and is no text before."""
-        self.app.wait(f"{words!r} in {self}", lambda: self.reads(words))
+        self.app.wait(f"the words {words!r}", lambda: self.reads(words))
 
     @property
     def text(self):

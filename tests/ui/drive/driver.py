@@ -221,7 +221,8 @@ class Hearth(Node):
                 top = place["Y"] + (place["HEIGHT"] - inner_height) // 2
                 break
         # Not --sync: it waits until the pointer has moved, for seconds where it was there before.
-        xdotool("mousemove", left + x + int(width * at[0]), top + y + int(height * at[1]))
+        # From elsewhere: GTK overlooks a pointer that lay there before a dialog closed above it.
+        xdotool("mousemove", 0, 0, "mousemove", left + x + int(width * at[0]), top + y + int(height * at[1]))
 
     def focus(self):
         """Gives the topmost window the keyboard."""

@@ -63,7 +63,7 @@ class Preferences(Case):
                 app.act(app.rows()[1], "Regenerate")
                 wait("another version", lambda: app.rows()[1].reads(f"{n}/{n}"))
                 app.answered()
-            self.assertEqual(len(set(content(app))), 3)
+            wait("three different answers", lambda: len(set(content(app))) == 3)
 
     def test_system_prompt_and_persona(self):
         # The model says nothing of it, but its tokens are counted.
