@@ -21,6 +21,8 @@ typedef struct EngGaugePart {
 
 /* ---- attention ------------------------------------------------------------------------------- */
 
+enum { FEW = 8 };
+
 static void scores(const Work *w)
 {
     w->k->gemm(POSITIONS, QUERIES, w->dk, w->a->k, STRIDE, 1, w->a->q, QUERIES, NULL, w->a->s,
@@ -31,6 +33,16 @@ static void values(const Work *w)
 {
     w->k->gemm(w->dv, QUERIES, POSITIONS, w->a->k, 1, STRIDE, w->a->s, QUERIES, w->a->keep, w->a->o,
                QUERIES);
+}
+
+static void scores_few(const Work *w)
+{
+    w->k->scores_few(POSITIONS, FEW, w->dk, w->a->q, w->a->k, STRIDE, w->a->s, QUERIES);
+}
+
+static void values_few(const Work *w)
+{
+    w->k->values_few(POSITIONS, FEW, w->dv, w->a->s, QUERIES, w->a->k, STRIDE, w->a->keep, w->a->o);
 }
 
 static void soften(const Work *w)
@@ -129,6 +141,7 @@ static void from_q8_0(const Work *w)
 /* ---- all of them ----------------------------------------------------------------------------- */
 
 #define PRODUCT(positions, d) (2.0 * (positions)*QUERIES * (d))
+#define PRODUCT_FEW(d) (2.0 * POSITIONS * FEW * (d))
 #define WIDE(d) (2.0 * ENG_Q8_POSITIONS * QUERIES * (d))
 #define EXP 20 /* operations of an exponential in floats: ten multiply-adds */
 
@@ -137,6 +150,8 @@ static const EngGaugePart parts[] = {
     {"values", "512 x 64 x 64, floats", values, ENG_BOUND_FLOAT, PRODUCT(POSITIONS, 512), 0, 512},
     {"scores", "64 x 64 x 128, floats", scores, ENG_BOUND_FLOAT, PRODUCT(POSITIONS, 128), 128, 0},
     {"values", "128 x 64 x 64, floats", values, ENG_BOUND_FLOAT, PRODUCT(POSITIONS, 128), 0, 128},
+    {"scores", "64 x 8 x 128, floats", scores_few, ENG_BOUND_FLOAT, PRODUCT_FEW(128), 128, 0},
+    {"values", "128 x 8 x 64, floats", values_few, ENG_BOUND_FLOAT, PRODUCT_FEW(128), 0, 128},
     {"soften", "64 x 64", soften, ENG_BOUND_FLOAT, (double)EXP *POSITIONS *QUERIES, 0, 0},
     {"scores", "128 x 64 x 576, 16 bits", scores_i16, ENG_BOUND_INT16, WIDE(576), 576, 0},
     {"values", "512 x 64 x 128, 16 bits", values_i16, ENG_BOUND_INT16, WIDE(512), 0, 512},

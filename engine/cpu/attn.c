@@ -34,6 +34,29 @@ static void soften(int n, int rows, float scale, const int32_t *seen, float *s, 
     }
 }
 
+static void scores_few(int n, int rows, int dk, const float *q, const float *k, size_t k_stride,
+                       float *s, size_t s_stride)
+{
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < rows; j++) {
+            float sum = 0;
+            for (int d = 0; d < dk; d++) sum += q[j * dk + d] * k[(size_t)i * k_stride + (size_t)d];
+            s[(size_t)i * s_stride + (size_t)j] = sum;
+        }
+}
+
+static void values_few(int n, int rows, int dv, const float *p, size_t p_stride, const float *v,
+                       size_t v_stride, const float *keep, float *o)
+{
+    for (int j = 0; j < rows; j++)
+        for (int d = 0; d < dv; d++) {
+            float sum = o[j * dv + d] * keep[j];
+            for (int i = 0; i < n; i++)
+                sum += p[(size_t)i * p_stride + (size_t)j] * v[(size_t)i * v_stride + (size_t)d];
+            o[j * dv + d] = sum;
+        }
+}
+
 static void scores_q8(int n, int rows, int dk, const EngQueryQ8 *q, const void *k, size_t k_stride,
                       void *room, float *s)
 {
@@ -145,6 +168,8 @@ void eng_kernels_attn_c(EngKernels *k)
 {
     k->gemm = gemm;
     k->soften = soften;
+    k->scores_few = scores_few;
+    k->values_few = values_few;
     k->scores_q8 = scores_q8;
     k->values_q8 = values_q8;
     k->q8_pays = false;

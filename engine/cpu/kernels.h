@@ -57,6 +57,16 @@ typedef struct {
     void (*soften)(int n, int rows, float scale, const int32_t *seen, float *s, float *max,
                    float *sum, float *keep);
 
+    /* The same two products where queries are too few to fill a vector, which here holds numbers of
+     * one: q[rows][dk] and o[rows][dv], rows a multiple of 4, dk and dv of 16. Strides in floats.
+     *     s[i][j] = sum_d q[j][d] * k[i][d]
+     *     o[j][d] = keep[j] * o[j][d] + sum_i p[i][j] * v[i][d]
+     * A sum does not depend on how many queries there are. */
+    void (*scores_few)(int n, int rows, int dk, const float *q, const float *k, size_t k_stride,
+                       float *s, size_t s_stride);
+    void (*values_few)(int n, int rows, int dv, const float *p, size_t p_stride, const float *v,
+                       size_t v_stride, const float *keep, float *o);
+
     /* The same two products with n rows of a q8_0 cache, n <= ENG_Q8_POSITIONS, k_stride and
      * v_stride bytes apart, scales not negative. q[b][rows / 16] is block b of the queries.
      *     s[i][j] = sum_d q[j][d] * k[i][d]

@@ -121,6 +121,10 @@ void eng_cpu_needs_attn(const EngOp *op, EngCpuNeeds *needs)
             SPLITS * (size_t)tiles_per_token(op, heads) * part_floats(&op->attn, filled_up(heads));
         needs->partial = ENG_MAX(needs->partial, parts * sizeof(float));
     }
+    if (!attn_is_few(op, 1)) return;
+    size_t parts = SPLITS * (size_t)op->attn.n_kv * eng_cpu_few_part(op);
+    needs->partial = ENG_MAX(needs->partial, parts * sizeof(float));
+    needs->scratch = ENG_MAX(needs->scratch, eng_cpu_few_scratch(op));
 }
 
 static const float *query(const EngCpu *cpu, const EngOp *op, const Tile *t, int r)
@@ -289,15 +293,35 @@ static int tile_tokens(const EngCpu *cpu, const EngOp *op, int heads, EngKvType 
     return ENG_MAX(ENG_MIN(fair, most), least);
 }
 
+/* KV heads that a piece of few queries has: all that leave enough pieces for the threads. */
+static int heads_together(const EngCpu *cpu, const EngOp *op, int n_splits)
+{
+    int fair = op->attn.n_kv * n_splits / (4 * eng_pool_threads(cpu->pool));
+    return ENG_MAX(1, ENG_MIN(fair, ENG_MIN(op->attn.n_kv, ATTN_FEW_HEADS)));
+}
+
 /* Every thread walks all tiles and works on those whose number it drew. */
 static void whole_past(EngCpu *cpu, const EngOp *op, int thread)
 {
     int heads = heads_per_tile(op, INT_MAX), tiles = tiles_per_token(op, heads);
+    int few = heads_together(cpu, op, 1);
     int64_t mine = eng_pool_next(cpu->pool, INT64_MAX), number = 0;
     for (int row0 = 0, n, run = 0; row0 < cpu->rows; row0 += n) {
         bool begins = row0 == 0 || cpu->batch->kvs[row0] != cpu->batch->kvs[row0 - 1];
         if (begins) n = run = run_length(cpu->batch, row0, cpu->rows);
         if (begins && eng_cpu_attn_expands(cpu, op, row0, n)) continue;
+        if (begins && attn_is_few(op, n)) {
+            EngFewPiece p = {.row0 = row0, .n_tokens = n, .n_kv = few};
+            p.to = cpu->batch->positions[row0 + n - 1] + 1;
+            for (; p.kv0 < op->attn.n_kv; p.kv0 += few, number++) {
+                if (number != mine) continue;
+                if (eng_cpu_is_stopped(cpu)) return;
+                p.n_kv = ENG_MIN(few, op->attn.n_kv - p.kv0);
+                eng_cpu_attn_few(cpu, op, &p, thread);
+                mine = eng_pool_next(cpu->pool, INT64_MAX);
+            }
+            continue;
+        }
         EngKvType type = cpu->batch->kvs[row0]->type;
         n = run_length(cpu->batch, row0, tile_tokens(cpu, op, heads, type));
         for (int i = 0; i < tiles; i++, number++) {
@@ -369,13 +393,37 @@ static void split_past(EngCpu *cpu, const EngOp *op, int split_len, int n_splits
         merge(cpu, op, heads, (int)(i / slices), n_splits, (int)(i % slices) * SLICE, thread);
 }
 
+static void split_few(EngCpu *cpu, const EngOp *op, int split_len, int n_splits, int thread)
+{
+    const EngOpAttn *a = &op->attn;
+    int past = cpu->batch->positions[0] + 1, together = heads_together(cpu, op, n_splits);
+    int groups = (a->n_kv + together - 1) / together, queries = op->src.heads / a->n_kv;
+    size_t part = eng_cpu_few_part(op), apart = part * (size_t)n_splits;
+    for (int64_t i; (i = eng_pool_next(cpu->pool, (int64_t)groups * n_splits)) >= 0;) {
+        int split = (int)(i % n_splits), kv0 = (int)(i / n_splits) * together;
+        EngFewPiece p = {.n_tokens = 1, .kv0 = kv0, .from = split * split_len, .apart = apart};
+        p.to = ENG_MIN(p.from + split_len, past);
+        p.n_kv = ENG_MIN(together, a->n_kv - kv0);
+        p.parts = cpu->partial + (size_t)kv0 * apart + (size_t)split * part;
+        eng_cpu_attn_few(cpu, op, &p, thread);
+    }
+    eng_pool_barrier(cpu->pool, thread);
+    for (int64_t i; (i = eng_pool_next(cpu->pool, (int64_t)op->src.heads)) >= 0;) {
+        int kv = (int)(i / queries);
+        eng_cpu_merge_few(cpu, op, kv, (int)(i % queries), cpu->partial + (size_t)kv * apart,
+                          n_splits);
+    }
+}
+
 void eng_cpu_op_attn(EngCpu *cpu, const EngOp *op, int thread)
 {
     int past = cpu->batch->positions[0] + 1;
     int least = ENG_MAX(SPLIT_LEAST, (past + SPLITS - 1) / SPLITS);
     int split_len = (least + BLOCK - 1) / BLOCK * BLOCK;
     int n_splits = (past + split_len - 1) / split_len;
-    if (cpu->rows == 1 && n_splits > 1)
+    if (cpu->rows == 1 && n_splits > 1 && attn_is_few(op, 1))
+        split_few(cpu, op, split_len, n_splits, thread);
+    else if (cpu->rows == 1 && n_splits > 1)
         split_past(cpu, op, split_len, n_splits, thread);
     else
         whole_past(cpu, op, thread);

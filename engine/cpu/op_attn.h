@@ -1,4 +1,4 @@
-/* What the two forms of attention (op_attn.c, op_attn_expanded.c) share. */
+/* What the forms of attention (op_attn.c, op_attn_few.c, op_attn_expanded.c) share. */
 #ifndef ENG_CPU_OP_ATTN_H
 #define ENG_CPU_OP_ATTN_H
 
@@ -70,5 +70,35 @@ static inline void query_to_i16(const EngKernels *k, const float *x, int dk, int
                    2 * sizeof *block);
     }
 }
+
+/* ---- few queries (op_attn_few.c) ------------------------------------------------------------- */
+
+/* Queries that share a key and are few, at most; KV heads of a piece, at most. */
+enum { ATTN_FEW = 16, ATTN_FEW_HEADS = 8 };
+
+/* Tokens row0 … of one session, KV heads kv0 …, positions from … to - 1, the causal limit cuts
+ * further. parts: what the i-th head has summed goes to i * apart floats from there, into
+ * eng_cpu_few_part() floats; NULL: the past is whole, and the results are those of the op. */
+typedef struct {
+    int row0, n_tokens, kv0, n_kv, from, to;
+    float *parts;
+    size_t apart;
+} EngFewPiece;
+
+static inline bool attn_is_few(const EngOp *op, int tokens)
+{
+    const EngOpAttn *a = &op->attn;
+    return tokens * (op->src.heads / a->n_kv) <= ATTN_FEW && a->dk % LANES == 0 &&
+           a->dv % LANES == 0;
+}
+
+size_t eng_cpu_few_part(const EngOp *op);    /* floats */
+size_t eng_cpu_few_scratch(const EngOp *op); /* bytes */
+void eng_cpu_attn_few(EngCpu *cpu, const EngOp *op, const EngFewPiece *piece, int thread);
+
+/* Result of the r-th query of a KV head of the first token, from so many parts behind each other.
+ */
+void eng_cpu_merge_few(EngCpu *cpu, const EngOp *op, int kv_head, int r, const float *parts,
+                       int n_parts);
 
 #endif

@@ -61,6 +61,7 @@ void check_elem(void);
 void check_soften(void);
 void check_attn_q8(void);
 void check_attn_i16(void);
+void check_attn_few(void);
 void check_cpu_mask(void);
 void check_amx_model(void);
 

@@ -89,7 +89,7 @@ static void check_tables_full(void)
         for (uint32_t type = 0; type < ENG_TYPE_COUNT; type++)
             CHECK(!k->matmul[type] == !eng_type_info(type)->to_f32);
         for (int act = 0; act < ENG_ACT_COUNT; act++) CHECK(k->quantize[act] != NULL);
-        CHECK(k->gemm && k->soften && k->scores_q8 && k->values_q8 && k->q8_0_to_f32 &&
+        CHECK(k->gemm && k->soften && k->scores_few && k->values_few && k->scores_q8 && k->values_q8 && k->q8_0_to_f32 &&
               k->f16_to_f32 && k->f32_to_f16 && k->rms_norm);
         CHECK(k->silu_mul && k->scale && k->add_scaled);
         if (!eng_cpu_has((EngCpuLevel)level)) continue;
@@ -116,6 +116,7 @@ int main(int argc, char **argv)
         {"soften", check_soften},
         {"attn_q8", check_attn_q8},
         {"attn_i16", check_attn_i16},
+        {"attn_few", check_attn_few},
     };
     signal(SIGILL, crashed);
 #if !defined(__SANITIZE_ADDRESS__) /* ASan explains a SEGV better */

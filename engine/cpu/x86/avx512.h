@@ -98,6 +98,7 @@ INLINE Ints add_step(Ints part, bool first, Ints a, Ints b)
 INLINE Ints lookup(Ints table, Ints index) { return _mm512_shuffle_epi8(table, index); }
 INLINE Floats floats(Ints a) { return _mm512_cvtepi32_ps(a); }
 INLINE Floats all(float a) { return _mm512_set1_ps(a); }
+INLINE Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
 INLINE Floats mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
 INLINE Floats mul_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
 /* c - a b */

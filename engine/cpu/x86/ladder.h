@@ -14,6 +14,7 @@ void eng_kernels_dot_legacy_avx2(EngKernels *k);
 void eng_kernels_quantize_avx2(EngKernels *k);
 void eng_kernels_elem_avx2(EngKernels *k);
 void eng_kernels_attn_avx2(EngKernels *k);
+void eng_kernels_attn_few_avx2(EngKernels *k);
 void eng_kernels_dot_k_avxvnni(EngKernels *k);
 void eng_kernels_dot_iq_avxvnni(EngKernels *k);
 void eng_kernels_dot_legacy_avxvnni(EngKernels *k);
@@ -22,6 +23,7 @@ void eng_kernels_dot_k_evex(EngKernels *k);
 void eng_kernels_dot_iq_evex(EngKernels *k);
 void eng_kernels_dot_legacy_evex(EngKernels *k);
 void eng_kernels_attn_avx512(EngKernels *k);
+void eng_kernels_attn_few_avx512(EngKernels *k);
 void eng_kernels_dot_k_avx512(EngKernels *k);
 void eng_kernels_dot_legacy_avx512(EngKernels *k);
 void eng_kernels_dot_iq_avx512(EngKernels *k);
@@ -51,6 +53,7 @@ static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
     eng_kernels_quantize_avx2(k);
     eng_kernels_elem_avx2(k);
     eng_kernels_attn_avx2(k);
+    eng_kernels_attn_few_avx2(k);
     if (level == ENG_CPU_AVXVNNI) { /* a branch: what has AVX-512 need not have it */
         eng_kernels_dot_k_avxvnni(k);
         eng_kernels_dot_iq_avxvnni(k);
@@ -58,6 +61,7 @@ static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
     }
     if (level < ENG_CPU_AVX512) return;
     eng_kernels_attn_avx512(k);
+    eng_kernels_attn_few_avx512(k);
     eng_kernels_dot_k_avx512(k);
     eng_kernels_dot_legacy_avx512(k);
     eng_kernels_dot_iq_avx512(k);

@@ -91,8 +91,30 @@ static void soften(int n, int rows, float scale, const int32_t *seen, float *s, 
     }
 }
 
+static void f16_to_f32(const uint16_t *x, float *y, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        storef(y + i, _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(x + i))));
+    for (; i < n; i++) y[i] = half(x[i]);
+}
+
+static void q8_0_to_f32(const void *x, float *y, int64_t n)
+{
+    const EngBlockQ8_0 *block = x;
+    for (; n > 0; n -= 32, block++, y += 32) {
+        Floats d = all(half(block->d));
+        for (int i = 0; i < 32; i += 16) {
+            __m128i bytes = _mm_loadu_si128((const void *)(block->qs + i));
+            storef(y + i, mul(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)), d));
+        }
+    }
+}
+
 void eng_kernels_attn_avx512(EngKernels *k)
 {
+    k->f16_to_f32 = f16_to_f32;
+    k->q8_0_to_f32 = q8_0_to_f32;
     k->gemm = gemm;
     k->soften = soften;
 }
