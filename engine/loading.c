@@ -6,7 +6,7 @@
 #include "base/num.h"
 #include "model.h"
 
-enum { SLICE = 64 << 20 };
+enum { SLICE = 64 << 20, SHARE = 4 << 20 }; /* SHARE: of a thread, at least */
 
 uint64_t eng_model_copied_bytes(const EngModel *model)
 {
@@ -144,7 +144,9 @@ static void load_near(EngModel *m)
         eng_rehearsal_fill(m->rehearsal, SLICE);
     } else if (eng_model_copied_bytes(m) > 0) {
         eng_lock_take(m->compute);
-        eng_placement_fill(m->placement, SLICE, m->pool, m->gguf);
+        eng_placement_fill(m->placement,
+                           ENG_MAX(SLICE, (uint64_t)eng_pool_threads(m->pool) * SHARE), m->pool,
+                           m->gguf);
         eng_lock_give(m->compute);
     } else {
         touch_slice(m);

@@ -18,7 +18,7 @@ static bool map_fd(EngMap *ret_map, int fd, const char *path, EngError *err)
     if (!S_ISREG(st.st_mode))
         return eng_fail(err, ENG_ERR_IO, "\"%s\" is not a file: give the path of a GGUF file.",
                         path);
-    EngMap map = {.size = (uint64_t)st.st_size, .owned = true};
+    EngMap map = {.size = (uint64_t)st.st_size, .owned = true, .fd = fd};
     if (map.size > SIZE_MAX)
         return eng_fail(err, ENG_ERR_IO, "\"%s\" is too large for this system to map.", path);
     if (map.size > 0) {
@@ -38,7 +38,7 @@ bool eng_map_open(EngMap *ret_map, const char *path, EngError *err)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block */
     if (fd < 0) return eng_fail(err, ENG_ERR_IO, "Cannot open \"%s\": %s.", path, strerror(errno));
     bool ok = map_fd(ret_map, fd, path, err);
-    close(fd);
+    if (!ok) close(fd);
     return ok;
 }
 
@@ -48,6 +48,7 @@ void eng_map_close(EngMap *map)
         eng_fault_unwatch(map->watch);
         munmap((void *)map->data, (size_t)map->size);
     }
+    if (map->owned) close(map->fd);
     *map = (EngMap){0};
 }
 
@@ -65,11 +66,23 @@ void eng_map_drop(const EngMap *map, uint64_t offset, uint64_t n)
 {
     if (!map->owned || offset >= map->size || n == 0) return;
     uint64_t begin = offset / PAGE * PAGE, end = offset + ENG_MIN(n, map->size - offset);
-    void *p = (void *)(map->data + begin);
-#ifdef MADV_PAGEOUT
-    madvise(p, (size_t)(end - begin), MADV_PAGEOUT);
-#endif
-    madvise(p, (size_t)(end - begin), MADV_DONTNEED);
+    /* The cache keeps what is mapped, so here first. */
+    madvise((void *)(map->data + begin), (size_t)(end - begin), MADV_DONTNEED);
+    posix_fadvise(map->fd, (off_t)begin, (off_t)(end - begin), POSIX_FADV_DONTNEED);
+}
+
+void eng_map_copy(const EngMap *map, uint64_t offset, void *to, uint64_t n)
+{
+    uint8_t *at = to;
+    while (map->owned && n > 0) {
+        ssize_t got = pread(map->fd, at, (size_t)ENG_MIN(n, 1u << 30), (off_t)offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) break;
+        at += got;
+        offset += (uint64_t)got;
+        n -= (uint64_t)got;
+    }
+    if (n > 0) memcpy(at, map->data + offset, (size_t)n);
 }
 
 void eng_map_touch(const EngMap *map, uint64_t offset, uint64_t n)

@@ -10,6 +10,7 @@ typedef struct {
     const uint8_t *data; /* NULL for an empty file */
     uint64_t size;       /* bytes */
     bool owned;          /* mapped by eng_map_open, unmapped by eng_map_close */
+    int fd;              /* when owned: of the file */
     int watch;           /* when owned: see fault.h */
 } EngMap;
 
@@ -22,6 +23,10 @@ bool eng_map_check(const EngMap *map, EngError *err);
 
 /* Asks the system to read [offset, offset + n) and touches every page of it. */
 void eng_map_touch(const EngMap *map, uint64_t offset, uint64_t n);
+
+/* Copies [offset, offset + n), which must lie in the map, to `to`: read from the file, so that no
+ * page of the map comes in for it. What cannot be read is as in the map. */
+void eng_map_copy(const EngMap *map, uint64_t offset, void *to, uint64_t n);
 
 /* Lets go of the pages of [offset, offset + n): here, and in the system's cache of the file where
  * nobody else has them. They come back from the disk when they are read again. */

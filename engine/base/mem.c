@@ -75,14 +75,26 @@ static size_t big_size(size_t n)
     return (size_t)eng_align_up(n, n >= HUGE_PAGE ? HUGE_PAGE : 4096);
 }
 
+/* A huge page begins at a multiple of its size; older systems do not see to it. */
+static void *map_pages(size_t size)
+{
+    size_t more = size >= HUGE_PAGE ? HUGE_PAGE : 0;
+    uint8_t *p =
+        mmap(NULL, size + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED || !more) return p == MAP_FAILED ? NULL : p;
+    size_t before = (size_t)(eng_align_up((uintptr_t)p, HUGE_PAGE) - (uintptr_t)p);
+    if (before > 0) munmap(p, before);
+    if (before < more) munmap(p + before + size, more - before);
+    return p + before;
+}
+
 void *eng_try_alloc(size_t n, const char *what, EngError *err)
 {
     guard_check("large allocation");
-    void *p = MAP_FAILED;
+    void *p = NULL;
     if (n == 0) n = 1;
-    if (n <= SIZE_MAX - HUGE_PAGE)
-        p = mmap(NULL, big_size(n), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) {
+    if (n <= SIZE_MAX - 2 * HUGE_PAGE) p = map_pages(big_size(n));
+    if (!p) {
         char size[32];
         eng_bytes_text(n, size);
         eng_fail(err, ENG_ERR_MEMORY,

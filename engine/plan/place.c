@@ -6,7 +6,8 @@
 #include "base/mem.h"
 #include "base/num.h"
 
-enum { ALIGN = 64, PIECE = 1 << 20 };
+/* A piece is what a thread copies at once: a huge page, which nobody else then clears as well. */
+enum { ALIGN = 64, PIECE = 2 << 20 };
 
 /* A matrix (or `mats` of them) and the ops that multiply with it. */
 typedef struct {
@@ -24,11 +25,12 @@ struct EngPlacement {
     uint8_t *blocks[ENG_MAX_NODES];
     size_t sizes[ENG_MAX_NODES];
     uint64_t total, filled;
-    /* what is copied next: rows of an item, counted over all its matrices */
-    size_t item;
-    int64_t row;
+    /* what is copied next, and at the time: rows of an item, counted over all its matrices */
+    size_t item, last;
+    int64_t row, until;
+    size_t begin[ENG_MAX_NODES], end[ENG_MAX_NODES]; /* of it, in the nodes' blocks */
     EngPool *pool;
-    int64_t until; /* row that the threads stop before */
+    const EngGguf *gguf;
 };
 
 /* ---- which matrices there are ---------------------------------------------------------------- */
@@ -126,77 +128,139 @@ uint64_t eng_placement_bytes(const EngPlacement *placement, uint64_t *ret_filled
 
 /* ---- copying --------------------------------------------------------------------------------- */
 
-/* The part of rows `row` … `end` - 1 that lies in one matrix and in one node; returns its end. */
-static int64_t copy_part(const EngPlacement *p, const Item *item, int64_t row, int64_t end)
+static size_t node_mat_bytes(const Item *item, int k)
 {
-    const EngWeight *w = &item->from;
-    const EngSplit *s = &item->split;
-    int64_t mat = row / w->rows, in = row % w->rows;
-    int k = 0;
-    while (in >= s->first[k + 1]) k++;
-    int64_t n = ENG_MIN(end - row, s->first[k + 1] - in);
-    int64_t to = mat * (s->first[k + 1] - s->first[k]) + in - s->first[k];
-    memcpy(p->blocks[k] + item->at[k] + (size_t)to * w->row_bytes,
-           eng_weight_mat(w, mat) + (size_t)in * w->row_bytes, (size_t)n * w->row_bytes);
-    return row + n;
+    return (size_t)(item->split.first[k + 1] - item->split.first[k]) * item->from.row_bytes;
 }
 
-static int64_t piece_rows(const Item *item)
+/* Where in node k's block a row comes to lie, or would if it were the node's: what lies behind
+ * comes after it. */
+static size_t place_of(const Item *item, int64_t row, int k)
 {
-    return ENG_MAX((int64_t)(PIECE / item->from.row_bytes), 1);
+    const EngWeight *w = &item->from;
+    int64_t mat = row / w->rows, in = row % w->rows;
+    in = ENG_MIN(ENG_MAX(in, item->split.first[k]), item->split.first[k + 1]);
+    return item->at[k] + (size_t)mat * node_mat_bytes(item, k) +
+           (size_t)(in - item->split.first[k]) * w->row_bytes;
+}
+
+/* What of [at, end) in node k's block comes from one matrix; returns its end. */
+static size_t copy_part(const EngPlacement *p, const Item *item, int k, size_t at, size_t end)
+{
+    const EngWeight *w = &item->from;
+    size_t mat_bytes = node_mat_bytes(item, k);
+    size_t mat = (at - item->at[k]) / mat_bytes, in = (at - item->at[k]) % mat_bytes;
+    size_t n = ENG_MIN(end - at, mat_bytes - in);
+    const uint8_t *from =
+        eng_weight_mat(w, (int64_t)mat) + (size_t)item->split.first[k] * w->row_bytes + in;
+    const EngMap *part = eng_gguf_part(p->gguf, from);
+    if (part) {
+        uint64_t offset = (uint64_t)(from - part->data);
+        eng_map_copy(part, offset, p->blocks[k] + at, n);
+        eng_map_drop(part, offset, n);
+    } else {
+        memcpy(p->blocks[k] + at, from, n);
+    }
+    return at + n;
+}
+
+/* A huge page of node k's block. */
+static void copy_piece(const EngPlacement *p, int k, size_t piece)
+{
+    size_t at = ENG_MAX(piece * PIECE, p->begin[k]), end = ENG_MIN((piece + 1) * PIECE, p->end[k]);
+    for (size_t i = p->item; at < end; i++) {
+        const Item *item = p->items.data[i];
+        if (item->stays) continue;
+        size_t stop = place_of(item, item->from.mats * item->from.rows, k);
+        at = ENG_MAX(at, item->at[k]);
+        while (at < ENG_MIN(stop, end)) at = copy_part(p, item, k, at, ENG_MIN(stop, end));
+    }
 }
 
 static void copy_pieces(void *arg, int thread, int n_threads)
 {
-    EngPlacement *p = arg;
-    const Item *item = p->items.data[p->item];
-    int64_t rows = piece_rows(item), n = (p->until - p->row + rows - 1) / rows;
-    (void)thread, (void)n_threads;
-    for (int64_t i; (i = eng_pool_next(p->pool, n)) >= 0;) {
-        int64_t row = p->row + i * rows, end = ENG_MIN(row + rows, p->until);
-        while (row < end) row = copy_part(p, item, row, end);
+    const EngPlacement *p = arg;
+    int near = eng_pool_node(p->pool, thread);
+    (void)n_threads;
+    for (int i = 0; i < p->n_nodes; i++) {
+        int k = (near + i) % p->n_nodes;
+        size_t first = p->begin[k] / PIECE, last = (p->end[k] + PIECE - 1) / PIECE;
+        for (int64_t j; (j = eng_pool_next_of(p->pool, k, (int64_t)(last - first))) >= 0;)
+            copy_piece(p, k, first + (size_t)j);
     }
 }
 
-/* What lies between two rows' beginnings in the file, or in what was derived from it. */
+/* Of rows copied from the file, pages of its cache that pieces had in common; such a page goes only
+ * as a whole, and may be as large as a huge one. */
 static void let_go(const Item *item, int64_t row, int64_t end, const EngGguf *gguf)
 {
     const EngWeight *w = &item->from;
     while (row < end) {
         int64_t mat = row / w->rows, in = row % w->rows, n = ENG_MIN(end - row, w->rows - in);
         const uint8_t *data = eng_weight_mat(w, mat) + (size_t)in * w->row_bytes;
-        uint64_t bytes = (uint64_t)n * w->row_bytes;
         const EngMap *part = eng_gguf_part(gguf, data);
-        if (part)
-            eng_map_drop(part, (uint64_t)(data - part->data), bytes);
-        else
-            eng_mem_forget((void *)data, bytes);
+        uint64_t offset = part ? (uint64_t)(data - part->data) : 0;
+        uint64_t more = offset % PIECE;
+        if (part) eng_map_drop(part, offset - more, more + (uint64_t)n * w->row_bytes);
         row += n;
     }
+}
+
+/* All of it is where it is to be. What was derived does not come back when it is read, so that it
+ * cannot go before. */
+static void finish(EngPlacement *p, Item *item)
+{
+    const EngWeight *w = &item->from;
+    for (int k = 0; k < p->n_nodes; k++) item->split.data[k] = p->blocks[k] + item->at[k];
+    for (int64_t i = 0; i < w->mats; i++) {
+        const uint8_t *mat = eng_weight_mat(w, i);
+        if (!eng_gguf_part(p->gguf, mat))
+            eng_mem_forget((void *)mat, (size_t)w->rows * w->row_bytes);
+    }
+}
+
+/* The next item to copy of; NULL behind the last. */
+static Item *next_item(EngPlacement *p)
+{
+    while (p->item < p->items.n && p->items.data[p->item]->stays) p->item++;
+    return p->item < p->items.n ? p->items.data[p->item] : NULL;
+}
+
+/* Sets where about the next `n` bytes end. */
+static void choose_end(EngPlacement *p, uint64_t n)
+{
+    uint64_t done = 0;
+    for (size_t i = p->item; i < p->items.n && done < n; i++) {
+        const Item *item = p->items.data[i];
+        const EngWeight *w = &item->from;
+        if (item->stays) continue;
+        int64_t row = i == p->item ? p->row : 0, all = w->mats * w->rows;
+        p->last = i;
+        p->until = ENG_MIN(all, row + (int64_t)((n - done) / w->row_bytes) + 1);
+        done += (uint64_t)(p->until - row) * w->row_bytes;
+        for (int k = 0; k < p->n_nodes; k++) p->end[k] = place_of(item, p->until, k);
+    }
+    p->filled += done;
 }
 
 void eng_placement_fill(EngPlacement *placement, uint64_t n, EngPool *pool, const EngGguf *gguf)
 {
     EngPlacement *p = placement;
+    Item *item = next_item(p);
+    if (!item || n == 0) return;
     p->pool = pool;
-    for (uint64_t done = 0; done < n && p->filled < p->total;) {
-        Item *item = p->items.data[p->item];
-        if (item->stays) {
-            p->item++;
-            continue;
-        }
-        const EngWeight *w = &item->from;
-        int64_t all = w->mats * w->rows, more = (int64_t)((n - done) / w->row_bytes) + 1;
-        p->until = ENG_MIN(all, p->row + more);
-        eng_pool_run(pool, copy_pieces, p);
-        let_go(item, p->row, p->until, gguf);
-        uint64_t bytes = (uint64_t)(p->until - p->row) * w->row_bytes;
-        done += bytes;
-        p->filled += bytes;
-        p->row = p->until;
-        if (p->row < all) continue;
-        for (int k = 0; k < p->n_nodes; k++) item->split.data[k] = p->blocks[k] + item->at[k];
-        p->item++;
-        p->row = 0;
+    p->gguf = gguf;
+    for (int k = 0; k < p->n_nodes; k++) p->begin[k] = place_of(item, p->row, k);
+    choose_end(p, n);
+    eng_pool_run(pool, copy_pieces, p);
+    for (; p->item <= p->last; p->item++, p->row = 0) {
+        item = p->items.data[p->item];
+        if (item->stays) continue;
+        int64_t all = item->from.mats * item->from.rows;
+        int64_t until = p->item < p->last ? all : p->until;
+        let_go(item, p->row, until, gguf);
+        p->row = until;
+        if (until < all) return;
+        finish(p, item);
     }
 }
