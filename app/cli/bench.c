@@ -29,12 +29,13 @@ static void defaults(void *data)
     values->weights = "mapped";
 }
 
-static bool print(const GArray *rows, bool json, GError **error)
+static bool print(const GArray *rows, double load_s, bool json, GError **error)
 {
     if (json) {
         g_autoptr(JsonBuilder) out = json_builder_new();
         json_builder_begin_object(out);
         hearth_measure_add_json(out, rows);
+        hearth_io_json_real(out, "load_s", load_s);
         json_builder_end_object(out);
         return hearth_io_write_json(out, error);
     }
@@ -64,26 +65,26 @@ static bool run(const void *data, char **operands, GError **error)
                        .experts = measure.experts,
                        .copy = g_str_equal(values->weights, "copied"),
                        .quiet = measure.quiet};
-    g_autoptr(EngModel) model = hearth_loader_open(&load, error);
+    double load_s;
+    g_autoptr(EngModel) model = hearth_loader_open(&load, &load_s, error);
     if (!model) return false;
     g_autoptr(GArray) rows = NULL;
     if (!hearth_measure_run(model, &measure, &rows, error)) return false;
     hearth_loader_tell_lost(model);
-    return print(rows, values->common.json, error);
+    return print(rows, load_s, values->common.json, error);
 }
 
 const HearthCommand hearth_bench_command = {
     .name = "bench",
     .summary = "measure how fast a model reads and writes here",
     .synopsis = "[-m MODEL | --kernels] [-p N] [-n N] [-d N] [-r N] [OPTION…]",
-    .details =
-        "Measures reading a prompt (\"pp512\") and generating token by token (\"tg64\") on\n"
-        "random tokens, each several times; \"@d1024\" marks tests behind 1024 tokens of\n"
-        "context. Prints tokens per second: median, slowest, fastest.\n\n"
-        "With --kernels: how fast the threads can read from memory and multiply bytes and\n"
-        "floats, what a barrier costs, and how near to that the product with each weight\n"
-        "format comes, for one token, for 16 and for 128, and every other kernel. Takes\n"
-        "about half a minute.",
+    .details = "Measures reading a prompt (\"pp512\") and generating token by token (\"tg64\") on\n"
+               "random tokens, each several times; \"@d1024\" marks tests behind 1024 tokens of\n"
+               "context. Prints tokens per second: median, slowest, fastest.\n\n"
+               "With --kernels: how fast the threads can read from memory and multiply bytes and\n"
+               "floats, what a barrier costs, and how near to that the product with each weight\n"
+               "format comes, for one token, for 16 and for 128, and every other kernel. Takes\n"
+               "about half a minute.",
     .options = options,
     .values_size = sizeof(Values),
     .defaults = defaults,

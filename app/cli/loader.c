@@ -80,7 +80,7 @@ bool hearth_loader_tell_lost(const EngModel *model)
     return lost;
 }
 
-EngModel *hearth_loader_open(const HearthLoad *load, GError **error)
+EngModel *hearth_loader_open(const HearthLoad *load, double *ret_seconds, GError **error)
 {
     EngModelSettings settings = eng_model_defaults();
     g_autofree char *rules = NULL;
@@ -93,8 +93,10 @@ EngModel *hearth_loader_open(const HearthLoad *load, GError **error)
     settings.experts = load->experts.used;
     settings.defer = load->experts.defer;
     g_autoptr(EngModel) model = open_model(load->path, &settings, error);
+    gint64 start = g_get_monotonic_time();
     if (!model || !hearth_loader_bring_in(model, load->quiet ? NULL : "Loading model", error))
         return NULL;
+    if (ret_seconds) *ret_seconds = (double)(g_get_monotonic_time() - start) / G_USEC_PER_SEC;
     hearth_loader_tell_gpu(&load->gpu, model);
     return g_steal_pointer(&model);
 }

@@ -23,8 +23,9 @@ bool hearth_loader_gpu(const HearthGpuOptions *gpu, EngModelSettings *settings, 
 void hearth_loader_tell_gpu(const HearthGpuOptions *gpu, const EngModel *model);
 bool hearth_loader_tell_lost(const EngModel *model);
 
-/* Opens it and brings the weights into memory. eng_model_free(). */
-EngModel *hearth_loader_open(const HearthLoad *load, GError **error);
+/* Opens it and brings the weights into memory, which takes *ret_seconds unless NULL.
+ * eng_model_free(). */
+EngModel *hearth_loader_open(const HearthLoad *load, double *ret_seconds, GError **error);
 
 /* Brings the weights of a model that is open into memory; `doing` begins the progress line, NULL:
  * there is none. */

@@ -89,7 +89,7 @@ static bool run(const void *data, char **operands, GError **error)
                        .kv = ENG_KV_F32,
                        .gpu = values->gpu,
                        .experts = values->experts};
-    g_autoptr(EngModel) model = hearth_loader_open(&load, error);
+    g_autoptr(EngModel) model = hearth_loader_open(&load, NULL, error);
     if (!model || !hearth_tokens_check(tokens, model, error)) return false;
 
     EngSessionSettings settings = eng_session_defaults();

@@ -7,7 +7,7 @@
 #include "base/num.h"
 
 /* A piece is what a thread copies at once: a huge page, which nobody else then clears as well. */
-enum { ALIGN = 64, PIECE = 2 << 20 };
+enum { ALIGN = 64, PIECE = 2 << 20, PAGE = 4096 };
 
 /* A matrix (or `mats` of them) and the ops that multiply with it. */
 typedef struct {
@@ -144,6 +144,13 @@ static size_t place_of(const Item *item, int64_t row, int k)
            (size_t)(in - item->split.first[k]) * w->row_bytes;
 }
 
+/* Pages at both ends may have bytes that another thread is yet to read. */
+static void drop_inside(const EngMap *part, uint64_t offset, uint64_t n)
+{
+    uint64_t begin = eng_align_up(offset, PAGE), end = (offset + n) / PAGE * PAGE;
+    if (begin < end) eng_map_drop(part, begin, end - begin);
+}
+
 /* What of [at, end) in node k's block comes from one matrix; returns its end. */
 static size_t copy_part(const EngPlacement *p, const Item *item, int k, size_t at, size_t end)
 {
@@ -157,7 +164,7 @@ static size_t copy_part(const EngPlacement *p, const Item *item, int k, size_t a
     if (part) {
         uint64_t offset = (uint64_t)(from - part->data);
         eng_map_copy(part, offset, p->blocks[k] + at, n);
-        eng_map_drop(part, offset, n);
+        drop_inside(part, offset, n);
     } else {
         memcpy(p->blocks[k] + at, from, n);
     }
@@ -190,18 +197,22 @@ static void copy_pieces(void *arg, int thread, int n_threads)
     }
 }
 
-/* Of rows copied from the file, pages of its cache that pieces had in common; such a page goes only
- * as a whole, and may be as large as a huge one. */
+/* Of rows copied from the file, pages of its cache that pieces had in common. Such a page goes only
+ * as a whole, and may be as large as a huge one: so from a little before on, but not from before
+ * the matrix, where others may lie that are yet to be copied. */
 static void let_go(const Item *item, int64_t row, int64_t end, const EngGguf *gguf)
 {
     const EngWeight *w = &item->from;
+    bool apart = w->mat_data || w->mat_bytes != (size_t)w->rows * w->row_bytes;
+    int64_t in_one = apart ? w->rows : w->mats * w->rows; /* rows one behind the other */
     while (row < end) {
-        int64_t mat = row / w->rows, in = row % w->rows, n = ENG_MIN(end - row, w->rows - in);
-        const uint8_t *data = eng_weight_mat(w, mat) + (size_t)in * w->row_bytes;
+        int64_t in = row % in_one, n = ENG_MIN(end - row, in_one - in);
+        const uint8_t *data = eng_weight_mat(w, row / in_one);
         const EngMap *part = eng_gguf_part(gguf, data);
-        uint64_t offset = part ? (uint64_t)(data - part->data) : 0;
-        uint64_t more = offset % PIECE;
-        if (part) eng_map_drop(part, offset - more, more + (uint64_t)n * w->row_bytes);
+        uint64_t skip = (uint64_t)in * w->row_bytes;
+        skip -= ENG_MIN(skip, PIECE);
+        uint64_t stop = (uint64_t)(in + n) * w->row_bytes;
+        if (part) eng_map_drop(part, (uint64_t)(data - part->data) + skip, stop - skip);
         row += n;
     }
 }

@@ -32,7 +32,7 @@ HearthTalk *hearth_talk_new(const HearthLoad *load, int context, const EngSampli
     g_array_set_clear_func(talk->messages, clear_message);
     talk->system = g_strdup(system);
     talk->sampling = *sampling;
-    talk->model = hearth_loader_open(load, error);
+    talk->model = hearth_loader_open(load, NULL, error);
     if (!talk->model) return NULL;
 
     EngSessionSettings settings = eng_session_defaults();
