@@ -6,7 +6,7 @@
 #include "base/num.h"
 #include "model.h"
 
-enum { SLICE = 64 << 20, SHARE = 4 << 20 }; /* SHARE: of a thread, at least */
+enum { SLICE = 64 << 20, SHARE = 16 << 20 }; /* SHARE: of a thread, at least */
 
 uint64_t eng_model_copied_bytes(const EngModel *model)
 {

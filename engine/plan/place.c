@@ -6,8 +6,8 @@
 #include "base/mem.h"
 #include "base/num.h"
 
-/* A piece is what a thread copies at once: a huge page, which nobody else then clears as well. */
-enum { ALIGN = 64, PIECE = 2 << 20, PAGE = 4096 };
+/* A piece is what a thread copies at once: whole huge pages, which nobody else clears as well. */
+enum { ALIGN = 64, PAGE = 4096, HUGE_PAGE = 2 << 20, PIECE = 4 * HUGE_PAGE };
 
 /* A matrix (or `mats` of them) and the ops that multiply with it. */
 typedef struct {
@@ -144,11 +144,18 @@ static size_t place_of(const Item *item, int64_t row, int k)
            (size_t)(in - item->split.first[k]) * w->row_bytes;
 }
 
-/* Pages at both ends may have bytes that another thread is yet to read. */
-static void drop_inside(const EngMap *part, uint64_t offset, uint64_t n)
+/* What was read goes at once: the system makes the next huge page of it, while it is in the CPU's
+ * caches, and needs no other. Pages at both ends may have bytes that another thread is yet to read.
+ */
+static void copy_file(const EngMap *part, uint64_t offset, uint8_t *to, uint64_t n)
 {
-    uint64_t begin = eng_align_up(offset, PAGE), end = (offset + n) / PAGE * PAGE;
-    if (begin < end) eng_map_drop(part, begin, end - begin);
+    uint64_t begin = eng_align_up(offset, PAGE);
+    for (uint64_t done = 0, size; done < n; done += size) {
+        size = ENG_MIN(n - done, HUGE_PAGE);
+        eng_map_copy(part, offset + done, to + done, size);
+        uint64_t end = (offset + done + size) / PAGE * PAGE;
+        if (begin < end) eng_map_drop(part, begin, end - begin);
+    }
 }
 
 /* What of [at, end) in node k's block comes from one matrix; returns its end. */
@@ -161,17 +168,14 @@ static size_t copy_part(const EngPlacement *p, const Item *item, int k, size_t a
     const uint8_t *from =
         eng_weight_mat(w, (int64_t)mat) + (size_t)item->split.first[k] * w->row_bytes + in;
     const EngMap *part = eng_gguf_part(p->gguf, from);
-    if (part) {
-        uint64_t offset = (uint64_t)(from - part->data);
-        eng_map_copy(part, offset, p->blocks[k] + at, n);
-        drop_inside(part, offset, n);
-    } else {
+    if (part)
+        copy_file(part, (uint64_t)(from - part->data), p->blocks[k] + at, n);
+    else
         memcpy(p->blocks[k] + at, from, n);
-    }
     return at + n;
 }
 
-/* A huge page of node k's block. */
+/* A piece of node k's block. */
 static void copy_piece(const EngPlacement *p, int k, size_t piece)
 {
     size_t at = ENG_MAX(piece * PIECE, p->begin[k]), end = ENG_MIN((piece + 1) * PIECE, p->end[k]);
@@ -210,7 +214,7 @@ static void let_go(const Item *item, int64_t row, int64_t end, const EngGguf *gg
         const uint8_t *data = eng_weight_mat(w, row / in_one);
         const EngMap *part = eng_gguf_part(gguf, data);
         uint64_t skip = (uint64_t)in * w->row_bytes;
-        skip -= ENG_MIN(skip, PIECE);
+        skip -= ENG_MIN(skip, HUGE_PAGE);
         uint64_t stop = (uint64_t)(in + n) * w->row_bytes;
         if (part) eng_map_drop(part, (uint64_t)(data - part->data) + skip, stop - skip);
         row += n;
