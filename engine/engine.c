@@ -87,7 +87,7 @@ static bool build_graph(EngModel *m, const EngModelSettings *s, EngError *err)
 /* Whether the weights are to be copied out of the file; false when they should and cannot be. */
 static bool wants_copy(const EngModel *m, bool asked, int n_nodes, bool *ret_copy, EngError *err)
 {
-    uint64_t total, available, need = m->gguf->tensor_bytes;
+    uint64_t total, available = 0, need = m->gguf->tensor_bytes;
     for (size_t i = 0; m->plan && i < m->plan->n_rows; i++)
         if (m->plan->rows[i].place.kind == ENG_PLACE_GPU)
             need -= ENG_MIN(need, m->plan->rows[i].bytes);
@@ -95,12 +95,13 @@ static bool wants_copy(const EngModel *m, bool asked, int n_nodes, bool *ret_cop
     bool fits = eng_sys_memory(&total, &available) && need < available / 16 * 15;
     *ret_copy = !m->rehearsal && (asked || n_nodes > 1) && fits;
     if (m->rehearsal || !asked || fits) return true;
-    char size[32];
+    char size[32], room[32];
     eng_bytes_text(need, size);
+    eng_bytes_text(available, room);
     return eng_fail(err, ENG_ERR_MEMORY,
-                    "There is no room in DRAM to copy the model's %s to: leave them mapped, or "
-                    "close other programs.",
-                    size);
+                    "There is no room in DRAM to copy the model's %s to, for %s are free: leave "
+                    "them mapped, or close other programs.",
+                    size, room);
 }
 
 /* The threads, and what of the weights is near to which of them. */

@@ -209,6 +209,50 @@ static void pages_are_let_go(void)
         CHECK_MSG(left < 0.1, "%.0f %% of the file are still in memory", 100 * left);
 }
 
+static void files_are_copied_without_their_pages(void)
+{
+    enum { BYTES = 300000, CUT = 100000 };
+    static uint8_t bytes[BYTES], got[BYTES];
+    for (int i = 0; i < BYTES; i++) bytes[i] = (uint8_t)(i * 7 + i / 251);
+    FILE *f = fopen(path_of("copied"), "wb");
+    CHECK(f && fwrite(bytes, BYTES, 1, f) == 1 && !fclose(f));
+    EngMap map = {0}, ours = {.data = bytes, .size = BYTES};
+    EngError err = {0};
+    CHECK(eng_map_open(&map, path_of("copied"), &err));
+    eng_map_copy(&map, 0, got, 0);
+    eng_map_copy(&map, 4097, got + 4097, 1);
+    CHECK(got[0] == 0 && got[4096] == 0 && got[4097] == bytes[4097] && got[4098] == 0);
+    eng_map_copy(&map, 0, got, BYTES);
+    CHECK_INT(memcmp(got, bytes, BYTES), 0);
+    memset(got, 0, BYTES);
+    eng_map_copy(&ours, 77, got, BYTES - 77);
+    CHECK_INT(memcmp(got, bytes + 77, BYTES - 77), 0);
+    CHECK(eng_map_check(&map, &err));
+
+    CHECK(truncate(path_of("copied"), CUT) ==
+          0); /* what is not there any more is zeros, and known */
+    memset(got, 1, BYTES);
+    eng_map_copy(&map, 0, got, BYTES);
+    CHECK_INT(memcmp(got, bytes, CUT), 0);
+    CHECK(got[CUT] == 0 && got[BYTES - 1] == 0);
+    CHECK(!eng_map_check(&map, &err));
+    CHECK_INT(err.code, ENG_ERR_IO);
+    eng_map_close(&map);
+    unlink(path_of("copied"));
+}
+
+static void huge_pages_are_aligned(void)
+{
+    enum { HUGE_PAGE = 2 << 20 };
+    for (size_t n = HUGE_PAGE; n < 6 * HUGE_PAGE; n += 1234567) {
+        EngError err = {0};
+        uint8_t *p = eng_try_alloc(n, "a test", &err);
+        CHECK(p && (uintptr_t)p % HUGE_PAGE == 0);
+        memset(p, 1, n);
+        eng_big_free(p, n);
+    }
+}
+
 static void what_is_no_file_is_refused(void)
 {
     EngMap map = {.size = 77};
@@ -379,6 +423,8 @@ int main(int argc, char **argv)
         {"the_guard_stops_allocations", the_guard_stops_allocations},
         {"files_are_mapped_whole", files_are_mapped_whole},
         {"pages_are_let_go", pages_are_let_go},
+        {"files_are_copied_without_their_pages", files_are_copied_without_their_pages},
+        {"huge_pages_are_aligned", huge_pages_are_aligned},
         {"what_is_no_file_is_refused", what_is_no_file_is_refused},
         {"cursors_stop_at_the_end", cursors_stop_at_the_end},
         {"halves_widen_exactly", halves_widen_exactly},

@@ -2,10 +2,13 @@
  * node that reads the mapped file, at any number of nodes and threads, and nothing is there twice.
  * The nodes are pretended (engine.h, EngModelSettings): this machine may have but one. Also runs
  * with ThreadSanitizer. */
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/sys.h"
 #include "load/rehearsal.h"
 #include "model.h"
 #include "thought_model.h"
@@ -135,10 +138,10 @@ static void half_loaded_models_compute(void)
     uint64_t done = 0, total = m ? eng_placement_bytes(m->placement, &done) : 0;
     int rounds = 0;
     for (uint64_t last = 0; done < total; last = done, rounds++) {
-        eng_placement_fill(m->placement, 150000, m->pool, m->gguf);
+        eng_placement_fill(m->placement, 40000, m->pool, m->gguf); /* less than what is derived */
         CHECK_INT(eng_placement_bytes(m->placement, &done), total);
         CHECK(done > last);
-        if (rounds % 8) continue;
+        if (rounds % 4) continue;
         compute(m, got);
         CHECK_INT(memcmp(got, want, sizeof got), 0);
     }
@@ -165,6 +168,36 @@ static void a_callers_memory_is_left_alone(void)
     CHECK_INT(memcmp(bytes, before, n), 0);
 }
 
+/* 1 TiB of nothing, which takes no room. */
+static void what_does_not_fit_is_refused(void)
+{
+    unread_rows = 1 << 28;
+    EngHeader header = thought_model("qwen3moe", "Q8_0");
+    unread_rows = 0;
+    char path[256];
+    snprintf(path, sizeof path, "%s/sparse.gguf", folder);
+    FILE *f = fopen(path, "wb");
+    CHECK(f && fwrite(header.data, header.size, 1, f) == 1 && fflush(f) == 0);
+    bool sparse = f && ftruncate(fileno(f), (off_t)header.file_size) == 0;
+    CHECK(f && fclose(f) == 0);
+    free((void *)header.data);
+    if (sparse) {
+        EngError err = {0};
+        EngModelSettings settings = {.threads = 2, .batch = 8, .copy = true};
+        uint64_t before = 0, after = 0;
+        CHECK(eng_sys_resident(&before));
+        CHECK(!eng_model_open(path, &settings, &err));
+        CHECK_INT(err.code, ENG_ERR_MEMORY);
+        CHECK_MSG(strstr(err.message, "1.0 TiB to, for ") && strstr(err.message, "iB are free"),
+                  "%s", err.message);
+        CHECK(eng_sys_resident(&after) && after < before + (64 << 20));
+        settings.copy = false;
+        eng_model_free(open_model(path, 2, 0, false)); /* mapped, it opens */
+    }
+    unlink(path);
+    if (!sparse) test_skip("the temporary folder has no files of 1 TiB");
+}
+
 /* Of the mapped file, what is in this process's memory. */
 static double resident(const EngMap *map)
 {
@@ -177,6 +210,41 @@ static double resident(const EngMap *map)
         found = found || strncmp(line, begin, strlen(begin)) == 0;
     CHECK(f && found && fclose(f) == 0);
     return (double)kib * 1024 / (double)map->size;
+}
+
+/* Of the file, what is in the system's cache of it. */
+static double cached(const EngMap *map)
+{
+    size_t pages = (size_t)(map->size + 4095) / 4096, n = 0;
+    unsigned char *there = calloc(1, pages);
+    CHECK(mincore((void *)map->data, (size_t)map->size, there) == 0);
+    for (size_t i = 0; i < pages; i++) n += there[i] & 1;
+    free(there);
+    return (double)n / (double)pages;
+}
+
+/* What lies between the file's matrices, the token table and the norms stay. */
+static void there_is_no_second_copy(void)
+{
+    enum { TMPFS = 0x01021994, SLICE = 1 << 20, SLACK = 8 << 20 };
+    struct statfs fs;
+    const char *path = make_file("qwen3moe", "F32");
+    EngModel *m = open_model(path, 2, 2, true);
+    uint64_t before = 0, now = 0, done = 0,
+             total = m ? eng_placement_bytes(m->placement, &done) : 0;
+    CHECK(total > 2 * SLACK && eng_sys_resident(&before));
+    while (m && done < total) {
+        eng_placement_fill(m->placement, SLICE, m->pool, m->gguf);
+        eng_placement_bytes(m->placement, &done);
+        CHECK(eng_sys_resident(&now));
+        CHECK_MSG(now < before + done + SLACK, "%.1f MiB for %.1f",
+                  (double)(now - before) / 1048576, (double)done / 1048576);
+    }
+    double left = m ? cached(&m->gguf->parts[0]) : 0;
+    bool in_memory = statfs(path, &fs) == 0 && fs.f_type == TMPFS;
+    CHECK_MSG(in_memory || left < 0.15, "%.0f %% of the file are still cached", 100 * left);
+    eng_model_free(m);
+    unlink(path);
 }
 
 static void what_was_copied_is_let_go(void)
@@ -234,6 +302,8 @@ int main(int argc, char **argv)
         {"numbers_stay_the_same", numbers_stay_the_same},
         {"half_loaded_models_compute", half_loaded_models_compute},
         {"a_callers_memory_is_left_alone", a_callers_memory_is_left_alone},
+        {"what_does_not_fit_is_refused", what_does_not_fit_is_refused},
+        {"there_is_no_second_copy", there_is_no_second_copy},
         {"what_was_copied_is_let_go", what_was_copied_is_let_go},
         {"memory_comes_from_its_node", memory_comes_from_its_node},
     };
