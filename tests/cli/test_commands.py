@@ -290,6 +290,7 @@ class Bench(Case):
     def test_weights_in_memory(self):
         got = self.json("bench", "-m", TINY, "-p", 3, "-n", 2, "-r", 1, "--weights", "copied")
         self.assertEqual([row["test"] for row in got["rows"]], ["pp3", "tg2"])
+        self.assertGreater(got["load_s"], 0)
         self.refuse(2, '"elsewhere"|mapped or copied', "bench", "--weights", "elsewhere")
 
     def test_context_in_bytes(self):
