@@ -138,10 +138,9 @@ static void half_loaded_models_compute(void)
     uint64_t done = 0, total = m ? eng_placement_bytes(m->placement, &done) : 0;
     int rounds = 0;
     for (uint64_t last = 0; done < total; last = done, rounds++) {
-        eng_placement_fill(m->placement, 40000, m->pool, m->gguf); /* less than what is derived */
+        eng_placement_fill(m->placement, 40000, m->pool, m->gguf);
         CHECK_INT(eng_placement_bytes(m->placement, &done), total);
         CHECK(done > last);
-        if (rounds % 4) continue;
         compute(m, got);
         CHECK_INT(memcmp(got, want, sizeof got), 0);
     }
