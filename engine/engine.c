@@ -263,7 +263,6 @@ EngModelInfo eng_model_info(const EngModel *model)
             info.kv_bytes_per_token[type] = eng_kv_token_bytes(&model->graph, (EngKvType)type);
         info.threads = model->backend->threads;
         info.batch = model->backend->max_tokens;
-        info.attention_products = eng_graph_attention_products(&model->graph);
         info.nodes = eng_pool_nodes(model->pool);
         info.copied_bytes = eng_model_copied_bytes(model);
         info.gpu_state = eng_model_is_lost(model) ? ENG_GPU_FAILED : model->gpu_state;

@@ -288,11 +288,10 @@ typedef enum {
 typedef struct {
     char arch[64], name[128];
     int n_vocab, n_layers, n_embd, n_experts, n_experts_used;
-    int context_trained;         /* tokens; 0 = not stated */
-    uint64_t weight_bytes;       /* mapped */
-    uint64_t stand_in_bytes;     /* of a rehearsal: what is really there of weight_bytes; else 0 */
-    uint64_t attention_products; /* multiply-adds of a token with each position that it sees */
-    uint64_t compute_bytes;      /* activation buffers */
+    int context_trained;     /* tokens; 0 = not stated */
+    uint64_t weight_bytes;   /* mapped */
+    uint64_t stand_in_bytes; /* of a rehearsal: what is really there of weight_bytes; else 0 */
+    uint64_t compute_bytes;  /* activation buffers */
     uint64_t kv_bytes_per_token[ENG_KV_TYPES];
     int threads;
     int batch;             /* most tokens per prefill chunk */
@@ -346,11 +345,21 @@ const char *eng_plan_kind_name(EngPlanKind kind); /* "shared experts" */
  * the first 32 tokens. UNIFORM: the same number of every layer. Results are the same with each. */
 typedef enum { ENG_CACHE_LRU, ENG_CACHE_PINNED, ENG_CACHE_UNIFORM, ENG_CACHE_OFF } EngCachePolicy;
 
+/* What the CPU's kernels reach one by one, in Gop/s. */
+typedef struct {
+    /* Weights of the format that is called so, with `tokens` tokens, 1 or more: of an expert those
+     * that it meets on average. Asked anew for each matrix. */
+    double (*product)(void *of, const char *type, double tokens);
+    void *of;
+    double attention; /* with the context */
+} EngPlanKernels;
+
 /* What a machine reaches, not its makers' peaks. In settings 0 = estimated: a GPU by its name. */
 typedef struct {
     double dram_gb_s, cpu_gop_s; /* two operations per multiply-add */
     double vram_gb_s, gpu_gop_s;
     double pcie_gb_s, disk_gb_s;
+    const EngPlanKernels *kernels; /* count in place of cpu_gop_s; NULL = not known */
 } EngPlanSpeeds;
 
 typedef struct {
@@ -374,6 +383,9 @@ typedef struct {
      * rule may be cached all the same. */
     const char *rules;
     EngPlanSpeeds speeds;
+    /* Tokens whose speed is predicted: of a prompt (0 = one that fills the context) and of an
+     * answer, each behind `depth` others. With neither answer nor depth decode is the first's. */
+    int prompt, answer, depth;
     int experts, defer;     /* see EngModelSettings */
     EngStreaming streaming; /* CPU: no room is kept for experts on their way; USED, ALL: it is */
 } EngPlanSettings;
@@ -408,13 +420,13 @@ struct EngPlan {
     double cache_hit_rate;                                       /* of these layers, by chance */
     double token_vram_bytes, token_dram_bytes, token_disk_bytes; /* read for a generated token */
     double token_products;                                       /* multiply-adds of it */
-    int crossings;       /* of a token between CPU and GPU */
-    int prompt;          /* tokens that prefill is predicted for */
-    double decode_tok_s; /* at the beginning of a context */
-    double prefill_tok_s;
+    int crossings;        /* of a token between CPU and GPU */
+    int prompt;           /* tokens that prefill is predicted for */
+    double expert_tokens; /* of a chunk of these, for each expert at work; 0: there are none */
+    double decode_tok_s, prefill_tok_s;
     double load_s;                          /* from the disk to where everything lies */
     const char *decode_term, *prefill_term; /* what most of the time goes to: "DRAM reading" */
-    EngPlanSpeeds speeds;                   /* that it counts with */
+    EngPlanSpeeds speeds;                   /* that it counts with, but for kernels: NULL */
     size_t n_ops;
     EngPlace *ops;
     struct EngChoice *choice; /* what eng_plan_kernel tells */

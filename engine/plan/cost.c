@@ -47,10 +47,11 @@ static void add_gpu(EngTime *sum, const EngPlanSpeeds *s, double read, double pr
 }
 
 /* `disk`: bytes of those to read that must come from there. */
-static void add_cpu(EngTime *sum, const EngPlanSpeeds *s, double read, double products, double disk)
+static void add_cpu(EngTime *sum, const EngPlanSpeeds *s, double gop_s, double read,
+                    double products, double disk)
 {
     add_longer(sum, ENG_TERM_DRAM, seconds(read, s->dram_gb_s), ENG_TERM_CPU,
-               seconds(2 * products, s->cpu_gop_s));
+               seconds(2 * products, gop_s));
     sum->s[ENG_TERM_DISK] += seconds(disk, s->disk_gb_s);
 }
 
@@ -58,7 +59,7 @@ bool eng_cost_gains(const EngPlanSpeeds *speeds, double read, double products)
 {
     EngTime gpu = {0}, cpu = {0};
     add_gpu(&gpu, speeds, read, products);
-    add_cpu(&cpu, speeds, read, products, 0);
+    add_cpu(&cpu, speeds, speeds->cpu_gop_s, read, products, 0);
     return eng_time_sum(&gpu) <= eng_time_sum(&cpu);
 }
 
@@ -80,14 +81,45 @@ static double share_at_work(const EngHparams *h, double tokens)
     return h->n_experts > 0 ? 1 - pow(1 - (double)h->n_experts_used / h->n_experts, tokens) : 1;
 }
 
+/* Tokens that an expert meets which is at work. */
+static double met(const EngHparams *h, double tokens)
+{
+    return tokens * share_at_work(h, 1) / share_at_work(h, tokens);
+}
+
+double eng_cost_met(const EngOutline *outline, int tokens)
+{
+    return outline->h.n_experts > 0 ? met(&outline->h, tokens) : 0;
+}
+
 /* How much longer a product takes when a matrix meets so few tokens than with the 128 that a CPU's
  * speed is measured with: to unpack weights costs as much for one token as for many. Measured of
  * whole EXPERTS ops: from 16 tokens to 32, 64 and 128 Q4_K gains 20, 25 and 30 %, IQ1_S 37, 65 and
- * 80 %; more than 256 are multiplied so many at a time. */
+ * 80 %; more than 256 are multiplied so many at a time. A token alone has row kernels. */
 static double few(double tokens)
 {
     static const double half = 10, usual = 128;
-    return (1 + half / ENG_MIN(tokens, usual)) / (1 + half / usual);
+    return tokens > 1 ? (1 + half / ENG_MIN(tokens, usual)) / (1 + half / usual) : 1;
+}
+
+/* Of a part's kernel. */
+static double cpu_gop_s(const EngPlanSpeeds *s, const EngPlanPart *p, double tokens)
+{
+    const EngPlanKernels *k = s->kernels;
+    if (k) return k->product(k->of, eng_type_info(p->type)->name, tokens);
+    return s->cpu_gop_s / (p->kind == ENG_PLAN_EXPERTS ? few(tokens) : 1);
+}
+
+/* Of tokens with `positions` before them, in all. */
+static void add_attention(EngTime *sum, const EngOutline *o, const EngSpread *spread,
+                          const EngPlanSpeeds *s, double positions)
+{
+    double products = positions * (double)o->attention_products;
+    if (spread->gpu_attention)
+        sum->s[ENG_TERM_GPU] += seconds(2 * products, s->gpu_gop_s);
+    else
+        sum->s[ENG_TERM_CPU] +=
+            seconds(2 * products, s->kernels ? s->kernels->attention : s->cpu_gop_s);
 }
 
 /* Of a layer, what may run side by side: the GPU's attention, its shared expert and experts; the
@@ -123,7 +155,7 @@ static EngTime *time_of(const EngPlanPart *p, LayerTime *layers, bool gpu, EngTi
 }
 
 EngTime eng_cost_token(const EngOutline *outline, const EngSpread *spread,
-                       const EngPlanSpeeds *speeds, double ret_read[3])
+                       const EngPlanSpeeds *speeds, double positions, double ret_read[3])
 {
     const EngOutline *o = outline;
     int n = o->h.n_layers;
@@ -138,26 +170,27 @@ EngTime eng_cost_token(const EngOutline *outline, const EngSpread *spread,
         double used = p->kind == ENG_PLAN_EXPERTS ? share_at_work(&o->h, 1) : 1;
         double bytes = used * p->read, products = used * p->products;
         add_gpu(time_of(p, layers, true, &sum), speeds, bytes * s.vram, products * s.vram);
-        add_cpu(time_of(p, layers, false, &sum), speeds, bytes * s.cpu, products * s.cpu,
-                bytes * s.disk);
+        if (s.cpu > 0)
+            add_cpu(time_of(p, layers, false, &sum), speeds, cpu_gop_s(speeds, p, 1), bytes * s.cpu,
+                    products * s.cpu, bytes * s.disk);
         read[0] += bytes * s.vram;
         read[1] += bytes * ENG_MAX(s.cpu - s.disk, 0);
         read[2] += bytes * s.disk;
     }
     add_layers(&sum, layers, n, (double)o->defer / ENG_MAX(o->h.n_experts_used, 1));
     sum.s[ENG_TERM_HANDOVER] += spread->crossings * handover_s;
+    add_attention(&sum, o, spread, speeds, positions);
     free(layers);
     if (ret_read) memcpy(ret_read, read, sizeof read);
     return sum;
 }
 
-/* Experts outside of VRAM, `read` bytes of which are at work with `each` tokens: multiplied where
- * they are, or sent. */
-static void add_experts(EngTime *sum, const EngPlanSpeeds *s, bool may_send, double each,
+/* What is outside of VRAM: multiplied where it is, or sent. */
+static void add_outside(EngTime *sum, const EngPlanSpeeds *s, bool may_send, double gop_s,
                         double read, double products, double disk)
 {
     EngTime here = {0}, sent = {0};
-    add_cpu(&here, s, read, products * few(each), disk);
+    add_cpu(&here, s, gop_s, read, products, disk);
     add_longer(&sent, ENG_TERM_PCIE, seconds(read, s->pcie_gb_s), ENG_TERM_GPU,
                seconds(2 * products, s->gpu_gop_s));
     sent.s[ENG_TERM_DISK] += seconds(disk, s->disk_gb_s);
@@ -165,48 +198,39 @@ static void add_experts(EngTime *sum, const EngPlanSpeeds *s, bool may_send, dou
     add(sum, send ? &sent : &here);
 }
 
+/* The head is asked for the last token of all. */
 static EngTime chunk(const EngOutline *o, const EngSpread *spread, const EngPlanSpeeds *speeds,
-                     double tokens)
+                     double tokens, bool last)
 {
     EngTime sum = {0};
-    double at_work = share_at_work(&o->h, tokens), used = share_at_work(&o->h, 1);
     for (size_t i = 0; i < o->parts.n; i++) {
         const EngPlanPart *p = &o->parts.data[i];
-        if (p->read == 0) continue;
+        bool experts = p->kind == ENG_PLAN_EXPERTS, head = p->kind == ENG_PLAN_HEAD;
+        if (p->read == 0 || (head && !last)) continue;
         Shares s = shares_of(spread, o, i);
-        bool experts = p->kind == ENG_PLAN_EXPERTS;
-        double times = p->kind == ENG_PLAN_HEAD ? 1 : experts ? tokens * used : tokens;
-        double read = p->read * (experts ? at_work : 1), products = p->products * times;
+        double share = experts ? share_at_work(&o->h, tokens) : 1;
+        double each = head ? 1 : experts ? met(&o->h, tokens) : tokens;
+        double read = p->read * share, products = p->products * share * each;
         add_gpu(&sum, speeds, read * s.vram, products * s.vram);
-        if (s.cpu == 0) continue;
-        if (experts)
-            add_experts(&sum, speeds, spread->may_send, tokens * used / at_work, read * s.cpu,
-                        products * s.cpu, read * s.disk);
-        else
-            add_cpu(&sum, speeds, read * s.cpu, products * s.cpu, read * s.disk);
+        if (s.cpu > 0)
+            add_outside(&sum, speeds, experts && spread->may_send, cpu_gop_s(speeds, p, each),
+                        read * s.cpu, products * s.cpu, read * s.disk);
     }
     sum.s[ENG_TERM_HANDOVER] += spread->crossings * handover_s;
     return sum;
 }
 
+double eng_cost_seen(int tokens, int depth) { return depth + tokens / 2.0 + 32; }
+
 EngTime eng_cost_prompt(const EngOutline *outline, const EngSpread *spread,
-                        const EngPlanSpeeds *speeds, int tokens, int batch)
+                        const EngPlanSpeeds *speeds, int tokens, int depth, int batch)
 {
-    EngTime sum = {0};
-    int whole = tokens / batch, rest = tokens % batch;
-    if (whole) sum = chunk(outline, spread, speeds, batch);
+    int whole = (tokens - 1) / batch;
+    EngTime sum = {0}, last = chunk(outline, spread, speeds, tokens - whole * batch, true);
+    if (whole) sum = chunk(outline, spread, speeds, batch, false);
     for (int i = 0; i < ENG_TERMS; i++) sum.s[i] *= whole;
-    if (rest) {
-        EngTime last = chunk(outline, spread, speeds, rest);
-        add(&sum, &last);
-    }
-    /* A token sees what lies before it; blocks of 64 positions are multiplied whole. */
-    double positions = tokens * (tokens / 2.0 + 32);
-    double products = positions * (double)outline->attention_products;
-    if (spread->gpu_attention)
-        sum.s[ENG_TERM_GPU] += seconds(2 * products, speeds->gpu_gop_s);
-    else
-        sum.s[ENG_TERM_CPU] += seconds(2 * products, speeds->cpu_gop_s);
+    add(&sum, &last);
+    add_attention(&sum, outline, spread, speeds, tokens * eng_cost_seen(tokens, depth));
     return sum;
 }
 

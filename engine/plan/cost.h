@@ -7,9 +7,10 @@
  * Each crossing between CPU and GPU costs a hand-over. Experts are chosen by chance, all alike. A
  * prompt is read in chunks; experts that are not in VRAM are multiplied by the CPU, the more slowly
  * the fewer tokens each of them meets, or sent to the GPU, if that is quicker, those that the chunk
- * chose. What is between the products is not in it.
- * The definitions are those of hearth-cli's rehearsal (app/cli/forecast/predict.c), which measures
- * each kernel. */
+ * chose. What is between the products (norms, activations made bytes, the router, barriers) is not
+ * in it.
+ * How fast the CPU multiplies is one number or, where each kernel is known (EngPlanKernels), that
+ * of the matrix's format with as many tokens as it meets. */
 #ifndef ENG_PLAN_COST_H
 #define ENG_PLAN_COST_H
 
@@ -42,11 +43,20 @@ typedef struct {
     int crossings;         /* in one walk over the ops */
 } EngSpread;
 
-/* One token; ret_read: bytes read of VRAM, DRAM and disk; NULL = not asked. */
+/* One token that sees so many positions; ret_read: bytes read of VRAM, DRAM and disk; NULL = not
+ * asked. */
 EngTime eng_cost_token(const EngOutline *outline, const EngSpread *spread,
-                       const EngPlanSpeeds *speeds, double ret_read[3]);
+                       const EngPlanSpeeds *speeds, double positions, double ret_read[3]);
+/* `depth` tokens lie before the prompt. */
 EngTime eng_cost_prompt(const EngOutline *outline, const EngSpread *spread,
-                        const EngPlanSpeeds *speeds, int tokens, int batch);
+                        const EngPlanSpeeds *speeds, int tokens, int depth, int batch);
+
+/* Positions that each of so many tokens sees on average: what lies before it, and blocks of 64 are
+ * multiplied whole. */
+double eng_cost_seen(int tokens, int depth);
+
+/* Tokens of a chunk that an expert meets which is at work; 0 = there are no experts. */
+double eng_cost_met(const EngOutline *outline, int tokens);
 
 /* Whether a token is quicker with these bytes and multiply-adds on the GPU. */
 bool eng_cost_gains(const EngPlanSpeeds *speeds, double read, double products);

@@ -34,6 +34,11 @@ static bool check(const EngOutline *o, const EngPlanSettings *want, EngError *er
         return eng_fail(err, ENG_ERR_USAGE,
                         "A prefill chunk of %d tokens cannot be used: choose 1 to %d.", want->batch,
                         MOST_TOKENS);
+    if (want->prompt < 0 || want->answer < 0 || want->depth < 0)
+        return eng_fail(err, ENG_ERR_USAGE,
+                        "A prompt, an answer and a depth of %d, %d and %d tokens cannot be "
+                        "predicted: choose 0 or more.",
+                        want->prompt, want->answer, want->depth);
     return eng_kv_check(&o->graph, want->kv, err);
 }
 
@@ -314,7 +319,7 @@ static void add_rows(EngPlan *plan, const Amounts sums[ENG_PLAN_KINDS])
 static void predict(const EngPlanner *p, const EngLayout *l, EngPlan *plan)
 {
     double read[3], load = 0, send = 0;
-    eng_cost_token(p->o, &l->spread, &p->m->speeds, read);
+    eng_cost_token(p->o, &l->spread, &p->m->speeds, p->positions, read);
     plan->token_vram_bytes = read[0];
     plan->token_dram_bytes = read[1];
     plan->token_disk_bytes = read[2];
@@ -329,6 +334,7 @@ static void predict(const EngPlanner *p, const EngLayout *l, EngPlan *plan)
     plan->load_s = load * 1e-9 / s->disk_gb_s;
     if (send > 0) plan->load_s += send * 1e-9 / s->pcie_gb_s;
     plan->prompt = p->prompt;
+    plan->expert_tokens = eng_cost_met(p->o, ENG_MIN(l->batch, p->prompt));
     plan->decode_tok_s = 1 / eng_time_sum(&l->token);
     plan->prefill_tok_s = p->prompt / eng_time_sum(&l->prompt);
     plan->decode_term = eng_time_term(&l->token);
@@ -394,6 +400,7 @@ static EngPlan *write_plan(EngPlanner *p, const EngPlanSettings *want, Search *s
                       .n_ops = p->o->graph.ops.n,
                       .ops = s->best.ops,
                       .choice = p->choice};
+    plan->speeds.kernels = NULL; /* whose are the caller's */
     s->best.ops = NULL;
     p->choice = NULL;
     memcpy(plan->cached, s->best.cached, sizeof plan->cached);
@@ -414,7 +421,9 @@ EngPlan *eng_plan_make(const EngOutline *outline, const EngPlanSettings *want,
     p.context = want->context ? want->context
                 : trained     ? ENG_MIN(trained, USUAL_CONTEXT)
                               : USUAL_CONTEXT;
-    p.prompt = ENG_MIN(p.context, MOST_TOKENS);
+    p.prompt = want->prompt ? want->prompt : ENG_MIN(p.context, MOST_TOKENS);
+    p.depth = want->depth;
+    if (want->answer || want->depth) p.positions = eng_cost_seen(want->answer, want->depth);
     for (int g = 0; g < machine->n_gpus; g++) {
         const EngPlanGpu *gpu = &machine->gpus[g];
         p.vram[g] = gpu->vram - vram_reserve(gpu->vram, gpu->taken);

@@ -24,6 +24,11 @@ void eng_layout_clear(EngLayout *layout)
     *layout = (EngLayout){0};
 }
 
+static EngTime token_time(const EngPlanner *p, const EngLayout *l)
+{
+    return eng_cost_token(p->o, &l->spread, &p->m->speeds, p->positions, NULL);
+}
+
 /* ---- GPUs ------------------------------------------------------------------------------------ */
 
 /* Each has layers that follow each other, as many as its VRAM is of all. */
@@ -216,7 +221,7 @@ static void spill(const EngPlanner *p, EngLayout *l)
 static void weigh(const EngPlanner *p, EngLayout *l)
 {
     spill(p, l);
-    l->token = eng_cost_token(p->o, &l->spread, &p->m->speeds, NULL);
+    l->token = token_time(p, l);
 }
 
 /* A group that hand-overs cost more than it gains is left where it is. False when there is no room:
@@ -289,10 +294,10 @@ static void fill_cache(const EngPlanner *p, EngLayout *l, int next)
     }
     if (l->cached_experts == 0) return;
     l->hit_rate = l->cached_experts / all;
-    EngTime cached = eng_cost_token(p->o, &l->spread, &p->m->speeds, NULL);
+    EngTime cached = token_time(p, l);
     if (next >= 0) {
         set_experts(p, l, next, true);
-        whole = eng_cost_token(p->o, &l->spread, &p->m->speeds, NULL);
+        whole = token_time(p, l);
         set_experts(p, l, next, false);
     }
     if (eng_time_sum(&whole) > eng_time_sum(&plain)) whole = plain;
@@ -370,6 +375,6 @@ bool eng_layout_make(const EngPlanner *planner, int gpus, bool streams, int batc
     bool *last = &room[ENG_MAX(gpus, 1) - 1];
     *last = *last && fill_group(p, l, ENG_PLAN_HEAD, -1);
     fill_experts(p, l, room);
-    l->prompt = eng_cost_prompt(p->o, &l->spread, &p->m->speeds, p->prompt, batch);
+    l->prompt = eng_cost_prompt(p->o, &l->spread, &p->m->speeds, p->prompt, p->depth, batch);
     return true;
 }

@@ -11,7 +11,8 @@ typedef struct {
     EngRuled *ruled;   /* [parts] */
     EngChoice *choice; /* NULL = there are no rules */
     EngCachePolicy cache_policy;
-    int context, prompt;
+    int context, prompt, depth;        /* see EngPlanSettings */
+    double positions;                  /* that a token sees whose time counts */
     uint64_t vram[ENG_MAX_GPUS], dram; /* without the reserves */
     uint64_t kv_layer;                 /* bytes */
 } EngPlanner;

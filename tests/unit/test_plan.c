@@ -340,7 +340,8 @@ static void settings_out_of_range_are_refused(void)
     Shape shape = large_shape();
     EngHeader h = header_of(&shape);
     EngPlanSettings bad[] = {{.context = -1},      {.batch = 20000}, {.batch = -1}, {.nodes = 99},
-                             {.context = 1 << 30}, {.gpus = 5},      {.gpus = -1}};
+                             {.context = 1 << 30}, {.gpus = 5},      {.gpus = -1},  {.prompt = -1},
+                             {.answer = -1},       {.depth = -1}};
     for (size_t i = 0; i < TEST_COUNT(bad); i++) {
         EngError err = {0};
         CHECK(!eng_plan(&h, 1, &bad[i], &err));
@@ -577,6 +578,72 @@ static void the_regime_follows_the_seconds(void)
           !eng_streaming("some", &named));
 }
 
+/* ---- kernels --------------------------------------------------------------------------------- */
+
+/* Different for each format, and higher with more tokens. */
+static double kernel_speed(void *of, const char *type, double tokens)
+{
+    (void)of;
+    return (100 + 40 * (double)eng_type_named(type)) * tokens / (tokens + 7);
+}
+
+/* Seconds of a chunk's products by the file's directory. */
+static double seconds_of(const Shape *s, double read_gb_s, double tokens, bool head)
+{
+    double chosen = (double)s->used / s->experts, at_work = 1 - pow(1 - chosen, tokens), sum = 0;
+    for (size_t i = 0; i < n_tensors; i++) {
+        const EngTensorShape *t = &tensors[i];
+        bool table = strstr(t->name, "token_embd"), experts = strstr(t->name, "_exps");
+        bool is_head = table ? !s->head : !strncmp(t->name, "output.", 7);
+        if (t->n_dims < 2 || (table && !is_head) || (is_head && !head)) continue;
+        double rows = (double)t->shape[1] * (double)ENG_MAX(t->shape[2], 1);
+        double share = experts ? at_work : 1;
+        double each = is_head ? 1 : experts ? tokens * chosen / at_work : tokens;
+        double bytes = rows * (double)eng_row_bytes(eng_type_named(t->type), t->shape[0]);
+        double products = rows * (double)t->shape[0] * each;
+        sum += share * ENG_MAX(bytes * 1e-9 / read_gb_s,
+                               2e-9 * products / kernel_speed(NULL, t->type, each));
+    }
+    return sum;
+}
+
+/* A token and a prompt take the sum of their products, each with the tokens that it meets, the head
+ * once, and of the attention. */
+static void kernels_add_up(void)
+{
+    for (int i = 0; i < 60; i++) {
+        Shape shape = any_shape();
+        shape.old_form = false; /* its weights are in no directory */
+        EngHeader h = header_of(&shape);
+        EngPlanKernels kernels = {kernel_speed, NULL, 400};
+        EngPlanSettings want = any_machine();
+        want.dram = 1024 * GIB, want.no_gpu = true;
+        want.batch = test_range(1, 600), want.prompt = test_range(1, 2000);
+        want.answer = test_range(1, 100), want.depth = test_range(0, 9000);
+        want.speeds.kernels = &kernels;
+        EngError err = {0};
+        EngPlan *plan = eng_plan(&h, 1, &want, &err);
+        CHECK_MSG(plan && !plan->speeds.kernels, "%s", err.message);
+        if (!plan) continue;
+        double width = shape.latent ? RANK + ROPE + RANK : 2 * 64;
+        double seen = 2e-9 * width * shape.heads * shape.layers / kernels.attention;
+        double gb_s = want.speeds.dram_gb_s;
+        double token =
+            seconds_of(&shape, gb_s, 1, true) + seen * (want.depth + want.answer / 2.0 + 32);
+        CHECK_MSG(fabs(plan->decode_tok_s * token - 1) < 1e-6, "%g", plan->decode_tok_s * token);
+        double prompt = seen * want.prompt * (want.depth + want.prompt / 2.0 + 32);
+        for (int at = 0, n; at < want.prompt; at += n) {
+            n = ENG_MIN(want.batch, want.prompt - at);
+            prompt += seconds_of(&shape, gb_s, n, at + n == want.prompt);
+        }
+        double part = plan->prefill_tok_s * prompt / want.prompt;
+        if (!shape.latent) /* which prompts expand, as products of their own */
+            CHECK_MSG(fabs(part - 1) < 1e-6, "%g", part);
+        eng_plan_free(plan);
+        free((void *)h.data);
+    }
+}
+
 /* ---- rules ----------------------------------------------------------------------------------- */
 
 static EngPlan *with_rules(const EngHeader *h, const char *rules, uint64_t vram, EngError *err)
@@ -690,6 +757,7 @@ int main(int argc, char **argv)
         {"settings out of range are refused", settings_out_of_range_are_refused},
         {"VRAM is filled by value", vram_is_filled_by_value},
         {"several GPUs", several_gpus},
+        {"kernels add up", kernels_add_up},
         {"rules decide", rules_decide},
         {"rules that cannot be followed", rules_that_cannot_be_followed},
     };

@@ -4,7 +4,6 @@
 #include "cli/base/io.h"
 #include "cli/command.h"
 #include "cli/loader.h"
-#include "cli/measure.h"
 #include "cli/forecast/predict.h"
 #include "cli/forecast/subject.h"
 
@@ -77,69 +76,30 @@ static EngModel *open_subject(const HearthSubject *s, const Values *values, char
     return hearth_loader_bring_in(model, doing, error) ? g_steal_pointer(&model) : NULL;
 }
 
-static bool predict(const HearthPredict *what, bool quiet, HearthPrediction *ret, GError **error)
+static bool predict(const EngModel *model, const HearthMeasure *measure, const char *rules,
+                    HearthPrediction *ret, GError **error)
 {
-    if (!quiet) hearth_console_progress("Measuring what the machine can do");
-    bool done = hearth_predict(what, ret, error);
+    if (!measure->quiet) hearth_console_progress("Measuring what the machine can do");
+    bool done = hearth_predict(model, measure, rules, ret, error);
     hearth_console_progress_done();
     return done;
 }
 
 /* What the machine can do changes with its neighbours: it is asked again behind a long run. */
-static bool predict_and_run(const HearthSubject *s, EngModel *model, const HearthMeasure *measure,
+static bool predict_and_run(EngModel *model, const HearthMeasure *measure, const char *rules,
                             HearthPrediction *ret, GArray **ret_rows, GError **error)
 {
     enum { LONG = 5 * G_USEC_PER_SEC };
-    HearthPredict what = {.peeks = s->peeks,
-                          .attention_products = eng_model_info(model).attention_products,
-                          .experts_used = eng_model_info(model).n_experts_used,
-                          .batch = eng_model_info(model).batch,
-                          .prompt = measure->prompt,
-                          .generate = measure->generate,
-                          .depth = measure->depth,
-                          .kv = hearth_measure_kv(measure),
-                          .threads = measure->threads};
     HearthPrediction later;
-    if (!predict(&what, measure->quiet, ret, error)) return false;
+    if (!predict(model, measure, rules, ret, error)) return false;
     gint64 start = g_get_monotonic_time();
     if (!hearth_measure_run(model, measure, ret_rows, error)) return false;
     if (g_get_monotonic_time() - start < LONG) return true;
-    if (!predict(&what, measure->quiet, &later, error)) {
+    if (!predict(model, measure, rules, &later, error)) {
         g_clear_pointer(ret_rows, g_array_unref);
         return false;
     }
     hearth_predict_mean(ret, &later);
-    return true;
-}
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(EngPlan, eng_plan_free)
-
-/* With a GPU the model's own plan says what should be, at what the memory was measured to give. The
- * limit of a token: DRAM and VRAM are read at the same time, and nothing else takes any. */
-static bool predict_by_plan(const EngModel *model, const char *rules,
-                            const HearthExpertOptions *experts, HearthPrediction *p, GError **error)
-{
-    EngPlanSettings settings = eng_plan_defaults();
-    EngError failure = {0};
-    const EngPlan *made = eng_model_plan(model);
-    settings.vram = made->gpu_vram[0];
-    settings.gpus = made->n_gpus;
-    settings.dram = made->dram;
-    settings.context = made->context;
-    settings.kv = made->kv;
-    settings.batch = made->batch;
-    settings.rules = rules;
-    settings.experts = experts->used;
-    settings.defer = experts->defer;
-    settings.streaming = made->streams ? ENG_STREAM_AUTO : ENG_STREAM_CPU;
-    settings.speeds = made->speeds;
-    settings.speeds.dram_gb_s = p->limits.read_gb_s;
-    g_autoptr(EngPlan) plan = eng_plan_model(model, &settings, &failure);
-    if (!plan) return hearth_error_from_engine(error, &failure);
-    double vram_s = plan->token_vram_bytes * 1e-9 / plan->speeds.vram_gb_s;
-    double dram_s = plan->token_dram_bytes * 1e-9 / plan->speeds.dram_gb_s;
-    p->decode = (HearthSpeed){plan->decode_tok_s, 1 / MAX(vram_s, dram_s)};
-    p->prefill = (HearthSpeed){plan->prefill_tok_s, plan->prefill_tok_s};
     return true;
 }
 
@@ -149,9 +109,12 @@ static bool print_json(const HearthSubject *s, const EngModelInfo *info, const H
                        const GArray *rows, GError **error)
 {
     g_autoptr(JsonBuilder) out = json_builder_new();
+    uint64_t parameters = 0;
+    for (guint i = 0; i < s->peeks->len; i++)
+        parameters += ((const EngPeek *)s->peeks->pdata[i])->parameters;
     json_builder_begin_object(out);
     hearth_io_json_text(out, "name", s->name, -1);
-    hearth_io_json_int(out, "parameters", (uint64_t)p->parameters);
+    hearth_io_json_int(out, "parameters", parameters);
     hearth_io_json_int(out, "weight_bytes", info->weight_bytes);
     hearth_io_json_int(out, "stand_in_bytes", info->stand_in_bytes);
     hearth_io_json_real(out, "stands_for",
@@ -243,11 +206,8 @@ static bool run(const void *data, char **operands, GError **error)
     g_autofree char *rules = NULL;
     g_autoptr(EngModel) model = open_subject(&subject, values, &rules, error);
     g_autoptr(GArray) rows = NULL;
-    if (!model || !predict_and_run(&subject, model, &measure, &prediction, &rows, error))
-        return false;
+    if (!model || !predict_and_run(model, &measure, rules, &prediction, &rows, error)) return false;
     EngModelInfo info = eng_model_info(model);
-    if (*info.gpu && !predict_by_plan(model, rules, &measure.experts, &prediction, error))
-        return false;
     hearth_loader_tell_lost(model);
     return values->common.json ? print_json(&subject, &info, &prediction, rows, error)
                                : print_plain(&subject, model, &prediction, rows, error);
