@@ -7,20 +7,11 @@
 struct _HearthPromptRow {
     AdwPreferencesRow parent;
     HearthSetting *setting;
-    GtkTextBuffer *buffer; /* the view's */
     GtkWidget *caption;
     char *whose; /* the fallback's owner, or NULL */
-    bool showing;
 };
 
 G_DEFINE_FINAL_TYPE(HearthPromptRow, hearth_prompt_row, ADW_TYPE_PREFERENCES_ROW)
-
-static char *buffer_text(GtkTextBuffer *buffer)
-{
-    GtkTextIter begin, end;
-    gtk_text_buffer_get_bounds(buffer, &begin, &end);
-    return gtk_text_buffer_get_text(buffer, &begin, &end, FALSE);
-}
 
 static void show_caption(HearthPromptRow *row)
 {
@@ -38,33 +29,12 @@ static void show_caption(HearthPromptRow *row)
     gtk_label_set_text(GTK_LABEL(row->caption), text);
 }
 
-static void show(HearthPromptRow *row)
-{
-    g_autoptr(GVariant) value = hearth_setting_get_value(row->setting);
-    g_autofree char *now = buffer_text(row->buffer);
-    const char *text = g_variant_get_string(value, NULL);
-    if (strcmp(now, text) != 0) {
-        row->showing = true;
-        gtk_text_buffer_set_text(row->buffer, text, -1);
-        row->showing = false;
-    }
-    show_caption(row);
-}
-
-static void on_typed(HearthPromptRow *row)
-{
-    if (row->showing) return;
-    g_autofree char *text = buffer_text(row->buffer);
-    hearth_setting_set_value(row->setting, g_variant_new_string(text));
-}
-
 /* GObject */
 
 static void hearth_prompt_row_dispose(GObject *object)
 {
     HearthPromptRow *row = HEARTH_PROMPT_ROW(object);
     g_clear_object(&row->setting);
-    g_clear_object(&row->buffer);
     g_clear_pointer(&row->whose, g_free);
     G_OBJECT_CLASS(hearth_prompt_row_parent_class)->dispose(object);
 }
@@ -78,6 +48,35 @@ static void hearth_prompt_row_init(HearthPromptRow *row)
 {
     gtk_list_box_row_set_activatable(GTK_LIST_BOX_ROW(row), FALSE);
     gtk_widget_set_focusable(GTK_WIDGET(row), FALSE); /* the text view has the focus */
+}
+
+/* ---- the text -------------------------------------------------------------------------------- */
+
+static void on_typed(GtkTextBuffer *buffer, HearthSetting *setting)
+{
+    g_autofree char *text = NULL;
+    g_object_get(buffer, "text", &text, NULL);
+    hearth_setting_set_value(setting, g_variant_new_string(text));
+}
+
+/* A text that is put in is deleted and inserted: what is there in between is nobody's. */
+static void show_text(HearthSetting *setting, GtkTextBuffer *buffer)
+{
+    g_autoptr(GVariant) value = hearth_setting_get_value(setting);
+    g_autofree char *now = NULL;
+    const char *text = g_variant_get_string(value, NULL);
+    g_object_get(buffer, "text", &now, NULL);
+    if (strcmp(now, text) == 0) return;
+    g_signal_handlers_block_by_func(buffer, on_typed, setting);
+    gtk_text_buffer_set_text(buffer, text, -1);
+    g_signal_handlers_unblock_by_func(buffer, on_typed, setting);
+}
+
+void hearth_prompt_row_bind(GtkTextBuffer *buffer, HearthSetting *setting)
+{
+    g_signal_connect_object(buffer, "changed", G_CALLBACK(on_typed), setting, 0);
+    g_signal_connect_object(setting, "changed", G_CALLBACK(show_text), buffer, 0);
+    show_text(setting, buffer);
 }
 
 GtkWidget *hearth_prompt_row_new_editor(const char *name, GtkTextBuffer **ret_buffer)
@@ -125,16 +124,17 @@ GtkWidget *hearth_prompt_row_new(const char *title, GSettings *own, GSettings *d
                                  const char *key)
 {
     HearthPromptRow *row = g_object_new(HEARTH_TYPE_PROMPT_ROW, "title", title, NULL);
+    GtkTextBuffer *buffer;
     row->setting = hearth_setting_new(own, defaults, key);
     GtkWidget *box = gtk_box_new(GTK_ORIENTATION_VERTICAL, 9);
     gtk_widget_add_css_class(box, "prompt-row");
     gtk_box_append(GTK_BOX(box), new_head(row, title));
-    gtk_box_append(GTK_BOX(box), hearth_prompt_row_new_editor(title, &row->buffer));
-    g_object_ref(row->buffer);
+    gtk_box_append(GTK_BOX(box), hearth_prompt_row_new_editor(title, &buffer));
     gtk_list_box_row_set_child(GTK_LIST_BOX_ROW(row), box);
-    g_signal_connect_object(row->buffer, "changed", G_CALLBACK(on_typed), row, G_CONNECT_SWAPPED);
-    g_signal_connect_object(row->setting, "changed", G_CALLBACK(show), row, G_CONNECT_SWAPPED);
-    show(row);
+    hearth_prompt_row_bind(buffer, row->setting);
+    g_signal_connect_object(row->setting, "changed", G_CALLBACK(show_caption), row,
+                            G_CONNECT_SWAPPED);
+    show_caption(row);
     return GTK_WIDGET(row);
 }
 

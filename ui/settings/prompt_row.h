@@ -16,7 +16,10 @@ GtkWidget *hearth_prompt_row_new(const char *title, GSettings *own, GSettings *d
  * prompt and name. NULL: the default. */
 void hearth_prompt_row_set_fallback(HearthPromptRow *row, const char *text, const char *whose);
 
-/* The frame with the text view alone, for a text that is in no settings. */
+/* The frame with the text view alone: its text is in no settings until it is bound. */
 GtkWidget *hearth_prompt_row_new_editor(const char *name, GtkTextBuffer **ret_buffer);
+
+/* The text is the setting's and the other way round, as long as there are both. */
+void hearth_prompt_row_bind(GtkTextBuffer *buffer, HearthSetting *setting);
 
 #endif

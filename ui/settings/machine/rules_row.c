@@ -1,7 +1,6 @@
 #include "settings/machine/rules_row.h"
 
 #include <glib/gi18n-lib.h>
-#include <string.h>
 
 #include "settings/prompt_row.h"
 #include "settings/setting_row.h"
@@ -10,10 +9,8 @@
 struct _HearthRulesRow {
     AdwExpanderRow parent;
     HearthSetting *setting;
-    GtkTextBuffer *buffer; /* the view's */
     GtkWidget *wrong, *message;
     char *error; /* or NULL */
-    bool showing;
 };
 
 G_DEFINE_FINAL_TYPE(HearthRulesRow, hearth_rules_row, ADW_TYPE_EXPANDER_ROW)
@@ -28,33 +25,6 @@ static void show_subtitle(HearthRulesRow *row)
                             : n ? g_strdup_printf(ngettext("%d line", "%d lines", (gulong)n), n)
                                 : g_strdup(_("None: memory is filled by what gains most"));
     adw_expander_row_set_subtitle(ADW_EXPANDER_ROW(row), text);
-}
-
-static char *buffer_text(GtkTextBuffer *buffer)
-{
-    GtkTextIter begin, end;
-    gtk_text_buffer_get_bounds(buffer, &begin, &end);
-    return gtk_text_buffer_get_text(buffer, &begin, &end, FALSE);
-}
-
-static void show(HearthRulesRow *row)
-{
-    g_autoptr(GVariant) value = hearth_setting_get_value(row->setting);
-    g_autofree char *now = buffer_text(row->buffer);
-    const char *text = g_variant_get_string(value, NULL);
-    if (strcmp(now, text) != 0) {
-        row->showing = true;
-        gtk_text_buffer_set_text(row->buffer, text, -1);
-        row->showing = false;
-    }
-    show_subtitle(row);
-}
-
-static void on_typed(HearthRulesRow *row)
-{
-    if (row->showing) return;
-    g_autofree char *text = buffer_text(row->buffer);
-    hearth_setting_set_value(row->setting, g_variant_new_string(text));
 }
 
 void hearth_rules_row_set_error(HearthRulesRow *row, const char *sentence)
@@ -112,7 +82,6 @@ static void hearth_rules_row_dispose(GObject *object)
 {
     HearthRulesRow *row = HEARTH_RULES_ROW(object);
     g_clear_object(&row->setting);
-    g_clear_object(&row->buffer);
     g_clear_pointer(&row->error, g_free);
     G_OBJECT_CLASS(hearth_rules_row_parent_class)->dispose(object);
 }
@@ -134,9 +103,10 @@ GtkWidget *hearth_rules_row_new(GSettings *settings)
 {
     HearthRulesRow *row = g_object_new(HEARTH_TYPE_RULES_ROW, NULL);
     GtkWidget *box = gtk_box_new(GTK_ORIENTATION_VERTICAL, 9), *editor;
+    GtkTextBuffer *buffer;
     row->setting = hearth_setting_new(settings, NULL, "rules");
-    editor = hearth_prompt_row_new_editor(_("Placement Rules"), &row->buffer);
-    g_object_ref(row->buffer);
+    editor = hearth_prompt_row_new_editor(_("Placement Rules"), &buffer);
+    hearth_prompt_row_bind(buffer, row->setting);
     gtk_text_view_set_monospace(
         GTK_TEXT_VIEW(gtk_scrolled_window_get_child(GTK_SCROLLED_WINDOW(editor))), TRUE);
     row->wrong = new_wrong(row);
@@ -147,9 +117,9 @@ GtkWidget *hearth_rules_row_new(GSettings *settings)
     GtkWidget *content = g_object_new(ADW_TYPE_PREFERENCES_ROW, "child", box, "activatable", FALSE,
                                       "focusable", FALSE, "title", _("Placement Rules"), NULL);
     adw_expander_row_add_row(ADW_EXPANDER_ROW(row), content);
-    g_signal_connect_object(row->buffer, "changed", G_CALLBACK(on_typed), row, G_CONNECT_SWAPPED);
-    g_signal_connect_object(row->setting, "changed", G_CALLBACK(show), row, G_CONNECT_SWAPPED);
+    g_signal_connect_object(row->setting, "changed", G_CALLBACK(show_subtitle), row,
+                            G_CONNECT_SWAPPED);
     g_signal_connect_object(row, "notify::expanded", G_CALLBACK(show_subtitle), row, 0);
-    show(row);
+    show_subtitle(row);
     return GTK_WIDGET(row);
 }
