@@ -14,7 +14,8 @@ enum {
 };
 #define WEIGHTS_BYTES ((size_t)256 << 20)
 
-enum { QUERIES = 64, POSITIONS = 64, DK = 576, DV = 512, STRIDE = DK + 16 }; /* as in op_attn.c */
+/* As in op_attn.c; GROUP: queries at once in 16 bits. */
+enum { QUERIES = 64, POSITIONS = 64, DK = 576, DV = 512, STRIDE = DK + 16, GROUP = 32 };
 
 /* k: rows as floats, or what the products with bytes take for themselves. */
 typedef struct {
@@ -24,7 +25,7 @@ typedef struct {
     float keep[QUERIES];
 } Attention;
 _Static_assert(sizeof(float[ENG_Q8_POSITIONS * STRIDE]) >=
-                   (ENG_Q8_POSITIONS + 3) * (2 * (DV + QUERIES) + 4) + 4 * QUERIES,
+                   (ENG_Q8_POSITIONS + 3) * 2 * (DV + GROUP) + 64 * QUERIES,
                "room for values");
 
 struct EngGauge {

@@ -56,14 +56,19 @@ static void soften(const Work *w)
 static void scores_i16(const Work *w)
 {
     const int16_t *q = (const int16_t *)(const void *)w->a->q;
-    w->k->scores_i16(ENG_Q8_POSITIONS, QUERIES, w->dk, q, w->a->o, w->a->k, STRIDE, w->a->room,
-                     w->a->s, QUERIES);
+    w->k->keys_i16(ENG_Q8_POSITIONS, w->dk, w->a->k, STRIDE, w->a->room);
+    for (int j = 0; j < QUERIES; j += GROUP)
+        w->k->scores_i16(ENG_Q8_POSITIONS, GROUP, w->dk, q + j * w->dk, w->a->o, w->a->room,
+                         w->a->s, GROUP);
 }
 
 static void values_i16(const Work *w)
 {
-    w->k->values_i16(ENG_Q8_POSITIONS, QUERIES, w->dv, w->a->s, w->a->k, STRIDE, w->a->keep,
-                     w->a->room, w->a->o);
+    float *room = w->a->room + eng_align_up(eng_i16_values_bytes(w->dv) / sizeof(float), 16);
+    w->k->pairs_i16(ENG_Q8_POSITIONS, w->dv, w->a->k, STRIDE, w->a->room);
+    for (int j = 0; j < QUERIES; j += GROUP)
+        w->k->values_i16(ENG_Q8_POSITIONS, GROUP, w->dv, w->a->s, w->a->room, w->a->keep, room,
+                         w->a->o, GROUP);
 }
 
 static void scores_q8(const Work *w)

@@ -101,20 +101,36 @@ static float to_i16(const float *x, int16_t *y, int n, int most)
     return amax / (float)most;
 }
 
-static void scores_i16(int n, int rows, int dk, const int16_t *q, const float *q_scale,
-                       const float *k, size_t k_stride, void *room, float *s, size_t s_stride)
+/* A row: its numbers, then the scales of their blocks. */
+static size_t key_bytes(int dk)
 {
-    (void)room;
+    return (size_t)dk * sizeof(int16_t) + (size_t)ENG_I16_BLOCKS(dk) * sizeof(float);
+}
+
+static void keys_i16(int n, int dk, const float *k, size_t k_stride, void *keys)
+{
+    for (int i = 0; i < n; i++) {
+        int16_t *key = (int16_t *)(void *)((uint8_t *)keys + (size_t)i * key_bytes(dk));
+        float *scale = (float *)(void *)(key + dk);
+        for (int b = 0; b < dk; b += ENG_I16_BLOCK) {
+            int d_n = dk - b < ENG_I16_BLOCK ? dk - b : ENG_I16_BLOCK;
+            *scale++ = to_i16(k + (size_t)i * k_stride + b, key + b, d_n, ENG_I16_KEY);
+        }
+    }
+}
+
+static void scores_i16(int n, int rows, int dk, const int16_t *q, const float *q_scale,
+                       const void *keys, float *s, size_t s_stride)
+{
     for (int i = 0; i < n; i++)
         for (int b = 0; b < dk; b += ENG_I16_BLOCK) {
-            int16_t key[ENG_I16_BLOCK];
+            const int16_t *key = (const void *)((const uint8_t *)keys + (size_t)i * key_bytes(dk));
+            const float *scale = (const float *)(const void *)(key + dk) + b / ENG_I16_BLOCK;
             int d_n = dk - b < ENG_I16_BLOCK ? dk - b : ENG_I16_BLOCK;
-            float scale = to_i16(k + (size_t)i * k_stride + b, key, d_n, ENG_I16_KEY);
             for (int j = 0; j < rows; j++) {
                 int32_t dot = 0;
-                for (int d = 0; d < d_n; d++)
-                    dot += key[d] * q[((b + d) / 2 * rows + j) * 2 + d % 2];
-                float by = scale * q_scale[b / ENG_I16_BLOCK * rows + j];
+                for (int d = b; d < b + d_n; d++) dot += key[d] * q[(d / 2 * rows + j) * 2 + d % 2];
+                float by = *scale * q_scale[b / ENG_I16_BLOCK * rows + j];
                 float *to = s + (size_t)i * s_stride + j;
                 *to = fmaf((float)dot, by, b ? *to : 0);
             }
@@ -140,13 +156,21 @@ static void weights_i16(int n, int rows, const float *p, const float *unit, int3
     *ret_step = step;
 }
 
-static void values_i16(int n, int rows, int dv, const float *p, const float *v, size_t v_stride,
-                       const float *keep, void *room, float *o)
+/* What 1 stands for in each position's value, then their numbers. */
+static void pairs_i16(int n, int dv, const float *v, size_t v_stride, void *values)
 {
-    int16_t *value = room;
-    float unit[ENG_Q8_POSITIONS];
+    float *unit = values;
+    int16_t *value = (int16_t *)(void *)(unit + ENG_Q8_POSITIONS);
     for (int i = 0; i < n; i++)
         unit[i] = to_i16(v + (size_t)i * v_stride, value + i * dv, dv, ENG_I16_VALUE);
+}
+
+static void values_i16(int n, int rows, int dv, const float *p, const void *values,
+                       const float *keep, void *room, float *o, size_t o_stride)
+{
+    const float *unit = values;
+    const int16_t *value = (const int16_t *)(const void *)(unit + ENG_Q8_POSITIONS);
+    (void)room;
     for (int j = 0; j < rows; j++) {
         int32_t weight[ENG_Q8_POSITIONS] = {0};
         float step;
@@ -154,7 +178,8 @@ static void values_i16(int n, int rows, int dv, const float *p, const float *v, 
         for (int d = 0; d < dv; d++) {
             int32_t dot = 0;
             for (int i = 0; i < n; i++) dot += weight[i] * value[i * dv + d];
-            o[d * rows + j] = fmaf((float)dot, step, o[d * rows + j] * keep[j]);
+            float *to = o + (size_t)d * o_stride + j;
+            *to = fmaf((float)dot, step, *to * keep[j]);
         }
     }
 }
@@ -173,7 +198,9 @@ void eng_kernels_attn_c(EngKernels *k)
     k->scores_q8 = scores_q8;
     k->values_q8 = values_q8;
     k->q8_pays = false;
+    k->keys_i16 = keys_i16;
     k->scores_i16 = scores_i16;
+    k->pairs_i16 = pairs_i16;
     k->values_i16 = values_i16;
     k->i16_pays = false;
     k->to_i16 = to_i16;

@@ -34,6 +34,11 @@ enum {
 };
 #define ENG_I16_BLOCKS(dk) (((dk) + ENG_I16_BLOCK - 1) / ENG_I16_BLOCK)
 
+static inline size_t eng_i16_values_bytes(int dv)
+{
+    return ENG_Q8_POSITIONS * sizeof(float) + (size_t)dv * 2 * (ENG_Q8_POSITIONS + 2);
+}
+
 typedef struct {
     /* Activations into the form the weights want. n a multiple of 32 / 256. NaN or infinity in x
      * must come out as NaN in d (never a silent zero). [ENG_ACT_F32] copies. */
@@ -86,18 +91,23 @@ typedef struct {
 
     /* The same two products with n rows of floats, n <= ENG_Q8_POSITIONS, strides in floats, in
      * integers of 16 bits, two products to a lane and instruction: dk a multiple of 32, dv of 16.
+     * What is made of the rows is a level's own: many tiles of queries share it, and one may look
+     * at fewer than its n positions.
      * q[dk / 2][rows][2] and q_scale[ENG_I16_BLOCKS(dk)][rows] are what `to_i16` makes of the
      * blocks of a query. Numbers of a key are off by 2^-14 of the largest of their block, those of
      * a query by 2^-13, those of a value by 2^-13 of its largest; a weight p >= 0 times that
      * largest by 2^-15 of the query's largest here or 2^-19 of their sum here, whichever is more,
      * and of equal ones some go up and some down, so that their sum is right. What a position adds
      * does not depend on positions of weight 0.
-     * `room` takes n * (2 * dk + dk / 8 + 4) bytes; (n + 3) * (2 * (dv + rows) + 4) + 4 * rows.
+     * `keys` take n * (2 * dk + 4 * ENG_I16_BLOCKS(dk)) bytes, `values` eng_i16_values_bytes(dv),
+     * `room` (n + 3) * 2 * rows + 4 * rows. p is rows apart.
      * i16_pays: this beats gemm. */
+    void (*keys_i16)(int n, int dk, const float *k, size_t k_stride, void *keys);
     void (*scores_i16)(int n, int rows, int dk, const int16_t *q, const float *q_scale,
-                       const float *k, size_t k_stride, void *room, float *s, size_t s_stride);
-    void (*values_i16)(int n, int rows, int dv, const float *p, const float *v, size_t v_stride,
-                       const float *keep, void *room, float *o);
+                       const void *keys, float *s, size_t s_stride);
+    void (*pairs_i16)(int n, int dv, const float *v, size_t v_stride, void *values);
+    void (*values_i16)(int n, int rows, int dv, const float *p, const void *values,
+                       const float *keep, void *room, float *o, size_t o_stride);
     bool i16_pays;
     /* x as y times what is returned, |y| <= most; n a multiple of 16. NaN or infinity in x gives
      * NaN. */

@@ -33,10 +33,10 @@ typedef struct {
     Form form;
     float *q;           /* FLOATS: [dk][rows] */
     EngQueryQ8 *packed; /* BYTES: [dk / 32][rows / LANES] in the same place */
-    int16_t *q16;       /* I16: [dk / 2][rows][2] in the same place */
-    float *q_scale;     /* and behind them [ENG_I16_BLOCKS(dk)][rows] */
+    int16_t *q16;       /* I16: groups in the same place */
+    float *q_scale;     /* and their scales behind them */
     float *k, *v;       /* cached rows as floats, room_stride() apart */
-    void *room;         /* of a product in I16 */
+    Wide wide;          /* of products in I16 */
     float *s;           /* [ENG_Q8_POSITIONS][rows] */
     float *o;           /* [dv][rows] unnormalised, then their max and sum */
     float *max, *sum;   /* [rows] */
@@ -85,7 +85,7 @@ static Work work_of(float *room, const EngOpAttn *a, int rows, size_t *ret_float
     w.k = room + at, at += ENG_Q8_POSITIONS * room_stride(a->dk);
     w.v = room + at;
     at += eng_align_up(ENG_MAX(ENG_Q8_POSITIONS * room_stride(a->dv), q8_room(a, n)), LANES);
-    w.room = room + at, at += i16_room(a->dk, a->dv, n);
+    at += wide_room(room + at, a->dk, a->dv, &w.wide);
     w.s = room + at, at += ENG_Q8_POSITIONS * n;
     w.o = room + at, at += part_floats(a, rows);
     w.keep = room + at, at += n;
@@ -199,39 +199,81 @@ static void ask_for(const uint8_t *cells, size_t row, size_t bytes, int n)
         for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(cells + at);
 }
 
-static void attend_block(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w, int at, int n)
+/* Positions `at` … at + n - 1 of a tile's KV head. */
+typedef struct {
+    const EngKv *kv;
+    const uint8_t *k, *v;
+    int k_width, v_width;
+    size_t k_row, v_row; /* bytes from a position to the next */
+    bool apart;          /* otherwise a value is the beginning of its key */
+    int n;
+} Cells;
+
+static Cells cells_at(const EngCpu *cpu, const EngOpAttn *a, const Tile *t, int at, int n)
 {
-    const EngOpAttn *a = &op->attn;
     const EngKv *kv = cpu->batch->kvs[t->row0];
-    bool apart = kv->v_width > 0; /* otherwise a value is the beginning of its key */
+    bool apart = kv->v_width > 0;
     int k_width = kv->k_width, v_width = apart ? kv->v_width : k_width;
     size_t k_row = eng_kv_part(kv->type, k_width), v_row = eng_kv_part(kv->type, v_width);
     size_t k_bytes = eng_kv_part(kv->type, a->dk), v_bytes = eng_kv_part(kv->type, a->dv);
     const uint8_t *k = eng_kv_key(kv, a->layer, at) + (size_t)t->kv_head * k_bytes, *v = k;
     if (apart) v = eng_kv_value(kv, a->layer, at) + (size_t)t->kv_head * v_bytes;
-    size_t rows = (size_t)w->rows, stride = 0;
     int more = ENG_MIN(t->to - at - n, n);
     ask_for(k + (size_t)n * k_row, k_row, k_bytes, more);
     if (apart) ask_for(v + (size_t)n * v_row, v_row, v_bytes, more);
-    const float *floats = NULL;
-    if (w->form != BYTES) floats = cached(cpu, kv, k, k_width, n, a->dk, w->k, &stride);
-    if (w->form == BYTES)
-        cpu->k->scores_q8(n, w->rows, a->dk, w->packed, k, k_row, w->k, w->s);
-    else if (w->form == I16)
-        cpu->k->scores_i16(n, w->rows, a->dk, w->q16, w->q_scale, floats, stride, w->room, w->s,
-                           rows);
-    else
-        cpu->k->gemm(n, w->rows, a->dk, floats, stride, 1, w->q, rows, NULL, w->s, rows);
+    return (Cells){kv, k, v, k_width, v_width, k_row, v_row, apart, n};
+}
+
+static const float *keys_of(const EngCpu *cpu, const EngOpAttn *a, const Cells *c, const Work *w,
+                            size_t *ret_stride)
+{
+    return cached(cpu, c->kv, c->k, c->k_width, c->n, a->dk, w->k, ret_stride);
+}
+
+/* `keys`, *stride apart, where values are the beginning of these. */
+static const float *values_of(const EngCpu *cpu, const EngOpAttn *a, const Cells *c, const Work *w,
+                              const float *keys, size_t *stride)
+{
+    return c->apart ? cached(cpu, c->kv, c->v, c->v_width, c->n, a->dv, w->v, stride) : keys;
+}
+
+static void attend_i16(EngCpu *cpu, const EngOpAttn *a, const Cells *c, const Work *w)
+{
+    size_t stride = 0;
+    const float *floats = keys_of(cpu, a, c, w, &stride);
+    cpu->k->keys_i16(c->n, a->dk, floats, stride, w->wide.keys);
+    floats = values_of(cpu, a, c, w, floats, &stride);
+    cpu->k->pairs_i16(c->n, a->dv, floats, stride, w->wide.values);
+    Seeing x = {w->rows, w->q16, w->q_scale, w->seen, a->scale,
+                w->max,  w->sum, w->keep,    w->o,    w->s};
+    see(cpu->k, &x, &w->wide, c->n, a->dk, a->dv);
+}
+
+static void attend_floats(EngCpu *cpu, const EngOpAttn *a, const Cells *c, const Work *w)
+{
+    size_t rows = (size_t)w->rows, stride = 0;
+    const float *keys = keys_of(cpu, a, c, w, &stride);
+    cpu->k->gemm(c->n, w->rows, a->dk, keys, stride, 1, w->q, rows, NULL, w->s, rows);
+    cpu->k->soften(c->n, w->rows, a->scale, w->seen, w->s, w->max, w->sum, w->keep);
+    const float *values = values_of(cpu, a, c, w, keys, &stride);
+    cpu->k->gemm(a->dv, w->rows, c->n, values, 1, stride, w->s, rows, w->keep, w->o, rows);
+}
+
+static void attend_block(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w, int at, int n)
+{
+    const EngOpAttn *a = &op->attn;
+    Cells c = cells_at(cpu, a, t, at, n);
     for (int r = 0; r < t->n_tokens * t->n_heads; r++)
         w->seen[r] = cpu->batch->positions[t->row0 + r / t->n_heads] - at + 1;
-    cpu->k->soften(n, w->rows, a->scale, w->seen, w->s, w->max, w->sum, w->keep);
-    if (w->form != BYTES && apart) floats = cached(cpu, kv, v, v_width, n, a->dv, w->v, &stride);
-    if (w->form == BYTES)
-        cpu->k->values_q8(n, w->rows, a->dv, w->s, v, v_row, w->sum, w->keep, w->v, w->o);
-    else if (w->form == I16)
-        cpu->k->values_i16(n, w->rows, a->dv, w->s, floats, stride, w->keep, w->room, w->o);
-    else
-        cpu->k->gemm(a->dv, w->rows, n, floats, 1, stride, w->s, rows, w->keep, w->o, rows);
+    if (w->form == I16) {
+        attend_i16(cpu, a, &c, w);
+    } else if (w->form == FLOATS) {
+        attend_floats(cpu, a, &c, w);
+    } else {
+        cpu->k->scores_q8(n, w->rows, a->dk, w->packed, c.k, c.k_row, w->k, w->s);
+        cpu->k->soften(n, w->rows, a->scale, w->seen, w->s, w->max, w->sum, w->keep);
+        cpu->k->values_q8(n, w->rows, a->dv, w->s, c.v, c.v_row, w->sum, w->keep, w->v, w->o);
+    }
 }
 
 /* By what all tiles of a run have in common, so that a result does not depend on the tile. */

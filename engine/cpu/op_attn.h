@@ -49,25 +49,70 @@ static inline bool fits_i16(const EngKernels *k, int dk, int dv)
     return k->i16_pays && dk % 32 == 0 && dv % 16 == 0;
 }
 
-/* Floats that either product in 16 bits wants as room. */
-static inline size_t i16_room(int dk, int dv, size_t rows)
+/* Queries are multiplied in 16 bits so many at a time, what is made of the rows of a block of
+ * positions serving all of them: the numbers of more would not stay in the first cache. Theirs lie
+ * group by group. */
+enum { GROUP = 32 };
+
+typedef struct {
+    void *keys, *values, *room; /* as kernels.h has them, of ENG_Q8_POSITIONS positions */
+} Wide;
+
+/* The floats from `at` on that this takes. */
+static inline size_t wide_room(float *at, int dk, int dv, Wide *ret)
 {
-    size_t n = ENG_Q8_POSITIONS, k = (size_t)dk, v = (size_t)dv;
-    size_t bytes = ENG_MAX(n * (2 * k + k / 8 + 4), (n + 3) * (2 * (v + rows) + 4) + 4 * rows);
-    return eng_align_up(bytes / sizeof(float), LANES);
+    size_t n = ENG_Q8_POSITIONS;
+    size_t keys = n * ((size_t)dk / 2 + (size_t)ENG_I16_BLOCKS(dk));
+    size_t values = eng_align_up(eng_i16_values_bytes(dv) / sizeof(float) + 1, LANES);
+    *ret = (Wide){at, at + keys, at + keys + values};
+    return keys + values + (n + 4) * GROUP;
 }
 
-/* Query r of `rows` into q[dk / 2][rows][2] and scale[ENG_I16_BLOCKS(dk)][rows]; NULL: zeros. */
+/* Query r of `rows` into groups q[dk / 2][GROUP][2] and scale[ENG_I16_BLOCKS(dk)][GROUP]; NULL:
+ * zeros. */
 static inline void query_to_i16(const EngKernels *k, const float *x, int dk, int rows, int r,
                                 int16_t *q, float *scale)
 {
+    int first = r / GROUP * GROUP;
+    size_t apart = (size_t)ENG_MIN(rows - first, GROUP), at = (size_t)(r - first);
+    q += (size_t)first * (size_t)dk;
+    scale += first * ENG_I16_BLOCKS(dk);
     for (int d0 = 0; d0 < dk; d0 += ENG_I16_BLOCK) {
         int16_t block[ENG_I16_BLOCK] = {0};
         int n = ENG_MIN(dk - d0, ENG_I16_BLOCK);
-        scale[d0 / ENG_I16_BLOCK * rows + r] = x ? k->to_i16(x + d0, block, n, ENG_I16_QUERY) : 0;
+        scale[(size_t)(d0 / ENG_I16_BLOCK) * apart + at] =
+            x ? k->to_i16(x + d0, block, n, ENG_I16_QUERY) : 0;
         for (int d = 0; d < n; d += 2)
-            memcpy(q + ((size_t)(d0 + d) / 2 * (size_t)rows + (size_t)r) * 2, block + d,
-                   2 * sizeof *block);
+            memcpy(q + ((size_t)(d0 + d) / 2 * apart + at) * 2, block + d, 2 * sizeof *block);
+    }
+}
+
+/* Queries that look at a block of positions in 16 bits. */
+typedef struct {
+    int rows;
+    const int16_t *q;
+    const float *q_scale;
+    const int32_t *seen; /* of the block's positions */
+    float scale;
+    float *max, *sum, *keep;
+    float *o; /* [dv][rows] */
+    float *s; /* [ENG_Q8_POSITIONS][GROUP] */
+} Seeing;
+
+/* n: of the block's positions, what of them is in `wide`. */
+static inline void see(const EngKernels *k, const Seeing *x, const Wide *wide, int n, int dk,
+                       int dv)
+{
+    for (int j = 0; j < x->rows; j += GROUP) {
+        int rows = ENG_MIN(x->rows - j, GROUP), most = 0;
+        for (int r = j; r < j + rows; r++) most = ENG_MAX(most, x->seen[r]);
+        most = ENG_MIN(most, n);
+        if (most == 0) continue;
+        k->scores_i16(most, rows, dk, x->q + (size_t)j * (size_t)dk,
+                      x->q_scale + j * ENG_I16_BLOCKS(dk), wide->keys, x->s, (size_t)rows);
+        k->soften(most, rows, x->scale, x->seen + j, x->s, x->max + j, x->sum + j, x->keep);
+        k->values_i16(most, rows, dv, x->s, wide->values, x->keep, wide->room, x->o + j,
+                      (size_t)x->rows);
     }
 }
 

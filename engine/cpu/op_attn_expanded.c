@@ -113,15 +113,16 @@ typedef struct {
 
 typedef struct {
     float *matrices; /* [rank] room_stride(width) apart: v_b^T and k_b of the head, filled up */
-    int16_t *wide;   /* the same as queries [rank / 2][width][2] of scores_i16 */
-    float *scales;   /* [ENG_I16_BLOCKS(rank)][width] */
-    void *room;
-    float *latent; /* [BLOCK] room_stride(rank + rope) apart */
-    float *kv;     /* [BLOCK] row_stride() apart */
-    float *s;      /* [BLOCK][TILE] */
-    float *keep;   /* [TILE] */
-    int32_t *seen; /* [TILE] */
-    float *tiles;  /* [tiles] of tile_floats */
+    int16_t *narrow; /* the same as groups of queries in 16 bits */
+    float *scales;   /* … and their scales */
+    Wide past;       /* of latents, without values */
+    Wide wide;       /* of expanded rows */
+    float *latent;   /* [BLOCK] room_stride(rank + rope) apart */
+    float *kv;       /* [BLOCK] row_stride() apart */
+    float *s;        /* [BLOCK][TILE] */
+    float *keep;     /* [TILE] */
+    int32_t *seen;   /* [TILE] */
+    float *tiles;    /* [tiles] of tile_floats */
 } Work;
 
 static size_t row_stride(const Mla *m) { return room_stride(m->width + m->rope); }
@@ -140,10 +141,11 @@ static Work work_of(float *room, const Mla *m, int most_tokens, size_t *ret_floa
     Work w = {0};
     size_t at = 0, tiles = ((size_t)ENG_MIN(most_tokens, MOST) + TILE - 1) / TILE;
     w.matrices = room + at, at += (size_t)m->rank * room_stride(m->width);
-    w.wide = (int16_t *)(void *)(room + at);
+    w.narrow = (int16_t *)(void *)(room + at);
     w.scales = room + at + (size_t)m->rank / 2 * (size_t)m->width;
     at += ((size_t)m->rank / 2 + LANES) * (size_t)m->width;
-    w.room = room + at, at += i16_room(ENG_MAX(m->rank, m->dk), m->dv, TILE);
+    at += wide_room(room + at, m->rank, 0, &w.past);
+    at += wide_room(room + at, m->dk, m->dv, &w.wide);
     w.latent = room + at, at += BLOCK * room_stride(m->rank + m->rope);
     w.kv = room + at, at += BLOCK * row_stride(m);
     w.s = room + at, at += BLOCK * TILE;
@@ -256,10 +258,21 @@ static void narrow_matrices(const EngCpu *cpu, const Mla *m, const Work *w)
     for (int c = 0; c < m->width; c++) {
         for (int r = 0; r < m->rank; r++)
             w->latent[r] = w->matrices[(size_t)r * room_stride(m->width) + (size_t)c];
-        query_to_i16(cpu->k, w->latent, m->rank, m->width, c, w->wide, w->scales);
+        query_to_i16(cpu->k, w->latent, m->rank, m->width, c, w->narrow, w->scales);
     }
 }
 
+static void expand_i16(EngCpu *cpu, const Mla *m, const Work *w, int n, const float *latent,
+                       size_t stride)
+{
+    cpu->k->keys_i16(n, m->rank, latent, stride, w->past.keys);
+    for (int c = 0; c < m->width; c += GROUP)
+        cpu->k->scores_i16(
+            n, ENG_MIN(m->width - c, GROUP), m->rank, w->narrow + (size_t)c * (size_t)m->rank,
+            w->scales + c * ENG_I16_BLOCKS(m->rank), w->past.keys, w->kv + c, row_stride(m));
+}
+
+/* A block of the past, and what all tiles share of it. */
 static void expand(EngCpu *cpu, const Mla *m, const Piece *p, const Work *w, int at, int n)
 {
     const EngKv *kv = cpu->batch->kvs[p->row0];
@@ -267,14 +280,16 @@ static void expand(EngCpu *cpu, const Mla *m, const Piece *p, const Work *w, int
     const float *latent = cached(cpu, kv, eng_kv_key(kv, m->attn->attn.layer, at), kv->k_width, n,
                                  m->rank + m->rope, w->latent, &stride);
     if (m->i16)
-        cpu->k->scores_i16(n, m->width, m->rank, w->wide, w->scales, latent, stride, w->room, w->kv,
-                           row);
+        expand_i16(cpu, m, w, n, latent, stride);
     else
         cpu->k->gemm(n, m->width, m->rank, latent, stride, 1, w->matrices, room_stride(m->width),
                      NULL, w->kv, row);
     for (int i = 0; i < n; i++)
         memcpy(w->kv + (size_t)i * row + m->k_at + m->nope, latent + (size_t)i * stride + m->rank,
                (size_t)m->rope * sizeof *w->kv);
+    if (!m->i16) return;
+    cpu->k->keys_i16(n, m->dk, w->kv + m->k_at, row, w->wide.keys);
+    cpu->k->pairs_i16(n, m->dv, w->kv, row, w->wide.values);
 }
 
 static void attend(EngCpu *cpu, const Mla *m, const Piece *p, const Work *w, int tile, int at,
@@ -285,18 +300,18 @@ static void attend(EngCpu *cpu, const Mla *m, const Piece *p, const Work *w, int
     int rows = rows_of(p, tile), tokens = ENG_MIN(TILE, p->n - tile * TILE);
     n = ENG_MIN(n, positions[tokens - 1] + 1 - at);
     if (n <= 0) return;
-    size_t ld = (size_t)rows;
-    if (m->i16)
-        cpu->k->scores_i16(n, rows, m->dk, (const int16_t *)(const void *)t.q, t.q_scale,
-                           w->kv + m->k_at, row_stride(m), w->room, w->s, ld);
-    else
-        cpu->k->gemm(n, rows, m->dk, w->kv + m->k_at, row_stride(m), 1, t.q, ld, NULL, w->s, ld);
+    float scale = m->attn->attn.scale;
     for (int r = 0; r < rows; r++) w->seen[r] = r < tokens ? positions[r] - at + 1 : 0;
-    cpu->k->soften(n, rows, m->attn->attn.scale, w->seen, w->s, t.max, t.sum, w->keep);
-    if (m->i16)
-        cpu->k->values_i16(n, rows, m->dv, w->s, w->kv, row_stride(m), w->keep, w->room, t.o);
-    else
-        cpu->k->gemm(m->dv, rows, n, w->kv, 1, row_stride(m), w->s, ld, w->keep, t.o, ld);
+    if (m->i16) {
+        const int16_t *q = (const int16_t *)(const void *)t.q;
+        Seeing x = {rows, q, t.q_scale, w->seen, scale, t.max, t.sum, w->keep, t.o, w->s};
+        see(cpu->k, &x, &w->wide, n, m->dk, m->dv);
+        return;
+    }
+    size_t ld = (size_t)rows;
+    cpu->k->gemm(n, rows, m->dk, w->kv + m->k_at, row_stride(m), 1, t.q, ld, NULL, w->s, ld);
+    cpu->k->soften(n, rows, scale, w->seen, w->s, t.max, t.sum, w->keep);
+    cpu->k->gemm(m->dv, rows, n, w->kv, 1, row_stride(m), w->s, ld, w->keep, t.o, ld);
 }
 
 static void finish_tile(EngCpu *cpu, const Mla *m, const Piece *p, const Work *w, int tile)

@@ -9,7 +9,7 @@ typedef struct {
     float *queries; /* [rows][d] */
     int16_t *q;     /* [d / 2][rows][2] */
     float *q_scale; /* [blocks][rows] */
-    void *room;
+    void *keys, *values, *room;
 } Wide;
 
 /* Numbers that outweigh all others, all the same, or small. */
@@ -43,8 +43,9 @@ static Wide wide_new(const EngKernels *k, int kind)
     for (size_t i = 0; i < n * w.stride; i++) w.x[i] = wide_float(kind);
     for (size_t i = 0; i < rows * d; i++) w.queries[i] = wide_float(kind / 4);
     for (int j = 0; j < w.rows; j++) wide_query(&w, k, j);
-    w.room =
-        floats_new(ENG_MAX(n * (2 * d + d / 8 + 4), (n + 3) * (2 * (d + rows) + 4) + 4 * rows) / 4);
+    w.keys = floats_new(n * (d / 2 + (size_t)ENG_I16_BLOCKS(w.d)));
+    w.values = floats_new(eng_i16_values_bytes(w.d) / sizeof(float));
+    w.room = floats_new(((n + 3) * 2 * rows + 4 * rows) / sizeof(float));
     return w;
 }
 
@@ -54,6 +55,8 @@ static void wide_free(Wide *w)
     free(w->queries);
     free(w->q);
     free(w->q_scale);
+    free(w->keys);
+    free(w->values);
     free(w->room);
 }
 
@@ -64,12 +67,25 @@ static double largest(const float *x, int n)
     return most;
 }
 
+/* Both products with what is made of all positions, looking at the first n of them. */
+static void wide_scores(const EngKernels *k, const Wide *w, int n, float *s)
+{
+    k->keys_i16(w->n, w->d, w->x, w->stride, w->keys);
+    k->scores_i16(n, w->rows, w->d, w->q, w->q_scale, w->keys, s, (size_t)w->rows);
+}
+
+static void wide_values(const EngKernels *k, const Wide *w, int n, const float *p,
+                        const float *keep, float *o)
+{
+    k->pairs_i16(w->n, w->d, w->x, w->stride, w->values);
+    k->values_i16(n, w->rows, w->d, p, w->values, keep, w->room, o, (size_t)w->rows);
+}
+
 /* What kernels.h allows the numbers of both sides to be off by, and 2^-20 of the terms' size. */
 static void scores_i16_once(const EngKernels *k, const Wide *w)
 {
     float *s = floats_new((size_t)w->n * (size_t)w->rows);
-    k->scores_i16(w->n, w->rows, w->d, w->q, w->q_scale, w->x, w->stride, w->room, s,
-                  (size_t)w->rows);
+    wide_scores(k, w, w->n, s);
     for (int i = 0; i < w->n; i++)
         for (int j = 0; j < w->rows && test_failures_ < 5; j++) {
             double want = 0, error = 0;
@@ -111,7 +127,7 @@ static void values_i16_once(const EngKernels *k, const Wide *w)
     float *p = wide_weights(w), *keep = random_floats(rows, 1),
           *o = random_floats(rows * (size_t)w->d, 3);
     float *old = memcpy(floats_new(rows * (size_t)w->d), o, rows * (size_t)w->d * sizeof *o);
-    k->values_i16(w->n, w->rows, w->d, p, w->x, w->stride, keep, w->room, o);
+    wide_values(k, w, w->n, p, keep, o);
     for (size_t j = 0; j < rows && test_failures_ < 5; j++) {
         double most = 0, sum = 0;
         for (size_t i = 0; i < n; i++) {
@@ -149,14 +165,35 @@ static void i16_is_c(const EngKernels *k, const Wide *w)
     float *p = wide_weights(w), *keep = random_floats(rows, 1);
     float *got = floats_new(all + out), *want = floats_new(all + out);
     for (size_t i = 0; i < out; i++) got[all + i] = want[all + i] = test_float();
-    k->scores_i16(w->n, w->rows, w->d, w->q, w->q_scale, w->x, w->stride, w->room, got, rows);
-    k->values_i16(w->n, w->rows, w->d, p, w->x, w->stride, keep, w->room, got + all);
-    c->scores_i16(w->n, w->rows, w->d, w->q, w->q_scale, w->x, w->stride, w->room, want, rows);
-    c->values_i16(w->n, w->rows, w->d, p, w->x, w->stride, keep, w->room, want + all);
+    wide_scores(k, w, w->n, got);
+    wide_values(k, w, w->n, p, keep, got + all);
+    wide_scores(c, w, w->n, want);
+    wide_values(c, w, w->n, p, keep, want + all);
     double most = fmax(largest(want, (int)all), largest(want + all, (int)out));
     for (size_t i = 0; i < all + out && test_failures_ < 5; i++)
         CHECK_MSG(fabs((double)got[i] - want[i]) <= 0x1p-20 * most, "%s differs from C: %.9g, %.9g",
                   kernel_now, (double)got[i], (double)want[i]);
+    free(p);
+    free(keep);
+    free(got);
+    free(want);
+}
+
+/* Who looks at fewer positions than there are gets what these alone would give. */
+static void fewer_i16(const EngKernels *k, const Wide *w)
+{
+    Wide few = *w;
+    few.n = test_range(1, w->n);
+    size_t all = (size_t)few.n * (size_t)w->rows, out = (size_t)w->d * (size_t)w->rows;
+    float *p = wide_weights(&few), *keep = random_floats((size_t)w->rows, 1);
+    float *got = random_floats(all + out, 1), *want = floats_new(all + out);
+    memcpy(want, got, (all + out) * sizeof *want);
+    wide_scores(k, w, few.n, got);
+    wide_values(k, w, few.n, p, keep, got + all);
+    wide_scores(k, &few, few.n, want);
+    wide_values(k, &few, few.n, p, keep, want + all);
+    CHECK_MSG(memcmp(got, want, (all + out) * sizeof *got) == 0,
+              "%s: %d of %d positions differ from those alone", kernel_now, few.n, w->n);
     free(p);
     free(keep);
     free(got);
@@ -169,21 +206,23 @@ static void i16_edges(const EngKernels *k)
     enum { N = ENG_Q8_POSITIONS, ROWS = LANES, D = 32 };
     float *v = random_floats(N * D, 0), *p = random_floats(N * ROWS, 0), *o = floats_new(D * ROWS);
     float *keep = random_floats(ROWS, 0), *again = floats_new(D * ROWS);
-    void *room = floats_new((N + 3) * (2 * (D + ROWS) + 4) / 4 + ROWS);
+    Wide w = {.n = N, .rows = ROWS, .d = D, .stride = D, .x = v};
+    w.values = floats_new(eng_i16_values_bytes(D) / sizeof(float));
+    w.room = floats_new((N + 3) * ROWS / 2 + ROWS);
     for (int i = 0; i < N * D; i++) v[i] = i < D ? 0 : 0.25f;
     v[0] = 0.25f;
     for (int i = 0; i < N * ROWS; i++) p[i] = i < ROWS ? 1 : i < ROWS * (N - 8) ? 3e-5f : 0;
     memset(o, 0, D * ROWS * sizeof *o);
-    k->values_i16(N, ROWS, D, p, v, D, keep, room, o);
+    wide_values(k, &w, N, p, keep, o);
     double want = (N - 9) * 3e-5 * 0.25, got = o[5 * ROWS];
     CHECK_MSG(fabs(got - want) <= 0.01 * want, "%s: small weights make up %g, not %g", kernel_now,
               got, want);
     for (int i = D * (N - 8); i < N * D; i++) v[i] = test_float() * 1000; /* of weight 0 */
     memset(again, 0, D * ROWS * sizeof *o);
-    k->values_i16(N, ROWS, D, p, v, D, keep, room, again);
+    wide_values(k, &w, N, p, keep, again);
     CHECK_MSG(memcmp(o, again, D * ROWS * sizeof *o) == 0, "%s: what weighs 0 counts", kernel_now);
     v[3 * D + 7] = INFINITY;
-    k->values_i16(N, ROWS, D, p, v, D, keep, room, again);
+    wide_values(k, &w, N, p, keep, again);
     CHECK_MSG(isnan(again[7 * ROWS]), "%s lost an infinity among the values", kernel_now);
     int16_t y[32];
     v[3 * D + 7] = NAN;
@@ -195,7 +234,8 @@ static void i16_edges(const EngKernels *k)
     free(o);
     free(keep);
     free(again);
-    free(room);
+    free(w.values);
+    free(w.room);
 }
 
 static void i16_of_level(EngCpuLevel level, const EngKernels *k, const EngKernels *below)
@@ -208,6 +248,7 @@ static void i16_of_level(EngCpuLevel level, const EngKernels *k, const EngKernel
         kernel_name("values_i16", "", level);
         values_i16_once(k, &w);
         if (level != ENG_CPU_C) i16_is_c(k, &w);
+        fewer_i16(k, &w);
         wide_free(&w);
     }
     i16_edges(k);

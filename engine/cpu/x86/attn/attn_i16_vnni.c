@@ -80,88 +80,95 @@ static float to_i16(const float *x, int16_t *y, int n, int most)
 
 /* ---- scores ---------------------------------------------------------------------------------- */
 
-typedef struct {
-    const int16_t *k; /* [n][dk] */
-    const float *d;   /* [n][blocks] */
-    int dk, blocks;
-} Keys;
+/* Words of 32 bits of a row: its numbers, then the scales of their blocks. */
+INLINE size_t key_words(int dk) { return (size_t)(dk / 2 + ENG_I16_BLOCKS(dk)); }
 
-static Keys pack_keys(int n, int dk, const float *k, size_t k_stride, void *room)
+static void keys_i16(int n, int dk, const float *k, size_t k_stride, void *keys)
 {
-    int16_t *to = room;
-    float *d = (float *)(void *)(to + (size_t)n * (size_t)dk);
-    Keys keys = {to, d, dk, ENG_I16_BLOCKS(dk)};
-    for (int i = 0; i < n; i++, k += k_stride)
-        for (int b = 0; b < dk; b += ENG_I16_BLOCK, d++) {
-            int numbers = ENG_MIN(dk - b, ENG_I16_BLOCK);
-            *d = to_i16(k + b, to, numbers, ENG_I16_KEY);
-            to += numbers;
-        }
-    return keys;
+    for (int i = 0; i < n; i++, k += k_stride) {
+        int16_t *to = (int16_t *)(void *)((int32_t *)keys + (size_t)i * key_words(dk));
+        float *d = (float *)(void *)(to + dk);
+        for (int b = 0; b < dk; b += ENG_I16_BLOCK)
+            *d++ = to_i16(k + b, to + b, ENG_MIN(dk - b, ENG_I16_BLOCK), ENG_I16_KEY);
+    }
 }
 
-INLINE void score_tile(int wide, int groups, const int16_t *q, const float *q_scale,
-                       const Keys *keys, int i, float *s, size_t s_stride, size_t rows)
+typedef struct {
+    const int16_t *q;
+    const float *q_scale;
+    size_t rows;
+    const int32_t *keys;
+    int dk;
+    float *s;
+    size_t s_stride;
+} Scores;
+
+INLINE void score_tile(int wide, int groups, const Scores *x, int i, int j)
 {
+    size_t apart = key_words(x->dk), rows = x->rows;
+    const int32_t *k = x->keys + (size_t)i * apart;
+    const float *d = (const float *)(const void *)(k + x->dk / 2), *q_scale = x->q_scale + j;
+    const int32_t *q = (const int32_t *)(const void *)x->q + j;
     Floats sum[WIDE][GROUPS];
     UNROLL for (int w = 0; w < wide; w++)
     {
         UNROLL for (int g = 0; g < groups; g++) sum[w][g] = all(0);
     }
-    const int32_t *k = (const int32_t *)(const void *)(keys->k + (size_t)i * (size_t)keys->dk);
-    const int32_t *qs = (const int32_t *)(const void *)q;
-    const float *d = keys->d + (size_t)i * (size_t)keys->blocks;
-    for (int b = 0; b < keys->blocks; b++) {
-        int steps = ENG_MIN(keys->dk - b * ENG_I16_BLOCK, ENG_I16_BLOCK) / 2;
+    for (int left = x->dk / 2; left > 0; left -= ENG_I16_BLOCK / 2) {
+        int steps = ENG_MIN(left, ENG_I16_BLOCK / 2);
         Ints acc[WIDE][GROUPS];
-        pairs_tile(wide, groups, steps, k, (size_t)keys->dk / 2, 1, qs, rows, acc);
+        pairs_tile(wide, groups, steps, k, apart, 1, q, rows, acc);
         UNROLL for (int g = 0; g < groups; g++)
         {
             Floats scale = loadf(q_scale + 16 * g);
             UNROLL for (int w = 0; w < wide; w++)
             {
-                Floats by = mul(scale, all(d[(size_t)w * (size_t)keys->blocks + (size_t)b]));
+                Floats by = mul(scale, all(d[(size_t)w * apart]));
                 sum[w][g] = mul_add(floats(acc[w][g]), by, sum[w][g]);
             }
         }
         k += steps;
-        qs += (size_t)steps * rows;
+        d++;
+        q += (size_t)steps * rows;
         q_scale += rows;
     }
     UNROLL for (int w = 0; w < wide; w++)
     {
         UNROLL for (int g = 0; g < groups; g++)
-            storef(s + (size_t)(i + w) * s_stride + 16 * g, sum[w][g]);
+            storef(x->s + (size_t)(i + w) * x->s_stride + j + 16 * g, sum[w][g]);
     }
 }
 
-INLINE void score_groups(int groups, int n, size_t rows, const int16_t *q, const float *q_scale,
-                         const Keys *keys, float *s, size_t s_stride)
+INLINE void score_groups(int groups, int n, const Scores *x, int j)
 {
     int i = 0;
-    for (; i + WIDE <= n; i += WIDE)
-        score_tile(WIDE, groups, q, q_scale, keys, i, s, s_stride, rows);
-    for (; i + 2 <= n; i += 2) score_tile(2, groups, q, q_scale, keys, i, s, s_stride, rows);
-    if (i < n) score_tile(1, groups, q, q_scale, keys, i, s, s_stride, rows);
+    for (; i + WIDE <= n; i += WIDE) score_tile(WIDE, groups, x, i, j);
+    for (; i + 2 <= n; i += 2) score_tile(2, groups, x, i, j);
+    if (i < n) score_tile(1, groups, x, i, j);
 }
 
 static void scores_i16(int n, int rows, int dk, const int16_t *q, const float *q_scale,
-                       const float *k, size_t k_stride, void *room, float *s, size_t s_stride)
+                       const void *keys, float *s, size_t s_stride)
 {
-    Keys keys = pack_keys(n, dk, k, k_stride, room);
+    Scores x = {q, q_scale, (size_t)rows, keys, dk, s, s_stride};
     int j = 0;
-    for (; j + 32 <= rows; j += 32)
-        score_groups(2, n, (size_t)rows, q + 2 * j, q_scale + j, &keys, s + j, s_stride);
-    if (j < rows) score_groups(1, n, (size_t)rows, q + 2 * j, q_scale + j, &keys, s + j, s_stride);
+    for (; j + 32 <= rows; j += 32) score_groups(2, n, &x, j);
+    if (j < rows) score_groups(1, n, &x, j);
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
+/* Two positions' values of eight numbers lie together, and such pairs of all positions, and one
+ * more for the caches' sake. */
+enum { PAIRS = ENG_Q8_POSITIONS / 2, APART = 8 * (PAIRS + 1) };
+
 typedef struct {
     int pairs, rows;
-    int32_t *p; /* [pairs][rows] two positions' weights */
-    int32_t *v; /* [dv / 8][pairs + 1][8] two positions' values; the odd one for the caches */
-    float *step, *unit; /* [rows] of weights, [2 pairs] of values: what 1 stands for */
+    const float *unit; /* [ENG_Q8_POSITIONS] of values: what 1 stands for */
+    const int32_t *v;  /* [dv / 8][PAIRS + 1][8] */
+    float *step;       /* [rows] of weights */
+    int32_t *p;        /* [pairs][rows] two positions' weights */
+    size_t o_stride;
 } Values;
 
 /* The second as the upper halves of lanes. */
@@ -176,22 +183,22 @@ INLINE Ints whole(const float *v, float factor)
     return _mm512_cvtps_epi32(mul(_mm512_maskz_loadu_ps(factor > 0 ? 0xffff : 0, v), by));
 }
 
-static void pack_values(const Values *x, int n, int dv, const float *v, size_t v_stride)
+static void pairs_i16(int n, int dv, const float *v, size_t v_stride, void *values)
 {
-    size_t apart = 8 * (size_t)(x->pairs + 1);
+    float *unit = values;
     for (int i = 0; i < n; i += 2, v += 2 * v_stride) {
         const float *other = i + 1 < n ? v + v_stride : v;
         float amax[2] = {largest(v, dv), i + 1 < n ? largest(other, dv) : 0}, factor[2];
         UNROLL for (int r = 0; r < 2; r++)
         {
-            x->unit[i + r] = amax[r] / ENG_I16_VALUE;
+            unit[i + r] = amax[r] / ENG_I16_VALUE;
             factor[r] = factor_of(amax[r], ENG_I16_VALUE);
         }
-        int32_t *to = x->v + 4 * i;
-        for (int d = 0; d < dv; d += 16, to += 2 * apart) {
+        int32_t *to = (int32_t *)(void *)(unit + ENG_Q8_POSITIONS) + 4 * i;
+        for (int d = 0; d < dv; d += 16, to += 2 * APART) {
             Ints both = side_by_side(whole(v + d, factor[0]), whole(other + d, factor[1]));
             _mm256_storeu_si256((__m256i *)(void *)to, _mm512_castsi512_si256(both));
-            _mm256_storeu_si256((__m256i *)(void *)(to + apart),
+            _mm256_storeu_si256((__m256i *)(void *)(to + APART),
                                 _mm512_extracti64x4_epi64(both, 1));
         }
     }
@@ -233,27 +240,26 @@ static void pack_weights(const Values *x, int n, const float *p)
 INLINE void value_tile(int groups, const Values *x, int d, int j, const float *keep, float *o)
 {
     Ints acc[WIDE][GROUPS];
-    pairs_tile(WIDE, groups, x->pairs, x->v + (size_t)d * (size_t)(x->pairs + 1), 1, WIDE, x->p + j,
+    pairs_tile(WIDE, groups, x->pairs, x->v + (size_t)(d / 8) * APART, 1, WIDE, x->p + j,
                (size_t)x->rows, acc);
     UNROLL for (int g = 0; g < groups; g++)
     {
         Floats step = loadf(x->step + j + 16 * g), kept = loadf(keep + j + 16 * g);
         UNROLL for (int w = 0; w < WIDE; w++)
         {
-            float *at = o + (size_t)(d + w) * (size_t)x->rows + j + 16 * g;
+            float *at = o + (size_t)(d + w) * x->o_stride + j + 16 * g;
             storef(at, mul_add(floats(acc[w][g]), step, mul(loadf(at), kept)));
         }
     }
 }
 
-static void values_i16(int n, int rows, int dv, const float *p, const float *v, size_t v_stride,
-                       const float *keep, void *room, float *o)
+static void values_i16(int n, int rows, int dv, const float *p, const void *values,
+                       const float *keep, void *room, float *o, size_t o_stride)
 {
-    Values x = {.pairs = (n + 1) / 2, .rows = rows, .step = room};
-    x.unit = x.step + rows;
-    x.p = (int32_t *)(void *)(x.unit + 2 * x.pairs);
-    x.v = x.p + (size_t)x.pairs * (size_t)rows;
-    pack_values(&x, n, dv, v, v_stride);
+    Values x = {.pairs = (n + 1) / 2, .rows = rows, .unit = values, .o_stride = o_stride};
+    x.v = (const int32_t *)(const void *)(x.unit + ENG_Q8_POSITIONS);
+    x.step = room;
+    x.p = (int32_t *)(void *)(x.step + rows);
     pack_weights(&x, n, p);
     int j = 0;
     for (; j + 32 <= rows; j += 32)
@@ -263,7 +269,9 @@ static void values_i16(int n, int rows, int dv, const float *p, const float *v, 
 
 void eng_kernels_attn_i16_vnni(EngKernels *k)
 {
+    k->keys_i16 = keys_i16;
     k->scores_i16 = scores_i16;
+    k->pairs_i16 = pairs_i16;
     k->values_i16 = values_i16;
     k->to_i16 = to_i16;
     k->i16_pays = true;
