@@ -55,12 +55,29 @@ INLINE void pass(const Product *g, int m, int n, int from, int to)
     for (; j < n; j += 16) columns_of(g, m, 1, j, from, to);
 }
 
-/* As exp8 of exp_avx2.h; 2^k is applied by the instruction for it. */
+/* As exp8 of exp_avx2.h, of what is not above 0; 2^k is applied by the instruction for it. */
 INLINE Floats exp16(Floats x)
 {
-    x = _mm512_min_ps(all(89.0f), _mm512_max_ps(all(-104.0f), x)); /* NaN stays */
+    x = _mm512_max_ps(all(-104.0f), x); /* NaN stays */
     Floats k = _mm512_roundscale_ps(mul(x, all(1.44269504f)), _MM_FROUND_TO_NEAREST_INT);
     return _mm512_scalef_ps(exp_rest(x, k), k);
+}
+
+INLINE __mmask16 sees(Ints limit, int i)
+{
+    return _mm512_cmpgt_epi32_mask(limit, _mm512_set1_epi32(i));
+}
+
+/* Of unscaled scores, which the scale keeps in order. max_ps returns its second operand when the
+ * first is NaN. */
+INLINE Floats most_of(int n, int all_see, size_t rows, Ints limit, const float *s)
+{
+    Floats most = all(-__builtin_inff());
+    int i = 0;
+    for (; i < all_see; i++) most = _mm512_max_ps(loadf(s + (size_t)i * rows), most);
+    for (; i < n; i++)
+        most = _mm512_mask_max_ps(most, sees(limit, i), loadf(s + (size_t)i * rows), most);
+    return most;
 }
 
 static void soften(int n, int rows, float scale, const int32_t *seen, float *s, float *max,
@@ -69,18 +86,21 @@ static void soften(int n, int rows, float scale, const int32_t *seen, float *s, 
     const Floats none = all(-__builtin_inff()), by = all(scale);
     for (int j = 0; j < rows; j += 16) {
         Ints limit = load(seen + j);
-        Floats old = loadf(max + j), most = old, total = all(0);
-        for (int i = 0; i < n; i++) { /* max_ps returns its second operand when the first is NaN */
-            __mmask16 in = _mm512_cmpgt_epi32_mask(limit, _mm512_set1_epi32(i));
-            most = _mm512_mask_max_ps(most, in, mul(loadf(s + i * rows + j), by), most);
-        }
+        int least = _mm512_reduce_min_epi32(limit), i = 0;
+        int all_see = ENG_MIN(ENG_MAX(least, 0), n);
+        Floats old = loadf(max + j), total = all(0);
+        Floats most = _mm512_max_ps(mul(most_of(n, all_see, (size_t)rows, limit, s + j), by), old);
         __mmask16 any = _mm512_cmp_ps_mask(most, none, _CMP_NEQ_OQ);
         Floats from = _mm512_maskz_mov_ps(any, most);
-        for (int i = 0; i < n; i++) {
-            __mmask16 in = _mm512_cmpgt_epi32_mask(limit, _mm512_set1_epi32(i));
-            float *at = s + i * rows + j;
+        float *at = s + j;
+        for (; i < all_see; i++, at += rows) {
             Floats e = exp16(_mm512_sub_ps(mul(loadf(at), by), from));
-            e = _mm512_maskz_mov_ps(in, e);
+            total = _mm512_add_ps(total, e);
+            storef(at, e);
+        }
+        for (; i < n; i++, at += rows) {
+            Floats e = exp16(_mm512_sub_ps(mul(loadf(at), by), from));
+            e = _mm512_maskz_mov_ps(sees(limit, i), e);
             total = _mm512_add_ps(total, e);
             storef(at, e);
         }

@@ -103,18 +103,14 @@ typedef struct {
     size_t s_stride;
 } Scores;
 
+/* The blocks' sums add up in memory: there are no registers left for them. */
 INLINE void score_tile(int wide, int groups, const Scores *x, int i, int j)
 {
     size_t apart = key_words(x->dk), rows = x->rows;
     const int32_t *k = x->keys + (size_t)i * apart;
     const float *d = (const float *)(const void *)(k + x->dk / 2), *q_scale = x->q_scale + j;
     const int32_t *q = (const int32_t *)(const void *)x->q + j;
-    Floats sum[WIDE][GROUPS];
-    UNROLL for (int w = 0; w < wide; w++)
-    {
-        UNROLL for (int g = 0; g < groups; g++) sum[w][g] = all(0);
-    }
-    for (int left = x->dk / 2; left > 0; left -= ENG_I16_BLOCK / 2) {
+    for (int left = x->dk / 2, first = true; left > 0; left -= ENG_I16_BLOCK / 2, first = false) {
         int steps = ENG_MIN(left, ENG_I16_BLOCK / 2);
         Ints acc[WIDE][GROUPS];
         pairs_tile(wide, groups, steps, k, apart, 1, q, rows, acc);
@@ -123,19 +119,16 @@ INLINE void score_tile(int wide, int groups, const Scores *x, int i, int j)
             Floats scale = loadf(q_scale + 16 * g);
             UNROLL for (int w = 0; w < wide; w++)
             {
+                float *at = x->s + (size_t)(i + w) * x->s_stride + j + 16 * g;
                 Floats by = mul(scale, all(d[(size_t)w * apart]));
-                sum[w][g] = mul_add(floats(acc[w][g]), by, sum[w][g]);
+                Floats sum = _mm512_maskz_loadu_ps(first ? 0 : 0xffff, at);
+                storef(at, mul_add(floats(acc[w][g]), by, sum));
             }
         }
         k += steps;
         d++;
         q += (size_t)steps * rows;
         q_scale += rows;
-    }
-    UNROLL for (int w = 0; w < wide; w++)
-    {
-        UNROLL for (int g = 0; g < groups; g++)
-            storef(x->s + (size_t)(i + w) * x->s_stride + j + 16 * g, sum[w][g]);
     }
 }
 
@@ -169,6 +162,7 @@ typedef struct {
     float *step;       /* [rows] of weights */
     int32_t *p;        /* [pairs][rows] two positions' weights */
     size_t o_stride;
+    float dither[ENG_Q8_POSITIONS];
 } Values;
 
 /* The second as the upper halves of lanes. */
@@ -207,8 +201,22 @@ static void pairs_i16(int n, int dv, const float *v, size_t v_stride, void *valu
 /* Of position i with the dither added, as a whole number. */
 INLINE Ints weight(const Values *x, const float *p, int i, Floats factor)
 {
-    Floats w = mul(loadf(p), all(x->unit[i]));
-    return _mm512_cvtps_epi32(mul_add(w, factor, all(eng_i16_dither(i))));
+    return _mm512_cvtps_epi32(mul_add(mul(loadf(p), all(x->unit[i])), factor, all(x->dither[i])));
+}
+
+/* Neither weights nor what 1 stands for have a sign, so that their bits are in order; NaN comes
+ * last, whatever its sign. */
+INLINE Floats step_of(const Values *x, int n, const float *p)
+{
+    Ints bits = zero();
+    Floats sum = all(0);
+    for (int i = 0; i < n; i++, p += x->rows) {
+        Floats w = mul(loadf(p), all(x->unit[i]));
+        bits = _mm512_max_epu32(bits, _mm512_castps_si512(w));
+        sum = _mm512_add_ps(sum, w);
+    }
+    Floats most = mul(or_nan(bits), all(1.0f / ENG_I16_WEIGHT));
+    return _mm512_max_ps(mul(sum, all(1.0f / ENG_I16_SUM)), most); /* most where one is NaN */
 }
 
 static void pack_weights(const Values *x, int n, const float *p)
@@ -216,24 +224,15 @@ static void pack_weights(const Values *x, int n, const float *p)
     size_t rows = (size_t)x->rows;
     for (int j = 0; j < x->rows; j += 16) {
         const float *at = p + j;
-        Ints bits = zero();
-        Floats sum = all(0);
-        for (int i = 0; i < n; i++) {
-            Floats w = mul(loadf(at + (size_t)i * rows), all(x->unit[i]));
-            bits = _mm512_max_epu32(bits, magnitude(w));
-            sum = _mm512_add_ps(sum, w);
-        }
-        Floats most = mul(or_nan(bits), all(1.0f / ENG_I16_WEIGHT));
-        sum = mul(sum, all(1.0f / ENG_I16_SUM));
-        Floats step = _mm512_max_ps(sum, most); /* the second where one is NaN */
+        int32_t *to = x->p + j;
+        Floats step = step_of(x, n, at);
         storef(x->step + j, step);
         __mmask16 some = _mm512_cmp_ps_mask(step, all(0x1p-110f), _CMP_GT_OQ);
         Floats factor = _mm512_maskz_div_ps(some, all(1), step);
-        for (int i = 0; i < n; i += 2, at += 2 * rows) {
-            Ints first = weight(x, at, i, factor), second = zero();
-            if (i + 1 < n) second = weight(x, at + rows, i + 1, factor);
-            store(x->p + (size_t)(i / 2) * rows + j, side_by_side(first, second));
-        }
+        int i = 0;
+        for (; i + 2 <= n; i += 2, at += 2 * rows, to += rows)
+            store(to, side_by_side(weight(x, at, i, factor), weight(x, at + rows, i + 1, factor)));
+        if (i < n) store(to, side_by_side(weight(x, at, i, factor), zero()));
     }
 }
 
@@ -260,6 +259,7 @@ static void values_i16(int n, int rows, int dv, const float *p, const void *valu
     x.v = (const int32_t *)(const void *)(x.unit + ENG_Q8_POSITIONS);
     x.step = room;
     x.p = (int32_t *)(void *)(x.step + rows);
+    for (int i = 0; i < ENG_Q8_POSITIONS; i++) x.dither[i] = eng_i16_dither(i);
     pack_weights(&x, n, p);
     int j = 0;
     for (; j + 32 <= rows; j += 32)
