@@ -13,8 +13,9 @@
 
 enum { BLOCK = 64, SPLITS = 16, SPLIT_LEAST = 128, SLICE = 64 };
 /* Queries of a tile at most: more share what is made of a row of the cache, but a tile's own
- * numbers should stay in the second-level cache. */
-enum { TILE_LEAST = 64, TILE_MOST = 256, TILE_NUMBERS = 140 << 10 };
+ * numbers should stay in the second-level cache. In 16 bits those of a group do, and only what a
+ * block adds to passes through it. */
+enum { TILE_LEAST = 64, TILE_MOST = 256, TILE_NUMBERS = 140 << 10, I16_TIMES = 2 };
 
 /* What the two products are made in. */
 typedef enum { FLOATS, BYTES, I16 } Form;
@@ -113,7 +114,7 @@ void eng_cpu_needs_attn(const EngOp *op, EngCpuNeeds *needs)
 {
     static float nowhere;
     size_t floats;
-    work_of(&nowhere, &op->attn, tile_queries(&op->attn), &floats);
+    work_of(&nowhere, &op->attn, I16_TIMES * tile_queries(&op->attn), &floats);
     needs->scratch = ENG_MAX(needs->scratch, floats * sizeof(float));
     for (int past = 0; past < 2; past++) {
         int heads = heads_per_tile(op, past * INT_MAX);
@@ -327,9 +328,10 @@ static Tile tile_of(const EngOp *op, int heads, int i, int row0, int n_tokens, i
 
 /* Fewer where threads would go without: a query's result is the same in any tile, but not with a
  * q8_0 cache, whose kernels look at queries together. */
-static int tile_tokens(const EngCpu *cpu, const EngOp *op, int heads, EngKvType type)
+static int tile_tokens(const EngCpu *cpu, const EngOp *op, int heads, EngKvType type, Form form)
 {
-    int least = ENG_MAX(TILE_LEAST / heads, 1), most = tile_queries(&op->attn) / heads;
+    int least = ENG_MAX(TILE_LEAST / heads, 1);
+    int most = (form == I16 ? I16_TIMES : 1) * tile_queries(&op->attn) / heads;
     if (type == ENG_KV_Q8_0) return least;
     int fair = cpu->rows * tiles_per_token(op, heads) / (4 * eng_pool_threads(cpu->pool));
     return ENG_MAX(ENG_MIN(fair, most), least);
@@ -365,7 +367,8 @@ static void whole_past(EngCpu *cpu, const EngOp *op, int thread)
             continue;
         }
         EngKvType type = cpu->batch->kvs[row0]->type;
-        n = run_length(cpu->batch, row0, tile_tokens(cpu, op, heads, type));
+        Form form = form_of(cpu->k, &op->attn, type, run * op->src.heads / op->attn.n_kv);
+        n = run_length(cpu->batch, row0, tile_tokens(cpu, op, heads, type, form));
         for (int i = 0; i < tiles; i++, number++) {
             if (number != mine) continue;
             if (eng_cpu_is_stopped(cpu)) return;

@@ -68,23 +68,26 @@ static inline size_t wide_room(float *at, int dk, int dv, Wide *ret)
     return keys + values + (n + 4) * GROUP;
 }
 
-/* Query r of `rows` into groups q[dk / 2][GROUP][2] and scale[ENG_I16_BLOCKS(dk)][GROUP]; NULL:
- * zeros. */
+/* Numbers d0 … d0 + n - 1, a block of ENG_I16_BLOCK at most, of query r of `rows` into groups
+ * q[dk / 2][GROUP][2] and scale[ENG_I16_BLOCKS(dk)][GROUP]; NULL: zeros. */
+static inline void block_to_i16(const EngKernels *k, const float *x, int dk, int rows, int r,
+                                int d0, int16_t *q, float *scale)
+{
+    int first = r / GROUP * GROUP, n = ENG_MIN(dk - d0, ENG_I16_BLOCK);
+    size_t apart = (size_t)ENG_MIN(rows - first, GROUP), at = (size_t)(r - first);
+    int16_t block[ENG_I16_BLOCK] = {0};
+    scale += first * ENG_I16_BLOCKS(dk);
+    scale[(size_t)(d0 / ENG_I16_BLOCK) * apart + at] =
+        x ? k->to_i16(x, block, n, ENG_I16_QUERY) : 0;
+    q += (size_t)first * (size_t)dk + ((size_t)d0 / 2 * apart + at) * 2;
+    for (int d = 0; d < n; d += 2, q += 2 * apart) memcpy(q, block + d, 2 * sizeof *block);
+}
+
 static inline void query_to_i16(const EngKernels *k, const float *x, int dk, int rows, int r,
                                 int16_t *q, float *scale)
 {
-    int first = r / GROUP * GROUP;
-    size_t apart = (size_t)ENG_MIN(rows - first, GROUP), at = (size_t)(r - first);
-    q += (size_t)first * (size_t)dk;
-    scale += first * ENG_I16_BLOCKS(dk);
-    for (int d0 = 0; d0 < dk; d0 += ENG_I16_BLOCK) {
-        int16_t block[ENG_I16_BLOCK] = {0};
-        int n = ENG_MIN(dk - d0, ENG_I16_BLOCK);
-        scale[(size_t)(d0 / ENG_I16_BLOCK) * apart + at] =
-            x ? k->to_i16(x + d0, block, n, ENG_I16_QUERY) : 0;
-        for (int d = 0; d < n; d += 2)
-            memcpy(q + ((size_t)(d0 + d) / 2 * apart + at) * 2, block + d, 2 * sizeof *block);
-    }
+    for (int d0 = 0; d0 < dk; d0 += ENG_I16_BLOCK)
+        block_to_i16(k, x ? x + d0 : NULL, dk, rows, r, d0, q, scale);
 }
 
 /* Queries that look at a block of positions in 16 bits. */

@@ -146,7 +146,8 @@ static Work work_of(float *room, const Mla *m, int most_tokens, size_t *ret_floa
     at += ((size_t)m->rank / 2 + LANES) * (size_t)m->width;
     at += wide_room(room + at, m->rank, 0, &w.past);
     at += wide_room(room + at, m->dk, m->dv, &w.wide);
-    w.latent = room + at, at += BLOCK * room_stride(m->rank + m->rope);
+    w.latent = room + at;
+    at += ENG_MAX(BLOCK * room_stride(m->rank + m->rope), ENG_I16_BLOCK * (size_t)m->nope);
     w.kv = room + at, at += BLOCK * row_stride(m);
     w.s = room + at, at += BLOCK * TILE;
     w.keep = room + at, at += TILE;
@@ -252,13 +253,25 @@ static void take_matrices(const Mla *m, int head, const Work *w)
     }
 }
 
-/* Its columns meet latents as queries meet keys. */
-static void narrow_matrices(const EngCpu *cpu, const Mla *m, const Work *w)
+/* The same, whose columns meet latents as queries meet keys: v_b's rows are these, k_b is turned
+ * some rows at a time. The latents' place holds the rows. */
+static void narrow_matrices(const EngCpu *cpu, const Mla *m, int head, const Work *w)
 {
-    for (int c = 0; c < m->width; c++) {
-        for (int r = 0; r < m->rank; r++)
-            w->latent[r] = w->matrices[(size_t)r * room_stride(m->width) + (size_t)c];
-        query_to_i16(cpu->k, w->latent, m->rank, m->width, c, w->narrow, w->scales);
+    const EngWeight *k_b = &m->keys->heads.w, *v_b = &m->values->heads.w;
+    for (int c = 0; c < m->k_at; c++) {
+        if (c < m->dv) row_of(v_b, head, c, w->latent);
+        query_to_i16(cpu->k, c < m->dv ? w->latent : NULL, m->rank, m->width, c, w->narrow,
+                     w->scales);
+    }
+    for (int r0 = 0; r0 < m->rank; r0 += ENG_I16_BLOCK) {
+        int n = ENG_MIN(ENG_I16_BLOCK, m->rank - r0);
+        for (int r = 0; r < n; r++) row_of(k_b, head, r0 + r, w->latent + r * m->nope);
+        for (int c = 0; c < m->width - m->k_at; c++) {
+            float x[ENG_I16_BLOCK];
+            for (int r = 0; r < n && c < m->nope; r++) x[r] = w->latent[r * m->nope + c];
+            block_to_i16(cpu->k, c < m->nope ? x : NULL, m->rank, m->width, m->k_at + c, r0,
+                         w->narrow, w->scales);
+        }
     }
 }
 
@@ -335,8 +348,10 @@ static void do_piece(EngCpu *cpu, const Mla *m, const Piece *p, int thread)
     int tiles = (p->n + TILE - 1) / TILE;
     const int32_t *positions = cpu->batch->positions;
     int past = positions[p->run_end - 1] + 1, to = positions[p->row0 + p->n - 1] + 1;
-    take_matrices(m, p->head, &w);
-    if (m->i16) narrow_matrices(cpu, m, &w);
+    if (m->i16)
+        narrow_matrices(cpu, m, p->head, &w);
+    else
+        take_matrices(m, p->head, &w);
     for (int i = 0; i < tiles; i++) begin_tile(cpu, m, p, &w, i);
     for (int at = 0; at < to; at += BLOCK) {
         int n = ENG_MIN(BLOCK, past - at);
