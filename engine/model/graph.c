@@ -153,3 +153,23 @@ uint64_t eng_graph_attention_products(const EngGraph *graph)
     }
     return n;
 }
+
+uint64_t eng_graph_expanded_products(const EngGraph *graph, uint64_t *ret_position)
+{
+    uint64_t n = 0;
+    *ret_position = 0;
+    for (size_t i = 0; i < graph->ops.n; i++) {
+        const EngOp *op = &graph->ops.data[i];
+        if (op->kind != ENG_OP_ATTN) continue;
+        uint64_t heads = (uint64_t)op->src.heads, dk = (uint64_t)op->attn.dk,
+                 dv = (uint64_t)op->attn.dv;
+        if (op->attn.absorbed) { /* rank + rope and rank become nope + rope and the value */
+            uint64_t rank = dv, nope = (uint64_t)op[-1].src.n, value = (uint64_t)op[1].dst.n;
+            *ret_position += heads * rank * (nope + value);
+            dk = dk - rank + nope;
+            dv = value;
+        }
+        n += heads * (dk + dv);
+    }
+    return n;
+}

@@ -19,6 +19,10 @@ void eng_graph_clear(EngGraph *graph);
 /* Multiply-adds of a token with each position that it sees, in all layers. */
 uint64_t eng_graph_attention_products(const EngGraph *graph);
 
+/* The same where attention that can be (EngOpAttn.absorbed) is computed in its expanded form;
+ * ret_position: those that make a position's keys and values for it. */
+uint64_t eng_graph_expanded_products(const EngGraph *graph, uint64_t *ret_position);
+
 /* The ROUTE that chooses for the EXPERTS op; -1 = there is none. */
 int eng_graph_router(const EngGraph *graph, int op);
 

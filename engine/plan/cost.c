@@ -222,6 +222,32 @@ static EngTime chunk(const EngOutline *o, const EngSpread *spread, const EngPlan
 
 double eng_cost_seen(int tokens, int depth) { return depth + tokens / 2.0 + 32; }
 
+/* The CPU's attention over a prompt is in 16 bits, half as many products at once as of bytes. */
+enum { WIDE = 2 };
+
+static double attention_gop_s(const EngPlanSpeeds *s)
+{
+    return s->kernels ? s->kernels->attention : s->cpu_gop_s / WIDE;
+}
+
+/* Products of a prompt's attention. Over latents each chunk, 2048 tokens of it at most at once,
+ * expands all of its past anew, and does without the products of the absorbed form's matrices; or
+ * it keeps to that form (cpu/op_attn_expanded.c). */
+static double cpu_attention(const EngOutline *o, int tokens, int depth, int batch)
+{
+    enum { AT_ONCE = 2048 };
+    double sum = 0;
+    for (int at = 0; at < tokens; at += batch) {
+        int n = ENG_MIN(batch, tokens - at), times = (n + AT_ONCE - 1) / AT_ONCE;
+        double seen = n * eng_cost_seen(n, depth + at);
+        double made = (double)times * (depth + at + n) - (double)n / WIDE;
+        double absorbed = seen * (double)o->attention_products;
+        double expanded = seen * (double)o->expanded_products + made * (double)o->position_products;
+        sum += ENG_MIN(absorbed, expanded);
+    }
+    return sum;
+}
+
 EngTime eng_cost_prompt(const EngOutline *outline, const EngSpread *spread,
                         const EngPlanSpeeds *speeds, int tokens, int depth, int batch)
 {
@@ -230,7 +256,11 @@ EngTime eng_cost_prompt(const EngOutline *outline, const EngSpread *spread,
     if (whole) sum = chunk(outline, spread, speeds, batch, false);
     for (int i = 0; i < ENG_TERMS; i++) sum.s[i] *= whole;
     add(&sum, &last);
-    add_attention(&sum, outline, spread, speeds, tokens * eng_cost_seen(tokens, depth));
+    if (spread->gpu_attention)
+        add_attention(&sum, outline, spread, speeds, tokens * eng_cost_seen(tokens, depth));
+    else
+        sum.s[ENG_TERM_CPU] +=
+            seconds(2 * cpu_attention(outline, tokens, depth, batch), attention_gop_s(speeds));
     return sum;
 }
 

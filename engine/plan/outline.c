@@ -118,6 +118,7 @@ static void walk(EngOutline *o)
     }
     for (size_t i = 0; i < o->parts.n; i++) o->bytes += o->parts.data[i].bytes;
     o->attention_products = eng_graph_attention_products(&o->graph);
+    o->expanded_products = eng_graph_expanded_products(&o->graph, &o->position_products);
 }
 
 /* The tensors with addresses of their own; *ret_end: behind the last. */

@@ -28,7 +28,8 @@ typedef struct {
     uint64_t bytes; /* of all parts */
     int defer;      /* experts of a token that are computed beside the next layer's attention */
     int *op_parts;  /* [ops] the part that an op multiplies with first; -1 = none */
-    uint64_t attention_products;
+    uint64_t attention_products; /* and these two: see model/graph.h */
+    uint64_t expanded_products, position_products;
 } EngOutline;
 
 /* `gguf` need not have data, is not changed and must outlive it. experts, defer: see

@@ -11,8 +11,8 @@
  * by which a prompt and an answer come soonest: more memory only adds to what can be tried.
  *
  * The CPU alone reads prompts in chunks of ENG_USUAL_BATCH tokens and, where experts meet so few of
- * these that they are multiplied slowly or come from the disk each time, in larger ones, up to
- * 4096: doubled as long as that shortens a prompt by 3 %, the answer included takes no longer, the
+ * these that they are multiplied slowly or come from the disk each time, or where attention expands
+ * the past anew for each, in larger ones, up to 4096: doubled as long as that shortens a prompt by 3 %, the answer included takes no longer, the
  * buffers of a chunk take no more than 1/ENG_PLAN_CHUNK_SHARE of DRAM, and no weights go to the
  * disk that would else be in DRAM.
  *

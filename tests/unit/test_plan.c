@@ -487,13 +487,13 @@ static int chunk_of(const EngHeader *h, const EngPlanSettings *want, uint64_t *r
     return batch;
 }
 
-/* With 256 experts the CPU reads more at once than with 16 of which each token meets half, or with
- * none; but only where that is a small part of memory, and pushes no weights out of it. */
+/* With 256 experts the CPU reads more at once than with 16 of which each token meets half; but only
+ * where that is a small part of memory, and pushes no weights out of it. */
 static void the_cpu_reads_more_where_it_pays(void)
 {
     EngHeader h = r1();
     EngPlanSettings want = eng_plan_defaults();
-    uint64_t usual = 0, more = 0, nothing;
+    uint64_t usual = 0, more = 0;
     want.no_gpu = true;
     want.speeds = (EngPlanSpeeds){200, 2000, 0, 0, 0, 2};
     want.context = 16384;
@@ -528,15 +528,38 @@ static void the_cpu_reads_more_where_it_pays(void)
     }
     free((void *)h.data);
     Shape few = large_shape();
-    few.experts = 16, few.used = 8;
+    few.experts = 16, few.used = 8, few.latent = false, few.dense = few.shared = 0;
     h = header_of(&few);
     want.dram = 64 * GIB;
-    CHECK_INT(chunk_of(&h, &want, &nothing), 512);
+    CHECK_INT(chunk_of(&h, &want, NULL), 512);
     free((void *)h.data);
-    few.dense = few.layers;
-    h = header_of(&few);
-    CHECK_INT(chunk_of(&h, &want, &nothing), 512);
-    free((void *)h.data);
+}
+
+/* Over latents a chunk makes keys and values of all its past: with a long past that alone is worth
+ * larger chunks, with a short one it is not. Without latents attention takes the same in any. */
+static void the_past_is_expanded_seldom(void)
+{
+    Shape shape = large_shape();
+    shape.heads = 64, shape.experts = 16, shape.used = 8, shape.dense = shape.shared = 0;
+    EngPlanSettings want = eng_plan_defaults();
+    want.no_gpu = true;
+    want.speeds = (EngPlanSpeeds){200, 2000, 0, 0, 0, 2};
+    want.dram = 64 * GIB;
+    for (int latent = 0; latent < 2; latent++) {
+        uint64_t buffers = 0;
+        shape.latent = latent;
+        EngHeader h = header_of(&shape);
+        want.context = 16384;
+        int batch = chunk_of(&h, &want, &buffers);
+        CHECK_MSG(latent ? batch >= 2048 : batch == 512, "%d", batch);
+        CHECK(buffers <= want.dram / 32);
+        want.context = 600;
+        CHECK_INT(chunk_of(&h, &want, NULL), 512);
+        want.context = 16384, want.dram = 8 * GIB;
+        CHECK_INT(chunk_of(&h, &want, NULL), 512);
+        want.dram = 64 * GIB;
+        free((void *)h.data);
+    }
 }
 
 /* A few tokens on the CPU, then those used, then all; each where its seconds are the least, and
@@ -752,6 +775,7 @@ int main(int argc, char **argv)
         {"more VRAM is never slower", more_vram_is_never_slower},
         {"experts are sent where it pays", experts_are_sent_where_it_pays},
         {"the CPU reads more where it pays", the_cpu_reads_more_where_it_pays},
+        {"the past is expanded seldom", the_past_is_expanded_seldom},
         {"the regime follows the seconds", the_regime_follows_the_seconds},
         {"refusals name the least", refusals_name_the_least},
         {"settings out of range are refused", settings_out_of_range_are_refused},
