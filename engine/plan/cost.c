@@ -230,6 +230,14 @@ static double attention_gop_s(const EngPlanSpeeds *s)
     return s->kernels ? s->kernels->attention : s->cpu_gop_s / WIDE;
 }
 
+double eng_cost_attention(const EngOutline *outline, const EngPlanSpeeds *speeds, int tokens,
+                          int depth)
+{
+    uint64_t each = ENG_MIN(outline->attention_products, outline->expanded_products);
+    return seconds(2 * tokens * eng_cost_seen(tokens, depth) * (double)each,
+                   attention_gop_s(speeds));
+}
+
 /* Products of a prompt's attention. Over latents each chunk, 2048 tokens of it at most at once,
  * expands all of its past anew, and does without the products of the absorbed form's matrices; or
  * it keeps to that form (cpu/op_attn_expanded.c). */

@@ -58,6 +58,10 @@ double eng_cost_seen(int tokens, int depth);
 /* Tokens of a chunk that an expert meets which is at work; 0 = there are no experts. */
 double eng_cost_met(const EngOutline *outline, int tokens);
 
+/* Of a prompt's seconds on the CPU alone, those of attention that are the same in any chunk. */
+double eng_cost_attention(const EngOutline *outline, const EngPlanSpeeds *speeds, int tokens,
+                          int depth);
+
 /* Whether a token is quicker with these bytes and multiply-adds on the GPU. */
 bool eng_cost_gains(const EngPlanSpeeds *speeds, double read, double products);
 

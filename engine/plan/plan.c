@@ -179,8 +179,9 @@ static bool spills(const EngPlanner *p, const EngLayout *l)
 /* Whether a larger chunk is to be taken: see plan.h. */
 static bool is_worth(const EngPlanner *p, const EngLayout *more, const EngLayout *less)
 {
-    static const double least = 0.97; /* of a prompt's time: predictions are no better than that */
-    return eng_time_sum(&more->prompt) <= least * eng_time_sum(&less->prompt) &&
+    static const double least = 0.97; /* predictions are no better than that */
+    double same = eng_cost_attention(p->o, &p->m->speeds, p->prompt, p->depth);
+    return eng_time_sum(&more->prompt) - same <= least * (eng_time_sum(&less->prompt) - same) &&
            eng_layout_exchange(more) < eng_layout_exchange(less) &&
            (spills(p, less) || !spills(p, more));
 }

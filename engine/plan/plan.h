@@ -12,9 +12,10 @@
  *
  * The CPU alone reads prompts in chunks of ENG_USUAL_BATCH tokens and, where experts meet so few of
  * these that they are multiplied slowly or come from the disk each time, or where attention expands
- * the past anew for each, in larger ones, up to 4096: doubled as long as that shortens a prompt by 3 %, the answer included takes no longer, the
- * buffers of a chunk take no more than 1/ENG_PLAN_CHUNK_SHARE of DRAM, and no weights go to the
- * disk that would else be in DRAM.
+ * the past anew for each, in larger ones, up to 4096: doubled as long as that shortens a prompt by
+ * 3 % of what is not the same in any chunk, the answer included takes no longer, the buffers of a
+ * chunk take no more than 1/ENG_PLAN_CHUNK_SHARE of DRAM, and no weights go to the disk that would
+ * else be in DRAM.
  *
  * What VRAM is left then caches single experts (cache/cache.h), of which a plan expects no more
  * than of chance, nor more than of one more layer's experts: see spread.c. */

@@ -560,6 +560,15 @@ static void the_past_is_expanded_seldom(void)
         want.dram = 64 * GIB;
         free((void *)h.data);
     }
+    /* what attention takes in any chunk hides no gain */
+    shape.experts = 128, shape.latent = false;
+    EngHeader h = header_of(&shape);
+    want.context = 2048;
+    int batch = chunk_of(&h, &want, NULL);
+    CHECK_MSG(batch > 512, "%d", batch);
+    want.context = 16384;
+    CHECK_MSG(chunk_of(&h, &want, NULL) >= batch, "less than %d", batch);
+    free((void *)h.data);
 }
 
 /* A few tokens on the CPU, then those used, then all; each where its seconds are the least, and
