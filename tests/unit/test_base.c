@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -13,6 +12,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/sys.h"
+#include "pages.h"
 #include "test.h"
 
 static char folder[] = "/tmp/test-base-XXXXXX";
@@ -169,20 +169,9 @@ static void files_are_mapped_whole(void)
     eng_map_close(&map);
 }
 
-/* Of a file's pages, the share that is in the system's cache of it. */
-static double cached(const EngMap *map)
-{
-    size_t pages = (size_t)(map->size + 4095) / 4096, n = 0;
-    unsigned char *there = calloc(1, pages);
-    CHECK(mincore((void *)map->data, (size_t)map->size, there) == 0);
-    for (size_t i = 0; i < pages; i++) n += there[i] & 1;
-    free(there);
-    return (double)n / (double)pages;
-}
-
 static void pages_are_let_go(void)
 {
-    enum { BYTES = 32 << 20, TMPFS = 0x01021994 };
+    enum { BYTES = 32 << 20 };
     struct statfs fs;
     FILE *f = fopen(path_of("large"), "wb");
     char *bytes = malloc(BYTES);

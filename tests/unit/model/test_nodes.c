@@ -2,7 +2,6 @@
  * node that reads the mapped file, at any number of nodes and threads, and nothing is there twice.
  * The nodes are pretended (engine.h, EngModelSettings): this machine may have but one. Also runs
  * with ThreadSanitizer. */
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "base/sys.h"
 #include "load/rehearsal.h"
 #include "model.h"
+#include "../pages.h"
 #include "thought_model.h"
 
 enum { PROMPT = 20, WRITTEN = 3 };
@@ -211,21 +211,10 @@ static double resident(const EngMap *map)
     return (double)kib * 1024 / (double)map->size;
 }
 
-/* Of the file, what is in the system's cache of it. */
-static double cached(const EngMap *map)
-{
-    size_t pages = (size_t)(map->size + 4095) / 4096, n = 0;
-    unsigned char *there = calloc(1, pages);
-    CHECK(mincore((void *)map->data, (size_t)map->size, there) == 0);
-    for (size_t i = 0; i < pages; i++) n += there[i] & 1;
-    free(there);
-    return (double)n / (double)pages;
-}
-
 /* What lies between the file's matrices, the token table and the norms stay. */
 static void there_is_no_second_copy(void)
 {
-    enum { TMPFS = 0x01021994, SLICE = 1 << 20, SLACK = 8 << 20 };
+    enum { SLICE = 1 << 20, SLACK = 8 << 20 };
     struct statfs fs;
     const char *path = make_file("qwen3moe", "F32");
     EngModel *m = open_model(path, 2, 2, true);
