@@ -81,7 +81,11 @@ static void take_batch(EngModel *m, const EngPlan *plan)
     EngUsage usage;
     if (!plan || !eng_host_usage(&usage, NULL)) return;
     const EngKernel *const *kernels = m->choice ? m->choice->kernels : NULL;
-    uint64_t most = usage.dram_available / ENG_PLAN_CHUNK_SHARE;
+    uint64_t others = 0;
+    for (size_t i = 0; i < plan->n_rows; i++)
+        if (plan->rows[i].kind != ENG_PLAN_BUFFERS && plan->rows[i].place.kind == ENG_PLACE_CPU)
+            others += plan->rows[i].bytes;
+    uint64_t most = eng_plan_chunk_most(usage.dram_available, others);
     int batch = plan->batch;
     while (batch > ENG_USUAL_BATCH && eng_cpu_bytes(&m->graph, batch, 1, kernels) > most)
         batch /= 2;

@@ -176,6 +176,14 @@ static bool spills(const EngPlanner *p, const EngLayout *l)
     return false;
 }
 
+/* Weights and the context in DRAM, without a GPU. */
+static uint64_t beside_buffers(const EngPlanner *p, const EngLayout *l)
+{
+    uint64_t sum = (uint64_t)p->o->graph.n_layers * p->kv_layer;
+    for (size_t i = 0; i < p->o->parts.n; i++) sum += p->o->parts.data[i].bytes - l->spread.disk[i];
+    return sum;
+}
+
 /* Whether a larger chunk is to be taken: see plan.h. */
 static bool is_worth(const EngPlanner *p, const EngLayout *more, const EngLayout *less)
 {
@@ -191,7 +199,8 @@ static void enlarge_chunk(const EngPlanner *p, int most, EngLayout *l)
     for (int batch = 2 * l->batch; batch <= most; batch *= 2) {
         EngLayout next;
         bool ok = eng_layout_make(p, 0, false, batch, &next) &&
-                  next.cpu_buffers <= p->dram / ENG_PLAN_CHUNK_SHARE && is_worth(p, &next, l);
+                  next.cpu_buffers <= eng_plan_chunk_most(p->dram, beside_buffers(p, &next)) &&
+                  is_worth(p, &next, l);
         if (!ok) {
             eng_layout_clear(&next);
             return;

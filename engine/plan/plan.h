@@ -14,8 +14,8 @@
  * these that they are multiplied slowly or come from the disk each time, or where attention expands
  * the past anew for each, in larger ones, up to 4096: doubled as long as that shortens a prompt by
  * 3 % of what is not the same in any chunk, the answer included takes no longer, the buffers of a
- * chunk take no more than 1/ENG_PLAN_CHUNK_SHARE of DRAM, and no weights go to the disk that would
- * else be in DRAM.
+ * chunk take no more than eng_plan_chunk_most(), and no weights go to the disk that would else be
+ * in DRAM.
  *
  * What VRAM is left then caches single experts (cache/cache.h), of which a plan expects no more
  * than of chance, nor more than of one more layer's experts: see spread.c. */
@@ -24,7 +24,7 @@
 
 #include "plan/kernel/choice.h"
 
-enum { ENG_USUAL_BATCH = 512, ENG_PLAN_CHUNK_SHARE = 32 };
+enum { ENG_USUAL_BATCH = 512 };
 
 typedef struct {
     char name[96];
@@ -50,6 +50,15 @@ typedef struct {
     uint64_t (*gpu_bytes)(const EngGraph *graph, const bool *on_device, int max_tokens,
                           bool streams, int processors, uint64_t *ret_matrices);
 } EngPlanMachine;
+
+/* Bytes that a larger chunk's buffers may take of so many of DRAM, of which weights and contexts
+ * take `others`: a small part of memory, or a quarter of what is left of it, so that contexts may
+ * become longer and more. */
+static inline uint64_t eng_plan_chunk_most(uint64_t dram, uint64_t others)
+{
+    uint64_t part = dram / 32, left = dram > others ? (dram - others) / 4 : 0;
+    return part > left ? part : left;
+}
 
 EngPlan *eng_plan_make(const EngOutline *outline, const EngPlanSettings *want,
                        const EngPlanMachine *machine, EngError *err);
