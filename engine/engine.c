@@ -34,7 +34,7 @@ bool eng_probe(EngHost *ret_host, EngError *err)
 bool eng_host_usage(EngUsage *ret_usage, EngError *err)
 {
     EngUsage u = {0};
-    if (!eng_sys_memory(&u.dram_total, &u.dram_available) || !eng_sys_resident(&u.process_bytes))
+    if (!eng_host_memory(&u.dram_total, &u.dram_available) || !eng_sys_resident(&u.process_bytes))
         return eng_fail(err, ENG_ERR_IO, "The system does not tell how much memory is in use.");
     *ret_usage = u;
     return true;
@@ -92,7 +92,7 @@ static bool wants_copy(const EngModel *m, bool asked, int n_nodes, bool *ret_cop
         if (m->plan->rows[i].place.kind == ENG_PLACE_GPU)
             need -= ENG_MIN(need, m->plan->rows[i].bytes);
     for (int g = 0; m->plan && g < m->plan->n_gpus; g++) need += m->plan->cached[g]; /* copies */
-    bool fits = eng_sys_memory(&total, &available) && need < available / 16 * 15;
+    bool fits = eng_host_memory(&total, &available) && need < available / 16 * 15;
     *ret_copy = !m->rehearsal && (asked || n_nodes > 1) && fits;
     if (m->rehearsal || !asked || fits) return true;
     char size[32], room[32];

@@ -59,10 +59,17 @@ static void probe_memory(hwloc_topology_t t, EngHost *host)
     if (host->nodes == 1) host->node_bytes[0] = host->dram_total; /* hwloc's may be hidden */
 }
 
+bool eng_host_memory(uint64_t *ret_total, uint64_t *ret_available)
+{
+    if (!eng_sys_memory(ret_total, ret_available)) return false;
+    eng_quota_memory("", ret_total, ret_available);
+    return true;
+}
+
 bool eng_host_probe(EngHost *ret_host, EngError *err)
 {
     EngHost host = {0};
-    if (!eng_sys_memory(&host.dram_total, &host.dram_available))
+    if (!eng_host_memory(&host.dram_total, &host.dram_available))
         return eng_fail(err, ENG_ERR_IO,
                         "The system does not tell how much memory it has: see that /proc can be "
                         "read.");
