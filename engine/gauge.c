@@ -80,19 +80,22 @@ static double seconds(EngGauge *g, EngPoolFn *fn)
     return ENG_MAX(eng_sys_now() - start, 1e-9);
 }
 
-/* Of pieces of work, at most `most` at once, the most per second: first runs find how many take
- * long enough. */
+/* Of pieces of work, at most `most` at once, the most per second. A round that is over too soon has
+ * twice as many behind it: what interrupts one, which then took long enough, cannot end that. */
 static double best_rate(EngGauge *g, EngPoolFn *fn, int64_t most, int rounds)
 {
     g->from = 0;
     g->count = ENG_MIN(eng_pool_threads(g->pool), most);
-    while (seconds(g, fn) < long_enough && g->count < most) g->count = ENG_MIN(2 * g->count, most);
     double best = 0, left = 3 * rounds * long_enough; /* for where a single piece takes longer */
-    for (int i = 0; i < rounds && left > 0; i++) {
-        g->from = (g->from + g->count) % most;
+    for (int i = 0; i < rounds && left > 0;) {
         double spent = seconds(g, fn);
         best = ENG_MAX(best, (double)g->count / spent);
         left -= spent;
+        g->from = (g->from + g->count) % most;
+        if (spent < long_enough && g->count < most)
+            g->count = ENG_MIN(2 * g->count, most);
+        else
+            i++;
     }
     return best;
 }
@@ -258,6 +261,29 @@ static void attend_bytes(void *arg, int thread, int n_threads)
     }
 }
 
+/* As op_attn.c has it for DeepSeek's heads: 128 queries share what is made of a row. */
+static void attend_i16(void *arg, int thread, int n_threads)
+{
+    EngGauge *g = arg;
+    (void)n_threads;
+    const EngKernels *k = eng_kernels(g->level);
+    Attention *a = g->attention + thread;
+    const int16_t *q = (const int16_t *)(const void *)a->q;
+    const uint16_t *cells = (const uint16_t *)(const void *)g->weights;
+    for (int64_t i; (i = eng_pool_next(g->pool, g->count)) >= 0;) {
+        const uint16_t *block = cells + (size_t)((g->from + i) % g->blocks) * ENG_Q8_POSITIONS * DK;
+        for (int p = 0; p < ENG_Q8_POSITIONS; p++)
+            k->f16_to_f32(block + p * DK, a->k + p * STRIDE, DK);
+        k->keys_i16(ENG_Q8_POSITIONS, DK, a->k, STRIDE, a->room);
+        k->pairs_i16(ENG_Q8_POSITIONS, DV, a->k, STRIDE, a->values);
+        for (int j = 0; j < 2 * QUERIES; j += GROUP) {
+            k->scores_i16(ENG_Q8_POSITIONS, GROUP, DK, q, a->o, a->room, a->s, GROUP);
+            k->values_i16(ENG_Q8_POSITIONS, GROUP, DV, a->s, a->values, a->keep, a->weights, a->o,
+                          GROUP);
+        }
+    }
+}
+
 static void attend(void *arg, int thread, int n_threads)
 {
     EngGauge *g = arg;
@@ -273,14 +299,28 @@ static void attend(void *arg, int thread, int n_threads)
     }
 }
 
-/* Queries are 0: it takes as long, and no sum ever grows. Where bytes do not pay they become floats
- * like halves, and as fast. */
+typedef struct {
+    EngPoolFn *run;
+    int positions, queries; /* of a piece */
+    size_t row;             /* bytes that a position has in the cache */
+} AttentionForm;
+
+/* Where bytes do not pay they become floats like halves, and as fast. */
+static AttentionForm form_of(const EngKernels *k, EngKvType kv)
+{
+    const size_t bytes = DK / 32 * sizeof(EngBlockQ8_0), halves = DK * sizeof(uint16_t);
+    if (kv == ENG_KV_Q8_0 && k->q8_pays)
+        return (AttentionForm){attend_bytes, ENG_Q8_POSITIONS, QUERIES, bytes};
+    if (kv == ENG_KV_F16 && k->i16_pays)
+        return (AttentionForm){attend_i16, ENG_Q8_POSITIONS, 2 * QUERIES, halves};
+    return (AttentionForm){attend, POSITIONS, QUERIES, halves};
+}
+
+/* Queries are 0: it takes as long, and no sum ever grows. */
 double eng_gauge_attention(EngGauge *gauge, EngKvType kv)
 {
-    bool bytes = kv == ENG_KV_Q8_0 && eng_kernels(gauge->level)->q8_pays;
-    size_t row = bytes ? DK / 32 * sizeof(EngBlockQ8_0) : DK * sizeof(uint16_t);
-    int positions = bytes ? ENG_Q8_POSITIONS : POSITIONS;
-    gauge->blocks = (int64_t)(WEIGHTS_BYTES / ((size_t)positions * row));
-    double rate = best_rate(gauge, bytes ? attend_bytes : attend, gauge->blocks, ROUNDS);
-    return rate * 2e-9 * positions * QUERIES * (DK + DV);
+    AttentionForm form = form_of(eng_kernels(gauge->level), kv);
+    gauge->blocks = (int64_t)(WEIGHTS_BYTES / ((size_t)form.positions * form.row));
+    double rate = best_rate(gauge, form.run, gauge->blocks, ROUNDS);
+    return rate * 2e-9 * form.positions * form.queries * (DK + DV);
 }

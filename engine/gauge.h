@@ -17,16 +17,16 @@ enum {
 /* As in op_attn.c; GROUP: queries at once in 16 bits. */
 enum { QUERIES = 64, POSITIONS = 64, DK = 576, DV = 512, STRIDE = DK + 16, GROUP = 32 };
 
-/* k: rows as floats, or what the products with bytes take for themselves. */
+/* k: rows as floats, or what the products with bytes take for themselves; room, values, weights:
+ * what those in 16 bits make of keys, of values and of weights. */
 typedef struct {
-    float room[ENG_Q8_POSITIONS * STRIDE]; /* of the products in 16 bits */
+    float room[ENG_Q8_POSITIONS * (DK / 2 + ENG_I16_BLOCKS(DK))];
+    float values[ENG_Q8_POSITIONS + DV * (ENG_Q8_POSITIONS + 2) / 2];
+    float weights[(ENG_Q8_POSITIONS + 5) * GROUP / 2];
     float k[ENG_Q8_POSITIONS * STRIDE], q[DK * QUERIES], s[ENG_Q8_POSITIONS * QUERIES],
         o[DV * QUERIES];
     float keep[QUERIES];
 } Attention;
-_Static_assert(sizeof(float[ENG_Q8_POSITIONS * STRIDE]) >=
-                   (ENG_Q8_POSITIONS + 3) * 2 * (DV + GROUP) + 64 * QUERIES,
-               "room for values");
 
 struct EngGauge {
     EngPool *pool;

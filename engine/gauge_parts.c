@@ -64,11 +64,10 @@ static void scores_i16(const Work *w)
 
 static void values_i16(const Work *w)
 {
-    float *room = w->a->room + eng_align_up(eng_i16_values_bytes(w->dv) / sizeof(float), 16);
-    w->k->pairs_i16(ENG_Q8_POSITIONS, w->dv, w->a->k, STRIDE, w->a->room);
+    w->k->pairs_i16(ENG_Q8_POSITIONS, w->dv, w->a->k, STRIDE, w->a->values);
     for (int j = 0; j < QUERIES; j += GROUP)
-        w->k->values_i16(ENG_Q8_POSITIONS, GROUP, w->dv, w->a->s, w->a->room, w->a->keep, room,
-                         w->a->o, GROUP);
+        w->k->values_i16(ENG_Q8_POSITIONS, GROUP, w->dv, w->a->s, w->a->values, w->a->keep,
+                         w->a->weights, w->a->o, GROUP);
 }
 
 static void scores_q8(const Work *w)
