@@ -83,7 +83,7 @@ STEP(mxfp4, EngBlockMXFP4, eng_e8m0_half(b->e), 0)
 /* A tile lies across: lane r of a vector belongs to row r, and a vector holds four neighbouring
  * numbers of eight rows. Sums of 16 bits take `chain` steps before they are widened:
  * chain * 2 * max(q) * 127 < 32768. */
-enum { TILE_ROWS = 16, TILE_TOKENS = 4, TILE_BLOCKS = 4, TILE_FROM = 8 };
+enum { TILE_ROWS = 16, TILE_TOKENS = 4, TILE_BLOCKS = 4, TILE_FROM = 2 };
 
 typedef struct {                   /* up to four blocks of eight rows */
     uint8_t q[TILE_BLOCKS][8][32]; /* [block][numbers / 4][row][4] */

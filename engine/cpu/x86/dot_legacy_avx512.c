@@ -9,7 +9,7 @@
 
 typedef EngBlockQ8_0A Act;
 
-enum { ACTS = 8, TILE_FROM = 6, WIDE_ZERO = 128 };
+enum { ACTS = 8, TILE_FROM = 2, WIDE_ZERO = 128 };
 
 typedef struct {            /* up to eight blocks of sixteen rows */
     uint8_t q[ACTS][8][64]; /* [block][numbers / 4][row][4] */

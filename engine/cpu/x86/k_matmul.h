@@ -5,7 +5,7 @@
 #define ENG_CPU_X86_K_MATMUL_H
 
 /* From this many tokens on, unpacking a tile costs less than it saves. */
-enum { TILE_FROM = 8 };
+enum { TILE_FROM = 3 };
 
 /* Tiles for many tokens, rows for few and for those that fill no tile. */
 INLINE void k_matmul(PackFn *pack, TileKind tile_kind, RowKind row_kind, int64_t n, int n_rows,
