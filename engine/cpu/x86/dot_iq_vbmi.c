@@ -14,6 +14,24 @@
 #include "cpu/x86/ladder.h"
 #include "load/unpack_iq.h"
 
+typedef struct { /* of a pair of rows, 32 entries each */
+    Ints low, high;
+} Codes;
+
+typedef struct { /* a block of each of four rows */
+    Codes codes[2];
+    Ints side[2]; /* IQ1_S: heads; IQ1_M: bytes whose bit 3 says that the side of delta is minus */
+} Found;
+
+typedef struct {
+    int8_t x[8][32]; /* IQ1_S: [i][e] is number i of the e-th eight */
+    Ints sums[2];    /* what products begin at: IQ1_S: where the side of delta is plus, minus */
+    Ints eights[2];  /* IQ1_M: sums of eight numbers, in words */
+    float d;
+} __attribute__((aligned(64))) PairAct;
+
+#include "cpu/x86/pair_vbmi.h"
+
 enum { ENTRIES = 2048, NEIGHBOURS = 16, PARTS = ENTRIES / 128 };
 
 typedef struct {
@@ -47,42 +65,6 @@ static void grid_fill(Grid *g)
 
 /* ---- the grid -------------------------------------------------------------------------------- */
 
-typedef struct { /* of a pair of rows, 32 entries each */
-    Ints low, high;
-} Codes;
-
-INLINE Ints find_128(const uint8_t *table, Ints index)
-{
-    return _mm512_permutex2var_epi8(load(table), index, load(table + 64));
-}
-
-INLINE Ints choose8(__mmask64 where, Ints a, Ints b) { return _mm512_mask_blend_epi8(where, a, b); }
-
-/* Indices are `qs` and three more bits on top, which are the lowest of `top`. Two pairs at once, as
- * the loads of the table are as many as the ports have room for. Parts of the table are chosen
- * among by one bit after the other, as early as there are two, for registers are few. */
-INLINE void find_low(const Grid *g, const Ints qs[2], const Ints top[2], Codes ret[2])
-{
-    __mmask64 bit[2][4];
-    Ints wait[2][4];
-    UNROLL for (int p = 0; p < 2; p++)
-    {
-        bit[p][0] = _mm512_movepi8_mask(qs[p]);
-        UNROLL for (int b = 1; b < 4; b++) bit[p][b] =
-            _mm512_test_epi8_mask(top[p], bytes(1 << (b - 1)));
-    }
-    UNROLL for (int part = 0; part < PARTS; part++) UNROLL for (int p = 0; p < 2; p++)
-    {
-        Ints found = find_128(g->low + 128 * part, qs[p]);
-        int b = 0;
-        for (; b < 4 && part >> b & 1; b++) found = choose8(bit[p][b], wait[p][b], found);
-        if (b < 4)
-            wait[p][b] = found;
-        else
-            ret[p].low = found;
-    }
-}
-
 INLINE Ints find_high(const Grid *g, Ints qs, Ints top)
 {
     Ints place = bytes(NEIGHBOURS - 1);
@@ -91,42 +73,31 @@ INLINE Ints find_high(const Grid *g, Ints qs, Ints top)
     return choose8(is_next, find_128(g->first, of), find_128(g->next, of));
 }
 
+/* Indices are `qs` and three more bits on top, which are the lowest of `top`. */
 INLINE void find(const Ints qs[2], const Ints top[2], Codes ret[2])
 {
     const Grid *g = &grid; /* read anew: what a loop keeps of it goes to the stack and back */
     __asm__ volatile("" : "+r"(g));
-    find_low(g, qs, top, ret);
-    UNROLL for (int p = 0; p < 2; p++) ret[p].high = find_high(g, qs[p], top[p]);
+    __mmask64 bit[2][4];
+    Ints low[2];
+    UNROLL for (int p = 0; p < 2; p++)
+    {
+        bit[p][0] = _mm512_movepi8_mask(qs[p]);
+        UNROLL for (int b = 1; b < 4; b++) bit[p][b] =
+            _mm512_test_epi8_mask(top[p], bytes(1 << (b - 1)));
+    }
+    find_parts(g->low, PARTS, qs, bit, low);
+    UNROLL for (int p = 0; p < 2; p++) ret[p] = (Codes){low[p], find_high(g, qs[p], top[p])};
 }
 
 /* ---- activations ----------------------------------------------------------------------------- */
 
-typedef struct {
-    int8_t x[8][32]; /* IQ1_S: [i][e] is number i of the e-th eight */
-    Ints sums[2];    /* what products begin at: IQ1_S: where the side of delta is plus, minus */
-    Ints eights[2];  /* IQ1_M: sums of eight numbers, in words */
-    float d;
-} __attribute__((aligned(64))) PairAct;
-
-typedef PairAct PairActFn(const Act *a);
-
-INLINE __m256i both16(__m128i low, __m128i high) { return _mm256_set_m128i(high, low); }
-
 INLINE void put_turned(const Act *a, PairAct *to)
 {
-    const Ints turn = _mm512_set_epi64(0x3f372f271f170f07, 0x3e362e261e160e06, 0x3d352d251d150d05,
-                                       0x3c342c241c140c04, 0x3b332b231b130b03, 0x3a322a221a120a02,
-                                       0x3931292119110901, 0x3830282018100800);
-    Ints v[4];
-    UNROLL for (int i = 0; i < 4; i++) v[i] = _mm512_permutexvar_epi8(turn, load(a->q + 64 * i));
-    int8_t halves[2][2][4][16] __attribute__((aligned(64))); /* [odd][half][i / 2] */
-    UNROLL for (int h = 0; h < 2; h++)
-    {
-        store(halves[0][h], _mm512_unpacklo_epi64(v[2 * h], v[2 * h + 1]));
-        store(halves[1][h], _mm512_unpackhi_epi64(v[2 * h], v[2 * h + 1]));
-    }
-    UNROLL for (int i = 0; i < 8; i++) UNROLL for (int h = 0; h < 2; h++)
-        _mm_store_si128((__m128i *)to->x[i] + h, load16(halves[i % 2][h][i / 2]));
+    Ints turned[4];
+    turn_eights(a, turned);
+    UNROLL for (int i = 0; i < 8; i++) _mm256_store_si256(
+        (__m256i *)to->x[i], _mm512_castsi512_si256(number_of_eights(turned, i)));
     to->d = a->d * (1.0f / 64);
 }
 
@@ -166,24 +137,6 @@ INLINE PairAct act_iq1_m(const Act *a)
 
 /* ---- products -------------------------------------------------------------------------------- */
 
-typedef struct { /* a block of each of four rows */
-    Codes codes[2];
-    Ints side[2]; /* IQ1_S: heads; IQ1_M: bytes whose bit 3 says that the side of delta is minus */
-} Found;
-
-typedef Found FindFn(const char *const w[FOUR]);
-typedef void AddFn(const char *const w[FOUR], const Found *f, const PairAct *a, Floats acc[2]);
-
-/* 16 or 32 bytes at `at` of a pair of rows. */
-INLINE __m256i pair16(const char *const w[2], size_t at)
-{
-    return both16(load16(w[0] + at), load16(w[1] + at));
-}
-INLINE Ints pair32(const char *const w[2], size_t at)
-{
-    return two_runs((const int8_t *)w[0] + at, (const int8_t *)w[1] + at);
-}
-
 /* Of the codes in a and b; x[i] meets place i of those in a, x[i + b_at] those in b. */
 INLINE Ints products(Ints start, Ints a, Ints b, const int8_t (*x)[32], int b_at)
 {
@@ -201,12 +154,6 @@ INLINE Ints products(Ints start, Ints a, Ints b, const int8_t (*x)[32], int b_at
 INLINE Floats scaled(Floats acc, Floats d, Ints sums, Ints scales)
 {
     return mul_add(d, mul(floats(sums), floats(scales)), acc);
-}
-
-INLINE Floats pair_d(uint16_t first, uint16_t second, float dx)
-{
-    __m256i halves = both16(_mm_set1_epi16((short)first), _mm_set1_epi16((short)second));
-    return mul(_mm512_cvtph_ps(halves), all(dx));
 }
 
 INLINE Ints odd_of(Ints a) /* a & 14 | 1 */
@@ -234,13 +181,11 @@ INLINE void add_iq1_s(const char *const w[FOUR], const Found *f, const PairAct *
 {
     UNROLL for (int p = 0; p < 2; p++)
     {
-        const EngBlockIQ1_S *b = (const EngBlockIQ1_S *)w[2 * p];
-        const EngBlockIQ1_S *c = (const EngBlockIQ1_S *)w[2 * p + 1];
         __m256i qh = _mm512_castsi512_si256(f->side[p]);
         Ints scales = odd_of(right(_mm512_cvtepu16_epi32(qh), 11));
         Ints start = _mm512_mask_blend_epi32(_mm256_movepi16_mask(qh), a->sums[0], a->sums[1]);
         Ints sums = products(start, f->codes[p].low, f->codes[p].high, a->x, 4);
-        acc[p] = scaled(acc[p], pair_d(b->d, c->d, a->d), sums, scales);
+        acc[p] = scaled(acc[p], pair_d_of(w + 2 * p, a->d), sums, scales);
     }
 }
 
@@ -302,93 +247,8 @@ INLINE void add_iq1_m(const char *const w[FOUR], const Found *f, const PairAct *
     }
 }
 
-/* ---- the walk -------------------------------------------------------------------------------- */
-
-enum { CHUNK = 32 }; /* blocks whose activations are put in order at once */
-
-typedef struct {
-    FindFn *find;
-    AddFn *add;
-    PairActFn *act_of;
-    size_t w_size;
-} Iq1Kind;
-
-/* Sums of the halves of two vectors, at 0, 4, 8, 12. */
-INLINE void totals(const Floats acc[2], float ret[16])
-{
-    Floats low = _mm512_shuffle_f32x4(acc[0], acc[1], 0x88);
-    Floats sum = _mm512_add_ps(low, _mm512_shuffle_f32x4(acc[0], acc[1], 0xdd));
-    sum = _mm512_add_ps(sum, _mm512_permute_ps(sum, 0x4e));
-    storef(ret, _mm512_add_ps(sum, _mm512_permute_ps(sum, 0xb1)));
-}
-
-/* Products of a block are added after the next block's codes are found: the way from a block to its
- * product is longer than the processor looks ahead. */
-INLINE void iq1_four_rows(Iq1Kind kind, int blocks, const PairAct *a, const char *const w[FOUR],
-                          float ret[16])
-{
-    const char *at[FOUR] = {w[0], w[1], w[2], w[3]};
-    Floats acc[2] = {all(0), all(0)};
-    Found f = kind.find(at);
-    for (int i = 1; i < blocks; i++) {
-        const char *next[FOUR];
-        UNROLL for (int s = 0; s < FOUR; s++)
-        {
-            rows_prefetch(at[s], kind.w_size);
-            next[s] = at[s] + kind.w_size;
-        }
-        Found after = kind.find(next);
-        kind.add(at, &f, a + i - 1, acc);
-        f = after;
-        UNROLL for (int s = 0; s < FOUR; s++) at[s] = next[s];
-    }
-    UNROLL for (int s = 0; s < FOUR; s++) rows_prefetch(at[s], kind.w_size);
-    kind.add(at, &f, a + blocks - 1, acc);
-    totals(acc, ret);
-}
-
-/* Rows in four streams, as in rows.h, and as in four_matvec the last row fills empty places. */
-INLINE void iq1_matvec(Iq1Kind kind, int64_t n, int n_rows, const char *w, size_t w_stride,
-                       const char *x, float *y)
-{
-    int quarter = (n_rows + FOUR - 1) / FOUR;
-    for (int64_t from = 0; from < n / 256; from += CHUNK) {
-        PairAct acts[CHUNK];
-        int blocks = (int)ENG_MIN(n / 256 - from, CHUNK);
-        for (int i = 0; i < blocks; i++) acts[i] = kind.act_of((const Act *)x + from + i);
-        for (int r = 0; r < quarter; r++) {
-            const char *at[FOUR];
-            float part[16] __attribute__((aligned(64)));
-            UNROLL for (int s = 0; s < FOUR; s++)
-            {
-                int row = ENG_MIN(r + s * quarter, n_rows - 1);
-                at[s] = w + (size_t)row * w_stride + (size_t)from * kind.w_size;
-            }
-            iq1_four_rows(kind, blocks, acts, at, part);
-            for (int s = 0; s < FOUR && r + s * quarter < n_rows; s++) {
-                float *to = y + r + s * quarter;
-                *to = from == 0 ? part[4 * s] : *to + part[4 * s];
-            }
-        }
-    }
-}
-
-/* The kernels of the level below; written when the tables are filled. */
-static EngMatmulFn *below_iq1_s, *below_iq1_m;
-
-#define MATMUL(name, Block)                                                                        \
-    static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
-                              const void *x, size_t x_stride, float *y, size_t y_stride)           \
-    {                                                                                              \
-        const Iq1Kind kind = {find_##name, add_##name, act_##name, sizeof(Block)};                 \
-        if (n_tokens == 1)                                                                         \
-            iq1_matvec(kind, n, n_rows, w, w_stride, x, y);                                        \
-        else                                                                                       \
-            below_##name(n, n_rows, n_tokens, w, w_stride, x, x_stride, y, y_stride);              \
-    }
-MATMUL(iq1_s, EngBlockIQ1_S)
-MATMUL(iq1_m, EngBlockIQ1_M)
-#undef MATMUL
+PAIR_MATMUL(iq1_s, EngBlockIQ1_S)
+PAIR_MATMUL(iq1_m, EngBlockIQ1_M)
 
 void eng_kernels_dot_iq_vbmi(EngKernels *k)
 {
