@@ -1,7 +1,7 @@
 /* Matrix products with the codebook formats of 256 numbers on AVX-512, with VNNI or without. Signs
  * go to the activations and the weights stay magnitudes, unsigned bytes as pairs_u8 wants them: its
  * largest sum of two products is IQ4_XS's 2 * 127 * 127 = 32258, below 2^15. */
-#include "cpu/x86/four_iq_avx512.h"
+#include "cpu/x86/four_iq4_avx512.h"
 #include "cpu/x86/ladder.h"
 #include "cpu/x86/unpack/quants_iq.h"
 
@@ -95,6 +95,11 @@ MATMUL(iq2_xs, EngBlockIQ2_XS, act_iq2)
 MATMUL(iq2_s, EngBlockIQ2_S, act_iq2)
 MATMUL(iq3_xxs, EngBlockIQ3_XXS, act_iq3)
 MATMUL(iq3_s, EngBlockIQ3_S, act_plain)
+#if defined(__AVX512VNNI__)
+MATMUL(iq4_xs, EngBlockIQ4_XS, act_iq4)
+#else
+#define matmul_iq4_xs below_iq4_xs
+#endif
 #undef MATMUL
 
 void ISA(eng_kernels_dot_iq)(EngKernels *k)
@@ -107,5 +112,5 @@ void ISA(eng_kernels_dot_iq)(EngKernels *k)
     k->matmul[ENG_TYPE_IQ2_S] = matmul_iq2_s;
     k->matmul[ENG_TYPE_IQ3_XXS] = matmul_iq3_xxs;
     k->matmul[ENG_TYPE_IQ3_S] = matmul_iq3_s;
-    k->matmul[ENG_TYPE_IQ4_XS] = below_iq4_xs;
+    k->matmul[ENG_TYPE_IQ4_XS] = matmul_iq4_xs;
 }
