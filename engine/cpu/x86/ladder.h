@@ -34,6 +34,7 @@ void eng_kernels_dot_legacy_vnni(EngKernels *k);
 void eng_kernels_dot_iq_vnni(EngKernels *k);
 void eng_kernels_dot_iq_vbmi(EngKernels *k);
 void eng_kernels_dot_iq2_vbmi(EngKernels *k);
+void eng_kernels_dot_iq3_vbmi(EngKernels *k);
 void eng_kernels_dot_float_amx(EngKernels *k);
 void eng_kernels_dot_k_amx(EngKernels *k);
 void eng_kernels_dot_legacy_amx(EngKernels *k);
@@ -75,6 +76,7 @@ static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
     if (level < ENG_CPU_VBMI) return;
     eng_kernels_dot_iq_vbmi(k);
     eng_kernels_dot_iq2_vbmi(k);
+    eng_kernels_dot_iq3_vbmi(k);
     if (level < ENG_CPU_AMX) return;
     eng_kernels_dot_float_amx(k);
     eng_kernels_dot_k_amx(k);

@@ -23,15 +23,19 @@ INLINE void find_parts(const uint8_t *table, int parts, const Ints index[2], __m
                        Ints ret[2])
 {
     Ints wait[2][4];
-    UNROLL for (int part = 0; part < parts; part++) UNROLL for (int p = 0; p < 2; p++)
+    UNROLL for (int part = 0; part < parts; part++)
     {
-        Ints found = find_128(table + 128 * part, index[p]);
-        int b = 0;
-        for (; part >> b & 1; b++) found = choose8(bit[p][b], wait[p][b], found);
-        if (part == parts - 1)
-            ret[p] = found;
-        else
-            wait[p][b] = found;
+        Ints low = load_once(table + 128 * part), high = load_once(table + 128 * part + 64);
+        UNROLL for (int p = 0; p < 2; p++)
+        {
+            Ints found = _mm512_permutex2var_epi8(low, index[p], high);
+            int b = 0;
+            for (; part >> b & 1; b++) found = choose8(bit[p][b], wait[p][b], found);
+            if (part == parts - 1)
+                ret[p] = found;
+            else
+                wait[p][b] = found;
+        }
     }
 }
 
