@@ -189,41 +189,52 @@ INLINE void four_q5_k(const char *const w[FOUR], const FourAct *a, FourSums *sum
 
 /* ---- Q2_K, Q3_K ------------------------------------------------------------------------------ */
 
-INLINE Ints index_of_16(int v, bool high)
+/* Numbers of vectors v and v + 1, v even, are two fields of a byte, and the second stay where they
+ * are, four times too large. So are the scales of the first. Sums of four products fit 16 bits,
+ * those of both vectors one, and a lane of each vector shares a scale. */
+
+INLINE Ints index_of_16(int v, bool high) /* scales for the sums of vectors v and v + 1 */
 {
+    const Ints second =
+        _mm512_set4_epi32(high ? 0x02000200 : 0x00020002, high ? 0x02000200 : 0x00020002, 0, 0);
     int g = 2 * v;
-    return high ? index_of(high_of(g), high_of(g + 1), high_of(g + 8), high_of(g + 9))
-                : index_of(low_of(g), low_of(g + 1), low_of(g + 8), low_of(g + 9));
+    Ints first = high ? index_of(high_of(g), high_of(g + 1), high_of(g + 8), high_of(g + 9))
+                      : index_of(low_of(g), low_of(g + 1), low_of(g + 8), low_of(g + 9));
+    return _mm512_add_epi8(first, second);
+}
+
+INLINE Ints add_scaled(Ints sum, Ints scales, int v, bool high, const Ints q[4], const Ints x[4])
+{
+    Ints first = add_fours(zero(), q[v], x[v]), second = add_fours(zero(), q[v + 1], x[v + 1]);
+    return add_pairs(sum, lookup(scales, index_of_16(v, high)), _mm512_packs_epi32(first, second));
 }
 
 INLINE void four_q2_k(const char *const w[FOUR], const FourAct *a, FourSums *sums)
 {
     const EngBlockQ2_K *b[FOUR];
     UNROLL for (int r = 0; r < FOUR; r++) b[r] = (const EngBlockQ2_K *)w[r];
-    Ints m = and(right(four_heads(w, offsetof(EngBlockQ2_K, scales)), 4), bytes(15));
+    Ints heads = four_heads(w, offsetof(EngBlockQ2_K, scales));
+    Ints m = and(right(heads, 4), bytes(15)), s = and(heads, bytes(15));
+    s = _mm512_mask_slli_epi16(s, 0x55555555, s, 2);
     __m128i halves = _mm_setr_epi32((int)word(&b[0]->d), (int)word(&b[1]->d), (int)word(&b[2]->d),
                                     (int)word(&b[3]->d));
     __m256 dd = _mm256_mul_ps(_mm256_cvtph_ps(halves), _mm256_set1_ps(a->d));
     float d[8] __attribute__((aligned(32)));
-    _mm256_store_ps(d, dd);
+    _mm256_store_ps(d, _mm256_mul_ps(dd, _mm256_set1_ps(0.25f)));
     Ints mins = _mm512_madd_epi16(eight_words(m, 0, false), a->sums_a);
     mins = add_pairs(mins, eight_words(m, 8, false), a->sums_b);
     sums->mins = mul_add(d_by_lane(dd, 1), floats(mins), sums->mins);
     UNROLL for (int r = 0; r < FOUR; r++)
     {
-        Ints scales = and(lanes_of(b[r]->scales), bytes(15)), sum = zero(),
-             qs = load_once(b[r]->qs);
-        UNROLL for (int v = 0; v < 4; v++)
-        {
-            Ints q = and(right(qs, 2 * v), bytes(3));
-            sum = add_pairs(sum, lookup(scales, index_of_16(v, false)), pairs_u8(q, a->x[v]));
-        }
+        Ints scales = lane_all(s, r), qs = load_once(b[r]->qs), last = right(qs, 4), sum = zero();
+        Ints q[4] = {and(qs, bytes(3)), and(qs, bytes(12)), and(last, bytes(3)),
+                     and(last, bytes(12))};
+        UNROLL for (int v = 0; v < 4; v += 2) sum = add_scaled(sum, scales, v, false, q, a->x);
         four_add(sums, r, d, sum);
     }
 }
 
-/* Scales are signed and stand in the high halves of words, 256 times too large: a lane's sum of 16
- * products stays below 16 * 32 * 7 * 127 * 256 < 2^27. */
+/* Scales are signed and stand in the high halves of words, 256 times too large. */
 INLINE void four_q3_k(const char *const w[FOUR], const FourAct *a, FourSums *sums)
 {
     /* from two bytes before the scales, so as not to read behind the block */
@@ -234,27 +245,47 @@ INLINE void four_q3_k(const char *const w[FOUR], const FourAct *a, FourSums *sum
     Ints top = _mm512_shuffle_epi32(heads, _MM_PERM_CCCC);
     top = _mm512_rolv_epi32(top, _mm512_broadcast_i32x4(_mm_setr_epi32(4, 2, 0, 30)));
     Ints s = sub8(or_bits(and(low, bytes(15)), top, bytes(48)), bytes(32));
-    __m256 dd = four_d(heads, 3, a->d * (1.0f / 256));
+    __m256 dd = four_d(heads, 3, a->d * (1.0f / 1024));
     float d[8] __attribute__((aligned(32)));
     _mm256_store_ps(d, dd);
     Ints mins = _mm512_madd_epi16(eight_words(s, 0, true), a->sums_a);
-    mins = left(add_pairs(mins, eight_words(s, 8, true), a->sums_b), 2); /* zero point 4 */
+    mins = left(add_pairs(mins, eight_words(s, 8, true), a->sums_b), 4); /* zero point 4 */
     sums->mins = mul_add(d_by_lane(dd, 0), floats(mins), sums->mins);
+    const __mmask64 even = 0x3333333333333333;
+    UNROLL for (int i = 0; i < 2; i++) s = _mm512_mask_add_epi8(s, even, s, s);
     UNROLL for (int r = 0; r < FOUR; r++)
     {
         const EngBlockQ3_K *b = (const EngBlockQ3_K *)w[r];
-        Ints scales = lane_all(s, r), sum = zero(), qs = load_once(b->qs), mask = twice(b->hmask);
-        UNROLL for (int v = 0; v < 4; v++)
-        {
-            Ints bit = rol_halves(mask, (34 - v) % 32, 30 - v);
-            Ints q = or_bits(and(right(qs, 2 * v), bytes(3)), bit, bytes(4));
-            sum = add_pairs(sum, lookup(scales, index_of_16(v, true)), pairs_u8(q, a->x[v]));
-        }
+        Ints scales = lane_all(s, r), qs = load_once(b->qs), last = right(qs, 4), sum = zero();
+        Ints mask = rights(twice(b->hmask), 0, 4);
+        Ints q[4] = {or_bits(and(qs, bytes(3)), left(mask, 2), bytes(4)),
+                     or_bits(and(qs, bytes(12)), left(mask, 3), bytes(16)),
+                     or_bits(and(last, bytes(3)), mask, bytes(4)),
+                     or_bits(and(last, bytes(12)), left(mask, 1), bytes(16))};
+        UNROLL for (int v = 0; v < 4; v += 2) sum = add_scaled(sum, scales, v, true, q, a->x);
         four_add(sums, r, d, sum);
     }
 }
 
 /* ---- the walk -------------------------------------------------------------------------------- */
+
+enum { FOUR_CHUNK = 32 }; /* blocks whose activations are put in order at once */
+
+INLINE void four_rows(FourFn *four, size_t w_size, int blocks, const FourAct *a,
+                      const char *const w[FOUR], float ret[FOUR])
+{
+    const char *at[FOUR] = {w[0], w[1], w[2], w[3]};
+    FourSums sums = {{{0}}, {0}};
+    for (int i = 0; i < blocks; i++) {
+        UNROLL for (int s = 0; s < FOUR; s++) rows_prefetch(at[s], w_size);
+        four(at, a + i, &sums);
+        UNROLL for (int s = 0; s < FOUR; s++) at[s] += w_size;
+    }
+    float m[FOUR][4];
+    storef(&m[0][0], sums.mins);
+    UNROLL for (int s = 0; s < FOUR; s++) ret[s] =
+        total(sums.acc[s]) - ((m[s][0] + m[s][2]) + (m[s][1] + m[s][3]));
+}
 
 /* Rows in four streams, as in rows.h. A row gives the same result in whichever four it is: rows
  * that are left over are computed with the last one in the empty places. */
@@ -262,24 +293,24 @@ INLINE void four_matvec(FourFn *four, int apart, size_t w_size, int64_t n, int n
                         const char *w, size_t w_stride, const char *x, float *y)
 {
     int quarter = (n_rows + FOUR - 1) / FOUR;
-    for (int r = 0; r < quarter; r++) {
-        const char *at[FOUR];
-        UNROLL for (int s = 0; s < FOUR; s++)
-        {
-            int row = r + s * quarter;
-            at[s] = w + (size_t)(row < n_rows ? row : n_rows - 1) * w_stride;
+    for (int64_t from = 0; from < n / 256; from += FOUR_CHUNK) {
+        FourAct acts[FOUR_CHUNK];
+        int blocks = (int)ENG_MIN(n / 256 - from, FOUR_CHUNK);
+        for (int i = 0; i < blocks; i++) acts[i] = four_act((const Act *)x + from + i, apart);
+        for (int r = 0; r < quarter; r++) {
+            const char *at[FOUR];
+            float part[FOUR];
+            UNROLL for (int s = 0; s < FOUR; s++)
+            {
+                int row = ENG_MIN(r + s * quarter, n_rows - 1);
+                at[s] = w + (size_t)row * w_stride + (size_t)from * w_size;
+            }
+            four_rows(four, w_size, blocks, acts, at, part);
+            for (int s = 0; s < FOUR && r + s * quarter < n_rows; s++) {
+                float *to = y + r + s * quarter;
+                *to = from == 0 ? part[s] : *to + part[s];
+            }
         }
-        FourSums sums = {{{0}}, {0}};
-        for (int64_t i = 0; i < n / 256; i++) {
-            FourAct a = four_act((const Act *)x + i, apart);
-            UNROLL for (int s = 0; s < FOUR; s++) rows_prefetch(at[s], w_size);
-            four(at, &a, &sums);
-            UNROLL for (int s = 0; s < FOUR; s++) at[s] += w_size;
-        }
-        float m[FOUR][4];
-        storef(&m[0][0], sums.mins);
-        UNROLL for (int s = 0; s < FOUR; s++) if (r + s * quarter < n_rows) y[r + s * quarter] =
-            total(sums.acc[s]) - ((m[s][0] + m[s][2]) + (m[s][1] + m[s][3]));
     }
 }
 
