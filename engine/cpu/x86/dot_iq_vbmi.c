@@ -2,19 +2,20 @@
  * values, is looked up in registers: 32 loads a block are more than the processor's ports bear, and
  * a permutation looks 64 bytes up among 128 in half a cycle.
  *
- * An entry is two bytes of four numbers each, 2 bits a number. The low byte takes all 2048 places.
- * The grid is sorted, so the high byte takes two values at most among 16 neighbours: the first, and
- * from some place on the next.
+ * An entry is a number of eight digits to the base 3, and the grid is sorted by it. What 16
+ * neighbours begin with and how they go on, one of eight ways, is known after few lookups; what is
+ * left of an entry is less than 16, so that half a byte of each entry need be looked up instead of
+ * one and a half. The sum is the entry's lower four digits, or goes beyond them to the upper four,
+ * and both fours are digits by a lookup each.
  *
- * Rows go in pairs, a half of each vector per row. Codes meet the activations where they stand in
- * their bytes, and the sums of the four places are shifted instead, so that they are 64 times those
- * of the codes. Numbers are 8 (code - 1) ± 1 in eighths; all but the codes goes with the sums of
- * the activations, which products begin at. */
+ * Rows go in pairs, a half of each vector per row. Numbers are 8 (digit - 1) ± 1 in eighths; all
+ * but the digits goes with the sums of the activations, which products begin at. */
+#include <limits.h>
 #include "cpu/x86/four_k_avx512.h"
 #include "cpu/x86/ladder.h"
 #include "load/unpack_iq.h"
 
-typedef struct { /* of a pair of rows, 32 entries each */
+typedef struct { /* of a pair of rows, 32 entries each: four digits in a byte, 0 … 80 */
     Ints low, high;
 } Codes;
 
@@ -32,45 +33,88 @@ typedef struct {
 
 #include "cpu/x86/pair_vbmi.h"
 
-enum { ENTRIES = 2048, NEIGHBOURS = 16, PARTS = ENTRIES / 128 };
+enum { ENTRIES = 2048, NEIGHBOURS = 16, WAYS = 8, FOURS = 81 };
+
+/* Found by a search for eight ways to which no neighbourhood comes closer than it must. */
+static const uint8_t ways[WAYS][NEIGHBOURS] = {
+    {0, 2, 5, 8, 10, 12, 14, 16, 18, 25, 30, 34, 37, 38, 50, 56},
+    {0, 5, 9, 14, 22, 32, 40, 43, 51, 56, 60, 62, 65, 67, 68, 70},
+    {0, 3, 4, 6, 7, 10, 13, 15, 16, 18, 20, 22, 24, 25, 28, 30},
+    {1, 3, 6, 10, 14, 18, 21, 24, 33, 35, 43, 50, 57, 60, 62, 67},
+    {1, 5, 12, 17, 18, 22, 24, 29, 31, 34, 36, 38, 41, 45, 47, 50},
+    {0, 2, 9, 13, 17, 20, 23, 32, 40, 44, 47, 49, 51, 53, 55, 59},
+    {0, 2, 4, 6, 9, 10, 11, 12, 18, 46, 48, 50, 52, 54, 56, 64},
+    {1, 5, 7, 14, 19, 25, 30, 32, 37, 40, 44, 46, 49, 54, 58, 60},
+};
 
 typedef struct {
-    uint8_t low[ENTRIES];
-    uint8_t first[128], next[128], from[128]; /* of the high byte, by neighbourhood */
+    uint8_t rest[ENTRIES / 2];             /* of the lower half of entries in low nibbles */
+    uint8_t low[128], high[128], way[128]; /* of a neighbourhood; a way times 16 */
+    uint8_t ways[128];
+    uint8_t numbers[4][128]; /* [i]: 8 times digit i of four */
 } __attribute__((aligned(64))) Grid;
 
 static Grid grid;
 
-static uint8_t codes_of(uint64_t entry, int from)
+static int entry_of(int e)
 {
-    unsigned codes = 0;
-    for (int i = 0; i < 4; i++) {
-        int number = (int8_t)(entry >> 8 * (from + i));
-        codes |= (unsigned)(number / 8 + 1) << 2 * i;
+    int ret = 0;
+    for (int i = 7; i >= 0; i--) ret = 3 * ret + (int8_t)(eng_grid_iq1[e] >> 8 * i) / 8 + 1;
+    return ret;
+}
+
+/* What is left of 16 neighbours from the smallest, which is returned. */
+static int rest_of(int n, const uint8_t *way, int ret_rest[NEIGHBOURS])
+{
+    int least = INT_MAX;
+    for (int j = 0; j < NEIGHBOURS; j++) {
+        ret_rest[j] = entry_of(NEIGHBOURS * n + j) - way[j];
+        least = ENG_MIN(least, ret_rest[j]);
     }
-    return (uint8_t)codes;
+    for (int j = 0; j < NEIGHBOURS; j++) ret_rest[j] -= least;
+    return least;
+}
+
+static bool fits(const int rest[NEIGHBOURS])
+{
+    for (int j = 0; j < NEIGHBOURS; j++)
+        if (rest[j] > 15) return false;
+    return true;
 }
 
 static void grid_fill(Grid *g)
 {
-    for (int e = 0; e < ENTRIES; e++) g->low[e] = codes_of(eng_grid_iq1[e], 0);
+    memset(g, 0, sizeof *g);
+    memcpy(g->ways, ways, sizeof ways);
     for (int n = 0; n < ENTRIES / NEIGHBOURS; n++) {
-        const uint64_t *entries = eng_grid_iq1 + NEIGHBOURS * n;
-        g->first[n] = codes_of(entries[0], 4);
-        g->next[n] = codes_of(entries[NEIGHBOURS - 1], 4);
-        while (g->from[n] < NEIGHBOURS && codes_of(entries[g->from[n]], 4) == g->first[n])
-            g->from[n]++;
+        int rest[NEIGHBOURS], way = 0, begin = rest_of(n, ways[0], rest);
+        while (!fits(rest) && ++way < WAYS) begin = rest_of(n, ways[way], rest);
+        begin += FOURS; /* it may be -1 */
+        g->way[n] = (uint8_t)(16 * way);
+        g->low[n] = (uint8_t)(begin % FOURS), g->high[n] = (uint8_t)(begin / FOURS - 1);
+        for (int j = 0; j < NEIGHBOURS; j++) {
+            int e = NEIGHBOURS * n + j;
+            g->rest[e % (ENTRIES / 2)] |= (uint8_t)(rest[j] << e / (ENTRIES / 2) * 4);
+        }
     }
+    for (int i = 0, unit = 1; i < 4; i++, unit *= 3)
+        for (int e = 0; e < FOURS; e++) g->numbers[i][e] = (uint8_t)(e / unit % 3 * 8);
 }
 
 /* ---- the grid -------------------------------------------------------------------------------- */
 
-INLINE Ints find_high(const Grid *g, Ints qs, Ints top)
+/* `rest`: of both entries that have the lower ten bits of the index. */
+INLINE Codes find_codes(const Grid *g, Ints qs, Ints top, Ints rest)
 {
-    Ints place = bytes(NEIGHBOURS - 1);
+    const Ints place = bytes(NEIGHBOURS - 1);
     Ints of = _mm512_ternarylogic_epi32(place, right(qs, 4), left(top, 4), 0xca);
-    __mmask64 is_next = _mm512_cmpge_epu8_mask(and(qs, place), find_128(g->from, of));
-    return choose8(is_next, find_128(g->first, of), find_128(g->next, of));
+    rest = choose8(_mm512_test_epi8_mask(top, bytes(4)), rest, right(rest, 4));
+    Ints way = find_128(g->ways, or_bits(find_128(g->way, of), qs, place));
+    Ints low = add8(add8(find_128(g->low, of), and(rest, bytes(15))), way);
+    Ints high = find_128(g->high, of);
+    __mmask64 past = _mm512_cmpge_epu8_mask(low, bytes(FOURS));
+    return (Codes){_mm512_mask_sub_epi8(low, past, low, bytes(FOURS)),
+                   _mm512_mask_add_epi8(high, past, high, bytes(1))};
 }
 
 /* Indices are `qs` and three more bits on top, which are the lowest of `top`. */
@@ -79,15 +123,14 @@ INLINE void find(const Ints qs[2], const Ints top[2], Codes ret[2])
     const Grid *g = &grid; /* read anew: what a loop keeps of it goes to the stack and back */
     __asm__ volatile("" : "+r"(g));
     __mmask64 bit[2][4];
-    Ints low[2];
+    Ints rest[2];
     UNROLL for (int p = 0; p < 2; p++)
     {
         bit[p][0] = _mm512_movepi8_mask(qs[p]);
-        UNROLL for (int b = 1; b < 4; b++) bit[p][b] =
-            _mm512_test_epi8_mask(top[p], bytes(1 << (b - 1)));
+        UNROLL for (int b = 1; b < 3; b++) bit[p][b] = _mm512_test_epi8_mask(top[p], bytes(b));
     }
-    find_parts(g->low, PARTS, qs, bit, low);
-    UNROLL for (int p = 0; p < 2; p++) ret[p] = (Codes){low[p], find_high(g, qs[p], top[p])};
+    find_parts(g->rest, ENTRIES / 2 / 128, qs, bit, rest);
+    UNROLL for (int p = 0; p < 2; p++) ret[p] = find_codes(g, qs[p], top[p], rest[p]);
 }
 
 /* ---- activations ----------------------------------------------------------------------------- */
@@ -98,7 +141,7 @@ INLINE void put_turned(const Act *a, PairAct *to)
     turn_eights(a, turned);
     UNROLL for (int i = 0; i < 8; i++) _mm256_store_si256(
         (__m256i *)to->x[i], _mm512_castsi512_si256(number_of_eights(turned, i)));
-    to->d = a->d * (1.0f / 64);
+    to->d = a->d * 0.125f;
 }
 
 INLINE PairAct act_iq1_s(const Act *a)
@@ -106,8 +149,8 @@ INLINE PairAct act_iq1_s(const Act *a)
     PairAct ret;
     put_turned(a, &ret);
     Ints sums = _mm512_broadcast_i64x4(_mm256_madd_epi16(load32(a->sums), _mm256_set1_epi16(1)));
-    ret.sums[0] = _mm512_mullo_epi32(sums, _mm512_set1_epi32(-56));
-    ret.sums[1] = _mm512_mullo_epi32(sums, _mm512_set1_epi32(-72));
+    ret.sums[0] = _mm512_mullo_epi32(sums, _mm512_set1_epi32(-7));
+    ret.sums[1] = _mm512_mullo_epi32(sums, _mm512_set1_epi32(-9));
     return ret;
 }
 
@@ -130,30 +173,28 @@ INLINE PairAct act_iq1_m(const Act *a)
             eights = _mm256_add_epi16(eights, _mm256_maddubs_epi16(_mm256_set1_epi8(1), x));
         }
         ret.eights[j] = _mm512_broadcast_i64x4(eights);
-        ret.sums[j] = _mm512_madd_epi16(ret.eights[j], _mm512_set1_epi16(-64));
+        ret.sums[j] = _mm512_madd_epi16(ret.eights[j], _mm512_set1_epi16(-8));
     }
     return ret;
 }
 
 /* ---- products -------------------------------------------------------------------------------- */
 
-/* Of the codes in a and b; x[i] meets place i of those in a, x[i + b_at] those in b. */
-INLINE Ints products(Ints start, Ints a, Ints b, const int8_t (*x)[32], int b_at)
+/* x[i] meets digit i of a, x[4 + i] that of b; without `two` there is no b. */
+INLINE Ints products(Ints start, Ints a, Ints b, const int8_t (*x)[32], bool two)
 {
-    Ints sum[4] = {zero(), zero(), zero(), start};
+    Ints sum[2] = {start, zero()};
     UNROLL for (int i = 0; i < 4; i++)
     {
-        sum[i] = add_fours(sum[i], and(a, bytes(3 << 2 * i)), twice(x[i]));
-        if (b_at) sum[i] = add_fours(sum[i], and(b, bytes(3 << 2 * i)), twice(x[i + b_at]));
+        sum[0] = add_fours(sum[0], find_128(grid.numbers[i], a), twice(x[i]));
+        if (two) sum[1] = add_fours(sum[1], find_128(grid.numbers[i], b), twice(x[4 + i]));
     }
-    Ints upper = _mm512_add_epi32(left(sum[0], 2), sum[1]);
-    Ints lower = _mm512_add_epi32(left(sum[2], 2), sum[3]);
-    return _mm512_add_epi32(left(upper, 4), lower);
+    return two ? _mm512_add_epi32(sum[0], sum[1]) : sum[0];
 }
 
 INLINE Floats scaled(Floats acc, Floats d, Ints sums, Ints scales)
 {
-    return mul_add(d, mul(floats(sums), floats(scales)), acc);
+    return mul_add(d, floats(_mm512_mullo_epi32(sums, scales)), acc);
 }
 
 INLINE Ints odd_of(Ints a) /* a & 14 | 1 */
@@ -184,7 +225,7 @@ INLINE void add_iq1_s(const char *const w[FOUR], const Found *f, const PairAct *
         __m256i qh = _mm512_castsi512_si256(f->side[p]);
         Ints scales = odd_of(right(_mm512_cvtepu16_epi32(qh), 11));
         Ints start = _mm512_mask_blend_epi32(_mm256_movepi16_mask(qh), a->sums[0], a->sums[1]);
-        Ints sums = products(start, f->codes[p].low, f->codes[p].high, a->x, 4);
+        Ints sums = products(start, f->codes[p].low, f->codes[p].high, a->x, true);
         acc[p] = scaled(acc[p], pair_d_of(w + 2 * p, a->d), sums, scales);
     }
 }
@@ -239,9 +280,9 @@ INLINE void add_iq1_m(const char *const w[FOUR], const Found *f, const PairAct *
             Ints both =
                 j ? _mm512_unpackhi_epi8(c.low, c.high) : _mm512_unpacklo_epi8(c.low, c.high);
             Ints high = j ? _mm512_unpackhi_epi8(zero(), side) : _mm512_unpacklo_epi8(zero(), side);
-            Ints start = _mm512_srai_epi32(_mm512_madd_epi16(high, a->eights[j]), 5);
+            Ints start = _mm512_srai_epi32(_mm512_madd_epi16(high, a->eights[j]), 8);
             start = _mm512_add_epi32(start, a->sums[j]);
-            Ints sums = products(start, both, both, a->x + 4 * j, 0);
+            Ints sums = products(start, both, both, a->x + 4 * j, false);
             acc[p] = scaled(acc[p], d, sums, scales_iq1_m(w + 2 * p, j));
         }
     }
