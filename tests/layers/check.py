@@ -16,13 +16,13 @@ import selftest
 import translations
 
 ISA_FLAGS = [f"-m{name}" for name in ("avx2", "fma", "f16c", "bmi2", "avx512f", "avx512bw",
-                                     "avx512dq", "avx512vl", "avx512vnni", "amx-tile", "amx-int8",
-                                     "amx-bf16")]
+                                     "avx512dq", "avx512vl", "avx512vnni", "avx512vbmi", "amx-tile",
+                                     "amx-int8", "amx-bf16")]
 
 # Written once for every instruction set: the file that includes them has defined the words used.
 TEMPLATES = {f"engine/cpu/x86/{name}.h" for name in (
-    "rows", "k_matmul", "tile_walk_avx512", "exp", "attn/attn", "unpack/pack_k",
-    "unpack/pack_legacy", "unpack/iq")}
+    "rows", "k_matmul", "tile_walk_avx512", "exp", "attn/attn", "iq/pair_walk_vbmi",
+    "unpack/pack_k", "unpack/pack_legacy", "unpack/iq")}
 
 
 def report(number, name, complaints):

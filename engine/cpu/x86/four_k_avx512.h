@@ -40,15 +40,14 @@ INLINE Ints two_runs(const int8_t *low, const int8_t *high)
 }
 
 /* `apart`: numbers between the two runs of a vector: 64 in Q4_K and Q5_K, 128 in Q2_K and Q3_K. */
-INLINE FourAct four_act(const Act *a, int apart)
+INLINE void four_act(const Act *a, int apart, FourAct *to)
 {
-    FourAct f = {.sums_a = lanes_of(a->sums), .sums_b = lanes_of(a->sums + 8), .d = a->d};
+    to->sums_a = lanes_of(a->sums), to->sums_b = lanes_of(a->sums + 8), to->d = a->d;
     UNROLL for (int v = 0; v < 4; v++)
     {
         int from = apart == 64 ? v / 2 * 128 + v % 2 * 32 : 32 * v;
-        f.x[v] = two_runs(a->q + from, a->q + from + apart);
+        to->x[v] = two_runs(a->q + from, a->q + from + apart);
     }
-    return f;
 }
 
 /* 16 bytes at `at` of each row, a lane each. */
@@ -296,7 +295,7 @@ INLINE void four_matvec(FourFn *four, int apart, size_t w_size, int64_t n, int n
     for (int64_t from = 0; from < n / 256; from += FOUR_CHUNK) {
         FourAct acts[FOUR_CHUNK];
         int blocks = (int)ENG_MIN(n / 256 - from, FOUR_CHUNK);
-        for (int i = 0; i < blocks; i++) acts[i] = four_act((const Act *)x + from + i, apart);
+        for (int i = 0; i < blocks; i++) four_act((const Act *)x + from + i, apart, acts + i);
         for (int r = 0; r < quarter; r++) {
             const char *at[FOUR];
             float part[FOUR];

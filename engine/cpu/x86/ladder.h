@@ -32,7 +32,7 @@ void eng_kernels_attn_i16_vnni(EngKernels *k);
 void eng_kernels_dot_k_vnni(EngKernels *k);
 void eng_kernels_dot_legacy_vnni(EngKernels *k);
 void eng_kernels_dot_iq_vnni(EngKernels *k);
-void eng_kernels_dot_iq_vbmi(EngKernels *k);
+void eng_kernels_dot_iq1_vbmi(EngKernels *k);
 void eng_kernels_dot_iq2_vbmi(EngKernels *k);
 void eng_kernels_dot_iq3_vbmi(EngKernels *k);
 void eng_kernels_dot_float_amx(EngKernels *k);
@@ -74,7 +74,7 @@ static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
     eng_kernels_dot_legacy_vnni(k);
     eng_kernels_dot_iq_vnni(k);
     if (level < ENG_CPU_VBMI) return;
-    eng_kernels_dot_iq_vbmi(k);
+    eng_kernels_dot_iq1_vbmi(k);
     eng_kernels_dot_iq2_vbmi(k);
     eng_kernels_dot_iq3_vbmi(k);
     if (level < ENG_CPU_AMX) return;

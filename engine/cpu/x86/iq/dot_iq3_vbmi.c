@@ -5,7 +5,7 @@
  * bits of an index: what is above the nibble need not be taken off, only be the same to the table.
  *
  * 64 bits of sums are a group of 32 numbers; those of two rows go into one vector to be scaled. */
-#include "cpu/x86/four_k_avx512.h"
+#include "cpu/x86/iq/pair_vbmi.h"
 #include "cpu/x86/ladder.h"
 #include "load/unpack_iq.h"
 
@@ -30,7 +30,7 @@ typedef struct {
     float d;
 } __attribute__((aligned(64))) PairAct;
 
-#include "cpu/x86/pair_vbmi.h"
+#include "cpu/x86/iq/pair_walk_vbmi.h"
 
 /* ---- tables ---------------------------------------------------------------------------------- */
 
@@ -63,27 +63,26 @@ static void tables_fill(Tables *t)
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
 
-INLINE PairAct act_of_fours(const Act *a, int zero_point, float factor)
+INLINE void act_of_fours(const Act *a, int zero_point, float factor, PairAct *to)
 {
     const Ints turn =
         _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
     const Ints first = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28);
     Ints v[4], sums = _mm512_cvtepi16_epi32(load32(a->sums));
     UNROLL for (int i = 0; i < 4; i++) v[i] = lookup(load(a->q + 64 * i), turn);
-    PairAct ret = {.d = a->d * factor};
-    ret.start = _mm512_mullo_epi32(sums, _mm512_set1_epi32(-zero_point));
+    to->d = a->d * factor;
+    to->start = _mm512_mullo_epi32(sums, _mm512_set1_epi32(-zero_point));
     UNROLL for (int i = 0; i < NUMBERS; i++)
     {
         Ints pick = _mm512_add_epi32(first, _mm512_set1_epi32(i));
         Ints low = _mm512_permutex2var_epi32(v[0], pick, v[1]);
         Ints high = _mm512_permutex2var_epi32(v[2], pick, v[3]);
-        store(ret.x[i], _mm512_mask_blend_epi32(0xff00, low, high));
+        store(to->x[i], _mm512_mask_blend_epi32(0xff00, low, high));
     }
-    return ret;
 }
 
-INLINE PairAct act_iq3_xxs(const Act *a) { return act_of_fours(a, ZERO_XXS, 0.25f); }
-INLINE PairAct act_iq3_s(const Act *a) { return act_of_fours(a, ZERO_S, 1); }
+INLINE void act_iq3_xxs(const Act *a, PairAct *to) { act_of_fours(a, ZERO_XXS, 0.25f, to); }
+INLINE void act_iq3_s(const Act *a, PairAct *to) { act_of_fours(a, ZERO_S, 1, to); }
 
 /* signs: those of numbers 0 and 1 on top of the nibbles, of numbers 2 and 3 one bit below. */
 INLINE void put_nibbles(Ints first, Ints second, Ints signs, Ints ret[2])

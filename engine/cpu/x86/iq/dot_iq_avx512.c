@@ -1,7 +1,7 @@
 /* Matrix products with the codebook formats of 256 numbers on AVX-512, with VNNI or without. Signs
  * go to the activations and the weights stay magnitudes, unsigned bytes as pairs_u8 wants them: its
  * largest sum of two products is IQ4_XS's 2 * 127 * 127 = 32258, below 2^15. */
-#include "cpu/x86/four_iq4_avx512.h"
+#include "cpu/x86/iq/four_iq4_avx512.h"
 #include "cpu/x86/ladder.h"
 #include "cpu/x86/unpack/quants_iq.h"
 

@@ -11,7 +11,7 @@
  * Rows go in pairs, a half of each vector per row. Numbers are 8 (digit - 1) ± 1 in eighths; all
  * but the digits goes with the sums of the activations, which products begin at. */
 #include <limits.h>
-#include "cpu/x86/four_k_avx512.h"
+#include "cpu/x86/iq/pair_vbmi.h"
 #include "cpu/x86/ladder.h"
 #include "load/unpack_iq.h"
 
@@ -31,7 +31,7 @@ typedef struct {
     float d;
 } __attribute__((aligned(64))) PairAct;
 
-#include "cpu/x86/pair_vbmi.h"
+#include "cpu/x86/iq/pair_walk_vbmi.h"
 
 enum { ENTRIES = 2048, NEIGHBOURS = 16, WAYS = 8, FOURS = 81 };
 
@@ -144,24 +144,22 @@ INLINE void put_turned(const Act *a, PairAct *to)
     to->d = a->d * 0.125f;
 }
 
-INLINE PairAct act_iq1_s(const Act *a)
+INLINE void act_iq1_s(const Act *a, PairAct *to)
 {
-    PairAct ret;
-    put_turned(a, &ret);
+    put_turned(a, to);
     Ints sums = _mm512_broadcast_i64x4(_mm256_madd_epi16(load32(a->sums), _mm256_set1_epi16(1)));
-    ret.sums[0] = _mm512_mullo_epi32(sums, _mm512_set1_epi32(-7));
-    ret.sums[1] = _mm512_mullo_epi32(sums, _mm512_set1_epi32(-9));
-    return ret;
+    to->sums[0] = _mm512_mullo_epi32(sums, _mm512_set1_epi32(-7));
+    to->sums[1] = _mm512_mullo_epi32(sums, _mm512_set1_epi32(-9));
 }
 
 /* IQ1_M has scales of 16 numbers, two entries: low and high bytes lie side by side, entries 0 … 7
  * and 16 … 23 in one vector, the others in a second. x[4 j + i] has numbers i and 4 + i of those of
  * vector j. */
-INLINE PairAct act_iq1_m(const Act *a)
+INLINE void act_iq1_m(const Act *a, PairAct *to)
 {
-    PairAct turned, ret;
+    PairAct turned;
     put_turned(a, &turned);
-    ret.d = turned.d;
+    to->d = turned.d;
     UNROLL for (int j = 0; j < 2; j++)
     {
         __m256i eights = _mm256_setzero_si256();
@@ -169,13 +167,12 @@ INLINE PairAct act_iq1_m(const Act *a)
         {
             __m256i low = load32(turned.x[i]), high = load32(turned.x[4 + i]);
             __m256i x = j ? _mm256_unpackhi_epi8(low, high) : _mm256_unpacklo_epi8(low, high);
-            _mm256_store_si256((__m256i *)ret.x[4 * j + i], x);
+            _mm256_store_si256((__m256i *)to->x[4 * j + i], x);
             eights = _mm256_add_epi16(eights, _mm256_maddubs_epi16(_mm256_set1_epi8(1), x));
         }
-        ret.eights[j] = _mm512_broadcast_i64x4(eights);
-        ret.sums[j] = _mm512_madd_epi16(ret.eights[j], _mm512_set1_epi16(-8));
+        to->eights[j] = _mm512_broadcast_i64x4(eights);
+        to->sums[j] = _mm512_madd_epi16(to->eights[j], _mm512_set1_epi16(-8));
     }
-    return ret;
 }
 
 /* ---- products -------------------------------------------------------------------------------- */
@@ -291,7 +288,7 @@ INLINE void add_iq1_m(const char *const w[FOUR], const Found *f, const PairAct *
 PAIR_MATMUL(iq1_s, EngBlockIQ1_S)
 PAIR_MATMUL(iq1_m, EngBlockIQ1_M)
 
-void eng_kernels_dot_iq_vbmi(EngKernels *k)
+void eng_kernels_dot_iq1_vbmi(EngKernels *k)
 {
     grid_fill(&grid);
     below_iq1_s = k->matmul[ENG_TYPE_IQ1_S];

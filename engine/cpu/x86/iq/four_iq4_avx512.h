@@ -4,26 +4,25 @@
  * others in high ones. A nibble is an index into sixteen weights, unsigned because they count from
  * -128; without VNNI the sum of two products would not fit. Sums of a lane are scaled as floats:
  * eight products of a byte each do not fit 16 bits either. */
-#ifndef ENG_CPU_X86_FOUR_IQ4_AVX512_H
-#define ENG_CPU_X86_FOUR_IQ4_AVX512_H
+#ifndef ENG_CPU_X86_IQ_FOUR_IQ4_AVX512_H
+#define ENG_CPU_X86_IQ_FOUR_IQ4_AVX512_H
 
-#include "cpu/x86/four_iq_avx512.h"
+#include "cpu/x86/iq/four_iq_avx512.h"
 
 /* x: of groups 0 … 3 the first numbers, the others; of groups 4 … 7 the same. */
-INLINE IqAct act_iq4(const Act *a)
+INLINE void act_iq4(const Act *a, IqAct *to)
 {
-    IqAct ret = {.d = a->d};
     Ints sums[2];
+    to->d = a->d;
     UNROLL for (int v = 0; v < 2; v++)
     {
         Ints low = load(a->q + 128 * v), high = load(a->q + 128 * v + 64);
-        ret.x[2 * v] = _mm512_shuffle_i64x2(low, high, 0x88);
-        ret.x[2 * v + 1] = _mm512_shuffle_i64x2(low, high, 0xdd);
-        sums[v] = add_fours(zero(), bytes(128), ret.x[2 * v]);
-        sums[v] = sub32(zero(), add_fours(sums[v], bytes(128), ret.x[2 * v + 1]));
+        to->x[2 * v] = _mm512_shuffle_i64x2(low, high, 0x88);
+        to->x[2 * v + 1] = _mm512_shuffle_i64x2(low, high, 0xdd);
+        sums[v] = add_fours(zero(), bytes(128), to->x[2 * v]);
+        sums[v] = sub32(zero(), add_fours(sums[v], bytes(128), to->x[2 * v + 1]));
     }
-    ret.sums = sums[0], ret.down = sums[1];
-    return ret;
+    to->sums = sums[0], to->down = sums[1];
 }
 
 /* Eight words for each row, a lane each, from the first 8 bytes of a block: d, two more bits of

@@ -8,8 +8,8 @@
  *
  * Word e of a vector is eight (IQ2) or four (IQ3) numbers, so 64 bits of every vector are the same
  * 32 numbers, which share a scale. Activations are brought into the order of the nibbles. */
-#ifndef ENG_CPU_X86_FOUR_IQ_AVX512_H
-#define ENG_CPU_X86_FOUR_IQ_AVX512_H
+#ifndef ENG_CPU_X86_IQ_FOUR_IQ_AVX512_H
+#define ENG_CPU_X86_IQ_FOUR_IQ_AVX512_H
 
 #include "cpu/x86/four_k_avx512.h"
 #include "cpu/x86/unpack/iq.h"
@@ -22,7 +22,7 @@ typedef struct {
     float d;
 } IqAct;
 
-typedef IqAct IqActFn(const Act *a);
+typedef void IqActFn(const Act *a, IqAct *to);
 typedef void IqFn(const char *const w[FOUR], const IqAct *a, FourSums *sums);
 
 /* Entries as words, made from the grids when the kernels are chosen. */
@@ -131,23 +131,22 @@ INLINE void iq_add(FourSums *sums, int r, const float *d, Ints scales, Ints sum,
 /* ---- IQ2_XXS, IQ3_XXS ------------------------------------------------------------------------ */
 
 /* Words of numbers 0 2, 1 3, 4 6 and 5 7 of each eight. */
-INLINE IqAct act_of_nibbles(const Act *a, int zero_point)
+INLINE void act_of_nibbles(const Act *a, int zero_point, IqAct *to)
 {
     const Ints turn =
         _mm512_broadcast_i32x4(_mm_setr_epi8(0, 2, 8, 10, 1, 3, 9, 11, 4, 6, 12, 14, 5, 7, 13, 15));
     const Ints pick = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
     Ints v[4], sums = _mm512_cvtepi16_epi32(load32(a->sums));
     UNROLL for (int i = 0; i < 4; i++) v[i] = lookup(load(a->q + 64 * i), turn);
-    IqAct ret = {.d = a->d, .sums = _mm512_mullo_epi32(sums, _mm512_set1_epi32(-zero_point))};
+    to->d = a->d, to->sums = _mm512_mullo_epi32(sums, _mm512_set1_epi32(-zero_point));
     UNROLL for (int p = 0; p < 4; p += 2)
     {
         Ints index = _mm512_add_epi32(pick, _mm512_set1_epi32(p));
         Ints low = _mm512_permutex2var_epi32(v[0], index, v[1]);
         Ints high = _mm512_permutex2var_epi32(v[2], index, v[3]);
-        ret.x[p] = _mm512_shuffle_i64x2(low, high, 0x44);
-        ret.x[p + 1] = _mm512_shuffle_i64x2(low, high, 0xee);
+        to->x[p] = _mm512_shuffle_i64x2(low, high, 0x44);
+        to->x[p + 1] = _mm512_shuffle_i64x2(low, high, 0xee);
     }
-    return ret;
 }
 
 INLINE Ints values(__m128i sixteen, Ints nibbles)
@@ -157,8 +156,8 @@ INLINE Ints values(__m128i sixteen, Ints nibbles)
 
 enum { ZERO_IQ2 = 43, ZERO_IQ3 = 62 };
 
-INLINE IqAct act_iq2(const Act *a) { return act_of_nibbles(a, ZERO_IQ2); }
-INLINE IqAct act_iq3(const Act *a) { return act_of_nibbles(a, ZERO_IQ3); }
+INLINE void act_iq2(const Act *a, IqAct *to) { act_of_nibbles(a, ZERO_IQ2, to); }
+INLINE void act_iq3(const Act *a, IqAct *to) { act_of_nibbles(a, ZERO_IQ3, to); }
 
 /* From words of codes and of signs: bits of a nibble are two of a code, the sign of the first four
  * numbers, that of the last four. */
@@ -301,7 +300,7 @@ INLINE void four_iq2_s(const char *const w[FOUR], const IqAct *a, FourSums *sums
 
 /* ---- IQ3_S ----------------------------------------------------------------------------------- */
 
-INLINE IqAct act_plain(const Act *a) { return act_of_nibbles(a, 0); }
+INLINE void act_plain(const Act *a, IqAct *to) { act_of_nibbles(a, 0, to); }
 
 INLINE Ints find_512(const uint16_t table[512], __mmask32 upper, Ints index)
 {
@@ -338,27 +337,26 @@ INLINE void four_iq3_s(const char *const w[FOUR], const IqAct *a, FourSums *sums
 /* ---- IQ1_S ----------------------------------------------------------------------------------- */
 
 /* Vector j is the j-th eight of each 32 numbers. */
-INLINE IqAct act_iq1(const Act *a)
+INLINE void act_iq1(const Act *a, IqAct *to)
 {
     const Ints pick = _mm512_setr_epi64(0, 4, 8, 12, 1, 5, 9, 13);
-    IqAct ret = {.d = a->d};
+    to->d = a->d;
     Ints eights = zero(), sum = zero();
     UNROLL for (int p = 0; p < 4; p += 2)
     {
         Ints index = _mm512_add_epi64(pick, _mm512_set1_epi64(p));
         Ints low = _mm512_permutex2var_epi64(load(a->q), index, load(a->q + 64));
         Ints high = _mm512_permutex2var_epi64(load(a->q + 128), index, load(a->q + 192));
-        ret.x[p] = _mm512_shuffle_i64x2(low, high, 0x44);
-        ret.x[p + 1] = _mm512_shuffle_i64x2(low, high, 0xee);
+        to->x[p] = _mm512_shuffle_i64x2(low, high, 0x44);
+        to->x[p + 1] = _mm512_shuffle_i64x2(low, high, 0xee);
     }
     UNROLL for (int j = 0; j < 4; j++)
     {
-        eights = add_fours(eights, bytes(8), ret.x[j]);
-        sum = add_fours(sum, bytes(1), ret.x[j]);
+        eights = add_fours(eights, bytes(8), to->x[j]);
+        sum = add_fours(sum, bytes(1), to->x[j]);
     }
-    ret.sums = sub32(sum, eights);
-    ret.down = sub32(sub32(zero(), sum), eights);
-    return ret;
+    to->sums = sub32(sum, eights);
+    to->down = sub32(sub32(zero(), sum), eights);
 }
 
 /* Entries of indices 0, 4, 8 … 28. A broadcast from memory needs no more than the load, and to
@@ -432,7 +430,7 @@ INLINE void iq_matvec(IqFn *four, IqActFn *act_of, size_t w_size, int64_t n, int
     for (int64_t from = 0; from < n / 256; from += IQ_CHUNK) {
         IqAct acts[IQ_CHUNK];
         int blocks = (int)ENG_MIN(n / 256 - from, IQ_CHUNK);
-        for (int i = 0; i < blocks; i++) acts[i] = act_of((const Act *)x + from + i);
+        for (int i = 0; i < blocks; i++) act_of((const Act *)x + from + i, acts + i);
         for (int r = 0; r < quarter; r++) {
             const char *at[FOUR];
             float part[FOUR];

@@ -7,7 +7,7 @@
  * nibbles: the codes of every second number with the signs of the others' places. A permutation of
  * 64 bytes heeds 6 bits of an index: what is above the nibble need not be taken off, only be the
  * same to the table. It gives weights as unsigned bytes, which count from a zero point. */
-#include "cpu/x86/four_k_avx512.h"
+#include "cpu/x86/iq/pair_vbmi.h"
 #include "cpu/x86/ladder.h"
 #include "load/unpack_iq.h"
 
@@ -24,7 +24,7 @@ typedef struct {
     float d;
 } __attribute__((aligned(64))) PairAct;
 
-#include "cpu/x86/pair_vbmi.h"
+#include "cpu/x86/iq/pair_walk_vbmi.h"
 
 typedef struct { /* [0]: numbers 0, 1, 4, 5; [1]: numbers 2, 3, 6, 7 */
     uint8_t xxs[2][256], xs[2][512], s[2][1024];
@@ -74,14 +74,13 @@ static void tables_fill(Tables *t)
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
 
-INLINE PairAct act_turned(const Act *a)
+INLINE void act_turned(const Act *a, PairAct *to)
 {
-    PairAct ret = {.d = a->d * 0.125f};
     Ints turned[4];
+    to->d = a->d * 0.125f;
     turn_eights(a, turned);
     UNROLL for (int i = 0; i < NUMBERS; i++)
-        store(ret.x[i], number_of_eights(turned, i ^ (i >> 1 & 1)));
-    return ret;
+        store(to->x[i], number_of_eights(turned, i ^ (i >> 1 & 1)));
 }
 
 /* Of numbers i and 4 + i for i = 0, 1, 3, 2. */
@@ -101,12 +100,11 @@ INLINE Ints weights_of(Ints nibbles, int i)
 
 /* ---- IQ2_XXS --------------------------------------------------------------------------------- */
 
-INLINE PairAct act_iq2_xxs(const Act *a)
+INLINE void act_iq2_xxs(const Act *a, PairAct *to)
 {
-    PairAct ret = act_turned(a);
+    act_turned(a, to);
     Ints sums = _mm512_broadcast_i64x4(_mm256_madd_epi16(load32(a->sums), _mm256_set1_epi16(1)));
-    ret.start = _mm512_mullo_epi32(sums, _mm512_set1_epi32(-ZERO));
-    return ret;
+    to->start = _mm512_mullo_epi32(sums, _mm512_set1_epi32(-ZERO));
 }
 
 INLINE Found find_iq2_xxs(const char *const w[FOUR])
@@ -151,15 +149,14 @@ INLINE void add_iq2_xxs(const char *const w[FOUR], const Found *f, const PairAct
 
 /* ---- IQ2_XS, IQ2_S --------------------------------------------------------------------------- */
 
-INLINE PairAct act_of_16(const Act *a)
+INLINE void act_of_16(const Act *a, PairAct *to)
 {
-    PairAct ret = act_turned(a);
-    ret.start = twice(a->sums);
-    return ret;
+    act_turned(a, to);
+    to->start = twice(a->sums);
 }
 
-INLINE PairAct act_iq2_xs(const Act *a) { return act_of_16(a); }
-INLINE PairAct act_iq2_s(const Act *a) { return act_of_16(a); }
+INLINE void act_iq2_xs(const Act *a, PairAct *to) { act_of_16(a, to); }
+INLINE void act_iq2_s(const Act *a, PairAct *to) { act_of_16(a, to); }
 
 /* 2 s + 1 in words: of nibble i the bits 4 i - 1 … 4 i + 3, of which the lowest is not its own. */
 INLINE Ints scales_of_16(const char *const w[2], size_t at)

@@ -1,0 +1,95 @@
+/* The walk of one token with rows in pairs. A file that includes this has defined PairAct, the
+ * activations of a block in the order of the format, and Found, what was looked up of a block of
+ * each of four rows. */
+#ifndef ENG_CPU_X86_IQ_PAIR_WALK_VBMI_H
+#define ENG_CPU_X86_IQ_PAIR_WALK_VBMI_H
+
+#include "cpu/x86/iq/pair_vbmi.h"
+
+typedef void PairActFn(const Act *a, PairAct *to);
+typedef Found FindFn(const char *const w[FOUR]);
+typedef void AddFn(const char *const w[FOUR], const Found *f, const PairAct *a, Floats acc[2]);
+
+typedef struct {
+    FindFn *find;
+    AddFn *add;
+    PairActFn *act_of;
+    size_t w_size;
+} PairKind;
+
+enum { CHUNK = 32 }; /* blocks whose activations are put in order at once */
+
+/* Sums of the halves of two vectors, at 0, 4, 8, 12. */
+INLINE void totals(const Floats acc[2], float ret[16])
+{
+    Floats low = _mm512_shuffle_f32x4(acc[0], acc[1], 0x88);
+    Floats sum = _mm512_add_ps(low, _mm512_shuffle_f32x4(acc[0], acc[1], 0xdd));
+    sum = _mm512_add_ps(sum, _mm512_permute_ps(sum, 0x4e));
+    storef(ret, _mm512_add_ps(sum, _mm512_permute_ps(sum, 0xb1)));
+}
+
+/* The next block's entries are found beside a block's products: the way from a block to its
+ * product is longer than the processor looks ahead. */
+INLINE void pair_four_rows(PairKind kind, int blocks, const PairAct *a, const char *const w[FOUR],
+                           float ret[16])
+{
+    const char *at[FOUR] = {w[0], w[1], w[2], w[3]};
+    Floats acc[2] = {all(0), all(0)};
+    Found f = kind.find(at);
+    for (int i = 1; i < blocks; i++) {
+        const char *next[FOUR];
+        UNROLL for (int s = 0; s < FOUR; s++)
+        {
+            rows_prefetch(at[s], kind.w_size);
+            next[s] = at[s] + kind.w_size;
+        }
+        Found after = kind.find(next);
+        kind.add(at, &f, a + i - 1, acc);
+        f = after;
+        UNROLL for (int s = 0; s < FOUR; s++) at[s] = next[s];
+    }
+    UNROLL for (int s = 0; s < FOUR; s++) rows_prefetch(at[s], kind.w_size);
+    kind.add(at, &f, a + blocks - 1, acc);
+    totals(acc, ret);
+}
+
+/* Rows in four streams, as in rows.h, and as in four_matvec the last row fills empty places. */
+INLINE void pair_matvec(PairKind kind, int64_t n, int n_rows, const char *w, size_t w_stride,
+                        const char *x, float *y)
+{
+    int quarter = (n_rows + FOUR - 1) / FOUR;
+    for (int64_t from = 0; from < n / 256; from += CHUNK) {
+        PairAct acts[CHUNK];
+        int blocks = (int)ENG_MIN(n / 256 - from, CHUNK);
+        for (int i = 0; i < blocks; i++) kind.act_of((const Act *)x + from + i, acts + i);
+        for (int r = 0; r < quarter; r++) {
+            const char *at[FOUR];
+            float part[16] __attribute__((aligned(64)));
+            UNROLL for (int s = 0; s < FOUR; s++)
+            {
+                int row = ENG_MIN(r + s * quarter, n_rows - 1);
+                at[s] = w + (size_t)row * w_stride + (size_t)from * kind.w_size;
+            }
+            pair_four_rows(kind, blocks, acts, at, part);
+            for (int s = 0; s < FOUR && r + s * quarter < n_rows; s++) {
+                float *to = y + r + s * quarter;
+                *to = from == 0 ? part[4 * s] : *to + part[4 * s];
+            }
+        }
+    }
+}
+
+/* below_name is the kernel of the level below. */
+#define PAIR_MATMUL(name, Block)                                                                   \
+    static EngMatmulFn *below_##name;                                                              \
+    static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
+                              const void *x, size_t x_stride, float *y, size_t y_stride)           \
+    {                                                                                              \
+        const PairKind kind = {find_##name, add_##name, act_##name, sizeof(Block)};                \
+        if (n_tokens == 1)                                                                         \
+            pair_matvec(kind, n, n_rows, w, w_stride, x, y);                                       \
+        else                                                                                       \
+            below_##name(n, n_rows, n_tokens, w, w_stride, x, x_stride, y, y_stride);              \
+    }
+
+#endif
