@@ -1,6 +1,6 @@
-/* One token and IQ1 on AVX-512 with VNNI and VBMI. The grid, 2048 entries of eight numbers of three
- * values, is looked up in registers: 32 loads a block are more than the processor's ports bear, and
- * a permutation looks 64 bytes up among 128 in half a cycle.
+/* IQ1, one token and tiles, on AVX-512 with VNNI and VBMI. The grid, 2048 entries of eight numbers
+ * of three values, is looked up in registers: 32 loads a block are more than the processor's ports
+ * bear, and a permutation looks 64 bytes up among 128 in half a cycle.
  *
  * An entry is a number of eight digits to the base 3, and the grid is sorted by it. What 16
  * neighbours begin with and how they go on, one of eight ways, is known after few lookups; what is
@@ -33,6 +33,7 @@ typedef struct {
 
 #include "cpu/x86/iq/pair_walk_vbmi.h"
 
+enum { ZERO = 16, MOST = 25 }; /* of a tile */
 enum { ENTRIES = 2048, NEIGHBOURS = 16, WAYS = 8, FOURS = 81 };
 
 /* Found by a search for eight ways to which no neighbourhood comes closer than it must. */
@@ -52,6 +53,8 @@ typedef struct {
     uint8_t low[128], high[128], way[128]; /* of a neighbourhood; a way times 16 */
     uint8_t ways[128];
     uint8_t numbers[4][128]; /* [i]: 8 times digit i of four */
+    uint8_t codes[128];      /* the four digits, 2 bits each */
+    uint8_t weights[64];     /* of a code, and of 4 more where the side is minus */
 } __attribute__((aligned(64))) Grid;
 
 static Grid grid;
@@ -98,7 +101,12 @@ static void grid_fill(Grid *g)
         }
     }
     for (int i = 0, unit = 1; i < 4; i++, unit *= 3)
-        for (int e = 0; e < FOURS; e++) g->numbers[i][e] = (uint8_t)(e / unit % 3 * 8);
+        for (int e = 0; e < FOURS; e++) {
+            g->numbers[i][e] = (uint8_t)(e / unit % 3 * 8);
+            g->codes[e] |= (uint8_t)(e / unit % 3 << 2 * i);
+        }
+    for (int i = 0; i < 64; i++)
+        g->weights[i] = (uint8_t)(ZERO + 8 * (i % 4 - 1) + (i & 4 ? -1 : 1));
 }
 
 /* ---- the grid -------------------------------------------------------------------------------- */
@@ -285,8 +293,31 @@ INLINE void add_iq1_m(const char *const w[FOUR], const Found *f, const PairAct *
     }
 }
 
-PAIR_MATMUL(iq1_s, EngBlockIQ1_S)
-PAIR_MATMUL(iq1_m, EngBlockIQ1_M)
+/* ---- tiles ----------------------------------------------------------------------------------- */
+
+INLINE __mmask64 minus_iq1_s(Ints side)
+{
+    return _pdep_u64(_mm256_movepi16_mask(_mm512_castsi512_si256(side)), 0x1111111111111111) * 15;
+}
+
+INLINE __mmask64 minus_iq1_m(Ints side) { return _mm512_test_epi8_mask(side, bytes(8)); }
+
+#define PUT(name)                                                                                  \
+    INLINE void put_##name(const Found *f, int r, TileCodes *to)                                   \
+    {                                                                                              \
+        UNROLL for (int p = 0; p < 2; p++) put_codes(                                              \
+            to, r + 2 * p, find_128(grid.codes, f->codes[p].low),                                  \
+            find_128(grid.codes, f->codes[p].high), _mm512_movm_epi8(minus_##name(f->side[p])));   \
+    }
+PUT(iq1_s)
+PUT(iq1_m)
+#undef PUT
+
+typedef TileCodes Across;
+#define turn_across turn_codes
+
+PAIR_MATMUL(iq1_s, EngBlockIQ1_S, put_iq1_s, grid.weights, 32, ZERO, MOST)
+PAIR_MATMUL(iq1_m, EngBlockIQ1_M, put_iq1_m, grid.weights, 16, ZERO, MOST)
 
 void eng_kernels_dot_iq1_vbmi(EngKernels *k)
 {

@@ -1,7 +1,7 @@
-/* One token and IQ2 on AVX-512 with VNNI and VBMI. Rows go in pairs: byte e of a vector is entry
- * e % 32 of row e / 32. Of each entry there are three bytes: its signs, and two of codes, 2 bits a
- * number: those of numbers 0, 1, 4, 5 and of 2, 3, 6, 7, which a permutation of bytes looks 64 up
- * among 128 in half a cycle.
+/* IQ2, one token and tiles, on AVX-512 with VNNI and VBMI. Rows go in pairs: byte e of a vector is
+ * entry e % 32 of row e / 32. Of each entry there are three bytes: its signs, and two of codes, 2
+ * bits a number: those of numbers 0, 1, 4, 5 and of 2, 3, 6, 7, which a permutation of bytes looks
+ * 64 up among 128 in half a cycle.
  *
  * Signs stand at the place of their number, so that codes and signs can be brought together in
  * nibbles: the codes of every second number with the signs of the others' places. A permutation of
@@ -244,9 +244,26 @@ INLINE Found find_iq2_s(const char *const w[FOUR])
 #define add_iq2_xs add_of_16
 #define add_iq2_s add_of_16
 
-PAIR_MATMUL(iq2_xxs, EngBlockIQ2_XXS)
-PAIR_MATMUL(iq2_xs, EngBlockIQ2_XS)
-PAIR_MATMUL(iq2_s, EngBlockIQ2_S)
+/* ---- tiles ----------------------------------------------------------------------------------- */
+
+INLINE void put_codes_of_four(const Found *f, int r, TileCodes *to)
+{
+    const Ints lower = bytes(15);
+    UNROLL for (int p = 0; p < 2; p++)
+    {
+        Ints first = f->codes[p][0], second = f->codes[p][1];
+        Ints low = _mm512_ternarylogic_epi32(lower, first, left(second, 4), 0xca);
+        Ints high = _mm512_ternarylogic_epi32(lower, right(first, 4), second, 0xca);
+        put_codes(to, r + 2 * p, low, high, f->signs[p]);
+    }
+}
+
+typedef TileCodes Across;
+#define turn_across turn_codes
+
+PAIR_MATMUL(iq2_xxs, EngBlockIQ2_XXS, put_codes_of_four, tables.weights[3], 32, ZERO, 2 * ZERO)
+PAIR_MATMUL(iq2_xs, EngBlockIQ2_XS, put_codes_of_four, tables.weights[3], 16, ZERO, 2 * ZERO)
+PAIR_MATMUL(iq2_s, EngBlockIQ2_S, put_codes_of_four, tables.weights[3], 16, ZERO, 2 * ZERO)
 
 void eng_kernels_dot_iq2_vbmi(EngKernels *k)
 {

@@ -1,8 +1,9 @@
-/* One token and IQ3 on AVX-512 with VNNI and VBMI. A vector has the 64 entries of a row's block,
- * four numbers each. Of an entry there are two bytes of codes, 3 bits a number in the nibbles of
- * numbers 0 and 1, 2 and 3, and its signs stand on top of the nibbles: a nibble is an index into
- * sixteen weights, unsigned because they count from a zero point. A permutation of 64 bytes heeds 6
- * bits of an index: what is above the nibble need not be taken off, only be the same to the table.
+/* IQ3, one token and tiles, on AVX-512 with VNNI and VBMI. A vector has the 64 entries of a row's
+ * block, four numbers each. Of an entry there are two bytes of codes, 3 bits a number in the
+ * nibbles of numbers 0 and 1, 2 and 3, and its signs stand on top of the nibbles: a nibble is an
+ * index into sixteen weights, unsigned because they count from a zero point. A permutation of 64
+ * bytes heeds 6 bits of an index: what is above the nibble need not be taken off, only be the same
+ * to the table.
  *
  * 64 bits of sums are a group of 32 numbers; those of two rows go into one vector to be scaled. */
 #include "cpu/x86/iq/pair_vbmi.h"
@@ -201,8 +202,45 @@ INLINE void add_iq3_s(const char *const w[FOUR], const Found *f, const PairAct *
     add_iq3(w, f, a, tables.weights_s, acc);
 }
 
-PAIR_MATMUL(iq3_xxs, EngBlockIQ3_XXS)
-PAIR_MATMUL(iq3_s, EngBlockIQ3_S)
+/* ---- tiles ----------------------------------------------------------------------------------- */
+
+typedef struct { /* of sixteen rows */
+    uint8_t first[16][64], second[16][64];
+} __attribute__((aligned(64))) Across;
+
+INLINE void put_nibbles_of_four(const Found *f, int r, Across *to)
+{
+    UNROLL for (int s = 0; s < FOUR; s++)
+    {
+        store(to->first[r + s], f->nibbles[s][0]);
+        store(to->second[r + s], f->nibbles[s][1]);
+    }
+}
+
+INLINE void turn_across(const Across *n, const uint8_t table[64], Tile *tile)
+{
+    const Ints weights = load(table);
+    for (int i = 0; i < 4; i++) {
+        Ints first[4], second[4];
+        columns((const char *)n->first[0] + 16 * i, sizeof n->first[0], first);
+        columns((const char *)n->second[0] + 16 * i, sizeof n->second[0], second);
+        UNROLL for (int v = 0; v < 4; v++)
+        {
+            UNROLL for (int j = 0; j < 4; j++)
+            {
+                const Ints at = _mm512_set1_epi64(0x2420242004000400 + 0x0808080808080808 * j);
+                Ints low = _mm512_multishift_epi64_epi8(at, first[v]);
+                Ints high = _mm512_multishift_epi64_epi8(at, second[v]);
+                Ints both = _mm512_mask_blend_epi16(0xaaaaaaaa, low, high);
+                store(tile->q[16 * i + 4 * v + j], _mm512_permutexvar_epi8(both, weights));
+            }
+        }
+    }
+}
+
+PAIR_MATMUL(iq3_xxs, EngBlockIQ3_XXS, put_nibbles_of_four, tables.weights_xxs, 32, ZERO_XXS,
+            2 * ZERO_XXS)
+PAIR_MATMUL(iq3_s, EngBlockIQ3_S, put_nibbles_of_four, tables.weights_s, 32, ZERO_S, 2 * ZERO_S)
 
 void eng_kernels_dot_iq3_vbmi(EngKernels *k)
 {

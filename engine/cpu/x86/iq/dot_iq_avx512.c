@@ -2,6 +2,7 @@
  * go to the activations and the weights stay magnitudes, unsigned bytes as pairs_u8 wants them: its
  * largest sum of two products is IQ4_XS's 2 * 127 * 127 = 32258, below 2^15. */
 #include "cpu/x86/iq/four_iq4_avx512.h"
+#include "cpu/x86/iq/iq_tile_avx512.h"
 #include "cpu/x86/ladder.h"
 #include "cpu/x86/unpack/quants_iq.h"
 
@@ -34,6 +35,42 @@ INLINE void turn(const Block16 *rows, int group, int zero_point, Tile *tile)
     UNROLL for (int i = 0; i < fours; i++) put_scales(tile, 4 * i, four[i]);
 }
 
+#define PACK(name, group, zero_point)                                                              \
+    INLINE void pack_##name(const char *w, size_t w_stride, Tile *tile)                            \
+    {                                                                                              \
+        Block16 rows;                                                                              \
+        rows_##name(w, w_stride, group, tile->d, &rows);                                           \
+        turn(&rows, group, zero_point, tile);                                                      \
+    }
+PACK(iq1_s, 32, 16)
+PACK(iq1_m, 16, 16)
+PACK(iq2_xxs, 32, 64)
+PACK(iq2_xs, 16, 64)
+PACK(iq2_s, 16, 64)
+PACK(iq3_xxs, 32, 64)
+PACK(iq3_s, 32, 16)
+#undef PACK
+
+INLINE Head head_at_iq4_xs(const char *w) { return head_iq4_xs((const EngBlockIQ4_XS *)w); }
+
+/* Quants lie in order, and a lane looks its own up. */
+INLINE void pack_iq4_xs(const char *w, size_t w_stride, Tile *tile)
+{
+    const Ints values = _mm512_broadcast_i32x4(load16(eng_values_iq4));
+    const Ints raised = _mm512_add_epi8(values, bytes(-128));
+    const char *qs = (const char *)((const EngBlockIQ4_XS *)w)->qs;
+    put_heads(head_at_iq4_xs, 32, w, w_stride, tile);
+    for (int i = 0; i < 8; i++) {
+        Ints four[4];
+        columns(qs + 16 * i, w_stride, four);
+        UNROLL for (int j = 0; j < 4; j++)
+        {
+            store(tile->q[8 * i + j], lookup(raised, and(four[j], bytes(15))));
+            store(tile->q[8 * i + 4 + j], lookup(raised, and(right(four[j], 4), bytes(15))));
+        }
+    }
+}
+
 #define KERNEL(name, Block, group, zero_point, most)                                               \
     INLINE void step_##name(const char *w, const char *x, size_t x_stride, int tokens,             \
                             Floats *acc)                                                           \
@@ -54,12 +91,6 @@ INLINE void turn(const Block16 *rows, int group, int zero_point, Tile *tile)
         }                                                                                          \
         UNROLL for (int t = 0; t < tokens; t++) acc[t] =                                           \
             mul_add(all(h.d * act(x, x_stride, t)->d), floats(sum[t]), acc[t]);                    \
-    }                                                                                              \
-    INLINE void pack_##name(const char *w, size_t w_stride, Tile *tile)                            \
-    {                                                                                              \
-        Block16 rows;                                                                              \
-        rows_##name(w, w_stride, group, tile->d, &rows);                                           \
-        turn(&rows, group, zero_point, tile);                                                      \
     }                                                                                              \
     static void below_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride,  \
                              const void *x, size_t x_stride, float *y, size_t y_stride)            \

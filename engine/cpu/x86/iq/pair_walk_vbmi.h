@@ -4,6 +4,7 @@
 #ifndef ENG_CPU_X86_IQ_PAIR_WALK_VBMI_H
 #define ENG_CPU_X86_IQ_PAIR_WALK_VBMI_H
 
+#include "cpu/x86/iq/iq_tile_avx512.h"
 #include "cpu/x86/iq/pair_vbmi.h"
 
 typedef void PairActFn(const Act *a, PairAct *to);
@@ -79,17 +80,41 @@ INLINE void pair_matvec(PairKind kind, int64_t n, int n_rows, const char *w, siz
     }
 }
 
-/* below_name is the kernel of the level below. */
-#define PAIR_MATMUL(name, Block)                                                                   \
+/* below_name is the kernel of the level below: for rows that fill no tile, and few tokens. For
+ * tiles there are Across, what of sixteen rows is turned, put(found, row, across) and
+ * turn_across(across, weights, tile); numbers that share a scale, the zero point and the largest
+ * byte come behind. */
+#define PAIR_MATMUL(name, Block, put, weights, ...)                                                \
     static EngMatmulFn *below_##name;                                                              \
+    INLINE Head head_at_##name(const char *w) { return head_##name((const Block *)w); }            \
+    INLINE void pack_##name(const char *w, size_t w_stride, Tile *tile)                            \
+    {                                                                                              \
+        const TileKind kind = {__VA_ARGS__};                                                       \
+        Across across;                                                                             \
+        put_heads(head_at_##name, kind.group, w, w_stride, tile);                                  \
+        for (int r = 0; r < TILE_ROWS; r += FOUR) {                                                \
+            const char *four[FOUR];                                                                \
+            UNROLL for (int s = 0; s < FOUR; s++) four[s] = w + (size_t)(r + s) * w_stride;        \
+            Found f = find_##name(four);                                                           \
+            put(&f, r, &across);                                                                   \
+        }                                                                                          \
+        turn_across(&across, weights, tile);                                                       \
+    }                                                                                              \
     static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
                               const void *x, size_t x_stride, float *y, size_t y_stride)           \
     {                                                                                              \
         const PairKind kind = {find_##name, add_##name, act_##name, sizeof(Block)};                \
-        if (n_tokens == 1)                                                                         \
+        const TileKind tile_kind = {__VA_ARGS__};                                                  \
+        if (n_tokens == 1) {                                                                       \
             pair_matvec(kind, n, n_rows, w, w_stride, x, y);                                       \
-        else                                                                                       \
-            below_##name(n, n_rows, n_tokens, w, w_stride, x, x_stride, y, y_stride);              \
+            return;                                                                                \
+        }                                                                                          \
+        int tiled = n_tokens < TILE_FROM ? 0 : n_rows / TILE_ROWS * TILE_ROWS;                     \
+        tile_matmul(pack_##name, tile_kind, sizeof(Block), n, tiled, n_tokens, w, w_stride, x,     \
+                    x_stride, y, y_stride);                                                        \
+        if (tiled < n_rows)                                                                        \
+            below_##name(n, n_rows - tiled, n_tokens, (const char *)w + (size_t)tiled * w_stride,  \
+                         w_stride, x, x_stride, y + tiled, y_stride);                              \
     }
 
 #endif
