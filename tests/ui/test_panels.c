@@ -178,6 +178,33 @@ static void shows_failure(void)
     world_free(w);
 }
 
+static int height_for(GtkWidget *widget, int width)
+{
+    int height;
+    gtk_widget_measure(widget, GTK_ORIENTATION_VERTICAL, width, NULL, &height, NULL, NULL);
+    return height;
+}
+
+/* A popover of GTK 4.8 asks for a width that has its frame and shadow in it; the texts, whatever
+ * their length, then have the width that the menu wants. */
+static void menu_has_room(void)
+{
+    World *w = world_new();
+    GtkWidget *menu = hearth_model_menu_new(w->app);
+    GtkWindow *window = world_show(menu, 500, 500);
+    for (size_t n = 10; n < 90; n += 4) {
+        g_autofree char *name = g_strnfill(n, 'm');
+        g_autofree char *missing = g_build_filename(w->folder, name, NULL);
+        int width;
+        CHECK_INT(world_load(w, missing), HEARTH_MODEL_FAILED);
+        gtk_widget_measure(menu, GTK_ORIENTATION_HORIZONTAL, -1, NULL, &width, NULL, NULL);
+        CHECK_INT(height_for(menu, width + 46), height_for(menu, width));
+        CHECK_INT(height_for(menu, -1), height_for(menu, width));
+    }
+    gtk_window_destroy(window);
+    world_free(w);
+}
+
 static bool is_listed(GtkWidget *row, const char *path)
 {
     return strcmp(hearth_model_row_get_path(HEARTH_MODEL_ROW(row)), path) == 0;
@@ -563,6 +590,7 @@ int main(int argc, char **argv)
         {"files give models their names", names},
         {"the model button follows loading and unloading", shows_model},
         {"the model button tells why a file is no model", shows_failure},
+        {"the model menu has room for all that it says", menu_has_room},
         {"the model menu lists models", lists_models},
         {"the gauge strip samples only while seen", strip_watches_while_seen},
         {"the gauge strip shows memory, context and speed", strip_shows},

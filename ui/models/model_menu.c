@@ -257,9 +257,36 @@ static void hearth_model_menu_class_init(HearthModelMenuClass *class)
                  G_TYPE_NONE, 0);
 }
 
+static GtkSizeRequestMode get_request_mode(GtkWidget *widget)
+{
+    return gtk_widget_get_request_mode(adw_bin_get_child(ADW_BIN(widget)));
+}
+
+/* GTK 4.8 asks how high the menu is when it is as wide as its popover with frame and shadow; it
+ * becomes as wide as it likes to be, and texts that wrap there took the room of what is below them.
+ */
+static void measure(GtkWidget *widget, GtkOrientation orientation, int for_size, int *ret_minimum,
+                    int *ret_natural, int *ret_minimum_baseline, int *ret_natural_baseline)
+{
+    GtkWidget *child = adw_bin_get_child(ADW_BIN(widget));
+    int width;
+    gtk_widget_measure(child, GTK_ORIENTATION_HORIZONTAL, -1, NULL, &width, NULL, NULL);
+    if (orientation == GTK_ORIENTATION_VERTICAL && (for_size < 0 || for_size > width))
+        for_size = width;
+    gtk_widget_measure(child, orientation, for_size, ret_minimum, ret_natural, ret_minimum_baseline,
+                       ret_natural_baseline);
+}
+
+static void allocate(GtkWidget *widget, int width, int height, int baseline)
+{
+    gtk_widget_allocate(adw_bin_get_child(ADW_BIN(widget)), width, height, baseline, NULL);
+}
+
 static void hearth_model_menu_init(HearthModelMenu *menu)
 {
     gtk_widget_init_template(GTK_WIDGET(menu));
+    gtk_widget_set_layout_manager(GTK_WIDGET(menu),
+                                  gtk_custom_layout_new(get_request_mode, measure, allocate));
 }
 
 GtkWidget *hearth_model_menu_new(HearthApp *app)
