@@ -48,10 +48,19 @@ class Manual(Case):
         for name in COMMANDS:
             help_text = self.text(name, "--help").decode()
             listed = re.findall(r"^  (?:(-\w), )?--([\w-]+)(?: ([A-Za-z0-9_|]+))?  ", help_text, re.M)
+            self.assertEqual(len(listed), len(re.findall("^  -", help_text, re.M)), name)
             self.assertEqual([row[1] for row in listed[-2:]], ["json", "help"], name)
             described = re.findall(r"^\.It Fl (?:(\w) , Fl )?-([\w-]+)(?: Ar (\S+))?$",
                                    self.section(name), re.M)
             self.assertEqual([(row[0].strip("-"), *row[1:]) for row in listed[:-2]], described, name)
+
+    def test_instruction_sets_are_those_of_the_program(self):
+        said = run("hardware", env={"HEARTH_CPU_MASK": "nonsense"}).stderr.decode()
+        names = re.search("use ([^;]+), or unset it", said)[1]
+        with open(MAN, encoding="utf-8") as file:
+            listed = re.search(r"^\.It Ev HEARTH_CPU_MASK\n(.*?)^A machine", file.read(),
+                               re.M | re.S)[1]
+        self.assertEqual(re.findall(r"^\.Li (\w+)", listed, re.M), re.split(", | or ", names))
 
     @harness.unittest.skipUnless(shutil.which("mandoc"), "mandoc is not installed")
     def test_mandoc_finds_nothing(self):

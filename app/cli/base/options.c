@@ -173,6 +173,6 @@ void hearth_options_describe(const HearthOption *options, GString *out)
         if (o->letter) g_string_append_printf(left, "-%c, ", o->letter);
         g_string_append_printf(left, "--%s", o->name);
         if (o->arg) g_string_append_printf(left, " %s", o->arg);
-        g_string_append_printf(out, "  %-24s %s\n", left->str, o->help);
+        g_string_append_printf(out, "  %-26s  %s\n", left->str, o->help);
     }
 }
