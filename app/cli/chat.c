@@ -140,6 +140,9 @@ static bool run(const void *data, char **operands, GError **error)
     (void)operands;
     g_autofree char *prompt = NULL;
     if (!read_prompt(values, &prompt, error)) return false;
+    if (values->system && !g_utf8_validate(values->system, -1, NULL))
+        return hearth_error(error, HEARTH_ERROR_REFUSED,
+                            "The text of --system is no UTF-8: convert it to UTF-8 first.");
     hearth_console_catch_interrupts();
     HearthLoad load = {.path = values->model,
                        .threads = values->threads,

@@ -56,7 +56,7 @@ bool hearth_loader_gpu(const HearthGpuOptions *gpu, EngModelSettings *settings, 
     settings->gpus = gpu->gpus;
     if (gpu->stream) eng_streaming(gpu->stream, &settings->streaming); /* a choice of the options */
     settings->no_gpu = gpu->use && g_str_equal(gpu->use, "off");
-    if (gpu->rules && !hearth_io_read_text(gpu->rules, "rules", ret_rules, error)) return false;
+    if (gpu->rules && !hearth_io_read_text(gpu->rules, "file of rules", ret_rules, error)) return false;
     settings->rules = *ret_rules;
     return true;
 }

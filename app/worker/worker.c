@@ -229,7 +229,10 @@ HearthJob *hearth_worker_submit(HearthWorker *worker, struct HearthRequest *requ
         return job;
     }
     GError *error = NULL;
-    hearth_thread_no_model(&error);
+    if (worker->shown.error)
+        hearth_error(&error, HEARTH_ERROR_REFUSED, "%s", worker->shown.error);
+    else
+        hearth_thread_no_model(&error);
     hearth_stream_end(hearth_job_get_stream(job), HEARTH_STATE_FAILED, NULL, error);
     hearth_request_free(request);
     return job;

@@ -82,6 +82,9 @@ class Once(Case):
         self.refuse(2, "empty", "chat", "-m", TINY, "--prompt=")
         for bad in (b"a\x00b", b"a\xff"):
             self.refuse(3, "UTF-8", "chat", "-m", TINY, stdin=bad)
+        self.refuse(3, "--system|UTF-8", "chat", "-m", TINY, "--prompt", "a", "--system",
+                    os.fsdecode(b"\xff"))
+        self.refuse(1, "no file|check the path", "chat", "-m", "/nonexistent", "--prompt", "a")
         self.refuse(1, "no file|check the path", "chat", "-m", TINY, "--prompt-file", "/nonexistent")
         self.refuse(1, "is a folder", "chat", "-m", TINY, "--prompt-file", "/")
 

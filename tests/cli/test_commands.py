@@ -477,6 +477,8 @@ class Plan(Case):
         rules = harness.write("rules", "\nattn device=gpu7\n")
         self.refuse(2, "Line 2|gpu7", "plan", *self.R1, "--rules", rules)
         self.refuse(1, "nowhere", "plan", TINY, "--rules", "/nowhere/rules")
+        self.refuse(3, "The file of rules is no UTF-8", "plan", TINY, "--rules",
+                    harness.write("rules", b"\xff"))
 
     def test_kernels_by_rule(self):
         rules = harness.write("rules", "attn_q.weight kernel=f32.c\n")

@@ -96,7 +96,7 @@ static EngPlan *make(const HearthSubject *s, const Values *values, GError **erro
     settings.defer = values->experts.defer;
     settings.no_gpu = strcmp(values->gpu, "off") == 0;
     eng_kv_type(values->kv, &settings.kv);
-    if (values->rules && !hearth_io_read_text(values->rules, "rules", &rules, error)) return NULL;
+    if (values->rules && !hearth_io_read_text(values->rules, "file of rules", &rules, error)) return NULL;
     settings.rules = rules;
     if (!measure(s, values->common.json, &settings.speeds, error)) return NULL;
     EngPlan *plan = s->path ? eng_plan_file(s->path, &settings, &failure)

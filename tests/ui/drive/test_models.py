@@ -75,7 +75,7 @@ class Wrong(Case):
             app.send("What is Hearth?")
             wait("a failed answer", lambda: seed.rows(
                 app.data, "SELECT state FROM message WHERE role = 1") == [(seed.FAILED,)])
-            app.rows()[1].wait_to_read("No model is loaded")
+            app.rows()[1].wait_to_read(words[0])
             app.button("Model").press()
             app.wait_for("Models", role=("list", "list box"))
             for word in words:

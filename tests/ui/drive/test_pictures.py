@@ -300,7 +300,7 @@ class Pictures(Case):
             self.look(app, "refused-menu")
             app.key("Escape")
             app.send("What is Hearth?")
-            wait("a failed answer", lambda: app.rows()[1].reads("No model is loaded"))
+            wait("a failed answer", lambda: app.rows()[1].reads("Choose a model in GGUF form"))
             self.look(app, "refused-answer")
 
 

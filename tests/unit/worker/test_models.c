@@ -205,6 +205,10 @@ static void check_refused(HearthWorker *worker, const char *path, const char *wo
     CHECK_INT(hearth_job_get_state(answer.job), HEARTH_STATE_FAILED);
     CHECK_STR(hearth_job_get_error(answer.job)->message, error);
     answer_clear(&answer);
+    answer_begin(&answer, worker, babble_new()); /* the same to who asks when all is told */
+    RUN_UNTIL(answer.ended);
+    CHECK_STR(hearth_job_get_error(answer.job)->message, error);
+    answer_clear(&answer);
 }
 
 static void refuses_what_is_no_model(void)
@@ -215,7 +219,7 @@ static void refuses_what_is_no_model(void)
     CHECK(g_file_set_contents(garbage, "This is a letter to a friend, not a model.", -1, NULL));
     check_refused(worker, garbage, "GGUF");
     check_refused(worker, folder, "not a file");
-    check_refused(worker, "/nowhere/at/all.gguf", "No such file");
+    check_refused(worker, "/nowhere/at/all.gguf", "check the path");
     check_refused(worker, VECTORS "llama_shards-00002-of-00003.gguf", "00001");
     CHECK(g_chmod(garbage, 0) == 0);
     if (g_access(garbage, R_OK) != 0) check_refused(worker, garbage, "Permission denied");
