@@ -317,6 +317,18 @@ static void refuses_lies(void)
         CHECK_MSG(error && strstr(error->message, "Nothing was imported"), "%s: %s", lies[i],
                   error ? error->message : "no error");
     }
+    static const struct {
+        const char *text, *cause;
+    } causes[] = {{"{\"format\":", "no JSON"},
+                  {"{}", "not written by Hearth"},
+                  {" [{\"title\":\"A list, as others write it\"}]", "not written by Hearth"}};
+    for (gsize i = 0; i < G_N_ELEMENTS(causes); i++) {
+        CHECK(g_file_set_contents(path, causes[i].text, -1, NULL));
+        g_autoptr(GError) error = NULL;
+        CHECK(!fixture_import(&f, path, NULL, &error));
+        CHECK_MSG(strstr(error->message, causes[i].cause), "%s: %s", causes[i].text,
+                  error->message);
+    }
     g_autofree char *rows = outside(f.path, "SELECT (SELECT count(*) FROM conversation) +"
                                             " (SELECT count(*) FROM message) +"
                                             " (SELECT count(*) FROM folder)");

@@ -385,12 +385,21 @@ static bool take_file(Reading *reading, GError **error)
             refuse(error, reading->import->why));
 }
 
+static bool begins_with(const char *text, gsize length, char want)
+{
+    gsize at = 0;
+    while (at < length && g_ascii_isspace(text[at])) at++;
+    return at < length && text[at] == want;
+}
+
 static bool take_text(HearthImport *self, const char *text, gsize length, GError **error)
 {
     Reading reading = {.import = self, .text = text};
     if (!g_utf8_validate_len(text, length, NULL)) return refuse(error, _("it is no text"));
     if (!hearth_scan_object(text, length, DEEPEST, &reading.scan))
-        return refuse(error, _("it is no JSON, or was cut off"));
+        /* Other programs keep a list: JSON, too, but never ours. */
+        return refuse(error, begins_with(text, length, '[') ? _("it was not written by Hearth")
+                                                            : _("it is no JSON, or was cut off"));
     reading.folders = g_hash_table_new(g_int64_hash, g_int64_equal);
     reading.personas = g_hash_table_new(g_int64_hash, g_int64_equal);
     reading.conversations = g_hash_table_new(g_int64_hash, g_int64_equal);
