@@ -426,6 +426,57 @@ static void loses_no_notice(void)
     end();
 }
 
+static bool has_answer(void *conversation)
+{
+    return g_list_model_get_n_items(conversation) == 2 &&
+           !hearth_conversation_is_busy(conversation);
+}
+
+static bool is_offered(GtkWidget *button, const char *label)
+{
+    return world_seen(button) && has_label(button, label);
+}
+
+static bool is_said(GtkWidget *label, const char *text)
+{
+    return world_seen(label) && has_text(label, text);
+}
+
+static bool tells(void *why)
+{
+    GtkWidget *all = GTK_WIDGET(window);
+    return world_find(all, GTK_TYPE_BUTTON, is_offered, "Choose Another…") &&
+           world_find(all, GTK_TYPE_LABEL, is_said, why);
+}
+
+static bool does_not_tell(void *data)
+{
+    (void)data;
+    return !world_find(GTK_WIDGET(window), GTK_TYPE_BUTTON, is_offered, "Choose Another…");
+}
+
+/* Once: an empty conversation has it in its middle. */
+static void tells_beside_messages_why_no_model_is_there(void)
+{
+    begin();
+    g_autofree char *gone = g_build_filename(world->folder, "gone.gguf", NULL);
+    g_autofree char *why = g_strdup_printf("There is no file \"%s\"", gone);
+    HearthConversation *other = add("other");
+    hearth_window_open(window, other, 0);
+    hearth_conversation_send(other, "Is anybody there?");
+    CHECK(world_wait(has_answer, other));
+    CHECK_INT(world_load(world, gone), HEARTH_MODEL_FAILED);
+    CHECK(world_wait(tells, why));
+    hearth_window_open_new(window, 0);
+    CHECK(hearth_window_get_conversation(window) != other);
+    CHECK(world_wait(does_not_tell, NULL));
+    hearth_window_open(window, other, 0);
+    CHECK(world_wait(tells, why));
+    CHECK_INT(world_load(world, ""), HEARTH_MODEL_READY);
+    CHECK(world_wait(does_not_tell, NULL));
+    end();
+}
+
 /* The file cannot be opened; what is written meanwhile is in it when it can. */
 static void tries_again(void)
 {
@@ -674,6 +725,8 @@ int main(int argc, char **argv)
                                  {"shows what was found", shows_what_was_found},
                                  {"reads excerpts", reads_excerpts},
                                  {"loses no notice", loses_no_notice},
+                                 {"tells beside messages why no model is there",
+                                  tells_beside_messages_why_no_model_is_there},
                                  {"tries again", tries_again},
                                  {"knows directions", knows_directions},
                                  {"tabs once through the list", tabs_once_through_the_list},

@@ -25,7 +25,7 @@ struct _HearthWindow {
     HearthSidebar *sidebar;
     HearthChatView *view;
     HearthModelButton *model_button;
-    GtkWidget *trouble, *refused, *notice; /* banners */
+    GtkWidget *trouble, *refused, *notice, *unloaded; /* banners */
     GPtrArray *notes; /* sentences that are not dismissed, the last one shown */
     HearthConversation *conversation;
     GSignalGroup *of_conversation;
@@ -51,6 +51,26 @@ static void show_title(HearthWindow *self)
                          named ? hearth_conversation_get_title(self->conversation) : _("Hearth"));
 }
 
+/* The model could not be loaded, and why. Where no message is, the page in their place says it. */
+static void show_unloaded(HearthWindow *self)
+{
+    HearthWorker *worker = hearth_app_get_worker(self->app);
+    const char *error = hearth_worker_get_state(worker) == HEARTH_MODEL_FAILED
+                            ? hearth_worker_get_error(worker)
+                            : NULL;
+    if (error && self->conversation &&
+        g_list_model_get_n_items(G_LIST_MODEL(self->conversation)) > 0)
+        hearth_compat_banner_show(self->unloaded, error, _("Choose Another…"));
+    else
+        hearth_compat_banner_hide(self->unloaded);
+}
+
+static void on_choose_another(GtkWidget *banner, gpointer data)
+{
+    (void)banner;
+    hearth_window_choose_model(data);
+}
+
 void hearth_window_open(HearthWindow *self, HearthConversation *conversation, gint64 message)
 {
     if (g_set_object(&self->conversation, conversation)) {
@@ -59,6 +79,7 @@ void hearth_window_open(HearthWindow *self, HearthConversation *conversation, gi
                              hearth_conversation_get_id(conversation));
         show_title(self);
         hearth_chat_view_set_conversation(self->view, conversation);
+        show_unloaded(self);
     }
     if (message) hearth_chat_view_show_message(self->view, message);
     hearth_sidebar_set_current(self->sidebar, conversation);
@@ -296,6 +317,7 @@ static void on_model_state(HearthWindow *self)
                                 ? hearth_gpu_banner_no_room(hearth_worker_get_info(worker))
                                 : NULL;
     if (said) hearth_window_say(self, said);
+    show_unloaded(self);
 }
 
 /* ---- files that are dropped ------------------------------------------------------------------ */
@@ -398,15 +420,19 @@ static void hearth_window_init(HearthWindow *self)
     self->trouble = hearth_compat_banner_new(NULL, NULL);
     self->refused = hearth_compat_banner_new(on_try_again, self);
     self->notice = hearth_compat_banner_new(on_notice_dismissed, self);
+    self->unloaded = hearth_compat_banner_new(on_choose_another, self);
     self->notes = g_ptr_array_new_with_free_func(g_free);
     gtk_box_append(GTK_BOX(self->banners), self->trouble);
     gtk_box_append(GTK_BOX(self->banners), self->refused);
     gtk_box_append(GTK_BOX(self->banners), self->notice);
+    gtk_box_append(GTK_BOX(self->banners), self->unloaded);
     self->of_conversation = g_signal_group_new(HEARTH_TYPE_CONVERSATION);
     g_signal_group_connect_swapped(self->of_conversation, "notify::title", G_CALLBACK(show_title),
                                    self);
     g_signal_group_connect_swapped(self->of_conversation, "notify::loaded", G_CALLBACK(on_loaded),
                                    self);
+    g_signal_group_connect_swapped(self->of_conversation, "items-changed",
+                                   G_CALLBACK(show_unloaded), self);
     gtk_menu_button_set_create_popup_func(GTK_MENU_BUTTON(self->menu_button), on_menu_opens, self,
                                           NULL);
     gtk_widget_add_controller(GTK_WIDGET(self), hearth_shortcuts_new_controller());
