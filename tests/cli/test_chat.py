@@ -231,6 +231,17 @@ class Conversation(Case):
             terminal.type("hi\n")
             terminal.expect(DONE)
 
+    def test_a_full_conversation_can_be_left(self):
+        with self.talk("--context", 60, "--max-new-tokens", 2) as terminal:
+            terminal.expect("> ")
+            terminal.type("x" * 30 + "\n")
+            terminal.expect(DONE)
+            terminal.type("y" * 30 + "\n")
+            self.assertRegex(terminal.expect(r"hearth-cli: .*\."), "60 tokens.* /new")
+            terminal.type("/new\n")
+            terminal.type("y" * 30 + "\n")
+            terminal.expect(DONE)
+
     def test_thinking_is_dim(self):
         with self.talk("--max-new-tokens", 5, model=THINKER) as terminal:
             terminal.expect("> ")

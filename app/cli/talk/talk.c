@@ -66,8 +66,15 @@ static bool start(HearthTalk *talk, GError **error)
         all[n++] = (EngMessage){message->role, message->content, message->extra};
     }
     EngError failure = {0};
-    return eng_session_prompt(talk->session, all, n, NULL, &failure) ||
-           hearth_error_from_engine(error, &failure);
+    if (eng_session_prompt(talk->session, all, n, NULL, &failure)) return true;
+    /* The message alone may well fit. */
+    if (failure.code == ENG_ERR_CONTEXT && talk->messages->len > 1)
+        return hearth_error(error, HEARTH_ERROR_REFUSED,
+                            "With this message the conversation is longer than its context of %d "
+                            "tokens: write a shorter one, begin another conversation with /new, or "
+                            "start again with a larger --context.",
+                            hearth_talk_stats(talk).context);
+    return hearth_error_from_engine(error, &failure);
 }
 
 /* Whether a past thought is shown to the model again is the template's decision. */
