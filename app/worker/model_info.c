@@ -1,5 +1,7 @@
 #include "worker/model_info_new.h"
 
+#define AUTOMATIC_CONTEXT 4096 /* the engine's choice, when the model was trained with more */
+
 typedef struct {
     HearthModelInfo info;
     int refs; /* atomic */
@@ -42,6 +44,13 @@ void hearth_model_info_unref(HearthModelInfo *info)
     g_free(info->gpu_reason);
     hearth_plan_unref(info->plan);
     g_free(info);
+}
+
+int hearth_model_info_context(const HearthModelInfo *info, int wanted)
+{
+    if (wanted) return wanted;
+    return info->context_trained ? MIN(info->context_trained, AUTOMATIC_CONTEXT)
+                                 : AUTOMATIC_CONTEXT;
 }
 
 uint64_t hearth_model_info_kv_bytes(const HearthModelInfo *info, const char *type)

@@ -36,6 +36,9 @@ HearthModelInfo *hearth_model_info_ref(HearthModelInfo *info);
 void hearth_model_info_unref(HearthModelInfo *info);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HearthModelInfo, hearth_model_info_unref)
 
+/* Tokens that a session with this setting, 0 = automatic, will have. */
+int hearth_model_info_context(const HearthModelInfo *info, int wanted);
+
 /* Of each token of context; `type` as the setting "kv-type" has it. */
 uint64_t hearth_model_info_kv_bytes(const HearthModelInfo *info, const char *type);
 

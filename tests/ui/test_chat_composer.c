@@ -116,6 +116,25 @@ static void takes_text_files(void)
     chat_room_close(&room);
 }
 
+/* Before the first answer, too, when the model has no session yet. */
+static void warns_of_what_does_not_fit(void)
+{
+    chat_room_open(&room);
+    fake_worker_set_context(room.worker, 0, 0);
+    GtkWidget *composer = chat_find(room.view, "HearthChatComposer", NULL);
+    GObject *tokens = gtk_widget_get_template_child(composer, G_OBJECT_TYPE(composer), "tokens");
+    chat_type(chat_field(&room), "Short enough");
+    CHECK_SOON(chat_says(composer, "4 tokens"));
+    CHECK(!gtk_widget_has_css_class(GTK_WIDGET(tokens), "warning"));
+    g_autofree char *text = g_strnfill(5000 * 4, 'a'); /* of 4,096 tokens */
+    attach("long.txt", text, strlen(text));
+    CHECK_SOON(gtk_widget_has_css_class(GTK_WIDGET(tokens), "warning"));
+    fake_worker_set_context(room.worker, 0, 8192);
+    chat_type(chat_field(&room), " for this one");
+    CHECK_SOON(!gtk_widget_has_css_class(GTK_WIDGET(tokens), "warning"));
+    chat_room_close(&room);
+}
+
 static void refuses_other_files(void)
 {
     chat_room_open(&room);
@@ -207,6 +226,7 @@ int main(int argc, char **argv)
         {"sends and stops in one place", sends_and_stops_in_one_place},
         {"keeps drafts apart", keeps_drafts_apart},
         {"takes text files", takes_text_files},
+        {"warns of what does not fit", warns_of_what_does_not_fit},
         {"refuses other files", refuses_other_files},
         {"takes what is dropped", takes_what_is_dropped},
         {"welcomes by the model", welcomes_by_the_model},

@@ -6,8 +6,6 @@
 #include "amount.h"
 #include "settings/setting.h"
 
-#define AUTOMATIC_CONTEXT 4096 /* the engine's choice, when the model was trained with more */
-
 struct _HearthContextCost {
     AdwActionRow parent;
     HearthApp *app;
@@ -26,7 +24,7 @@ bool hearth_context_cost_text(const HearthModelInfo *info, int context, const ch
         return false;
     }
     int trained = info->context_trained;
-    int tokens = context ? context : trained ? MIN(trained, AUTOMATIC_CONTEXT) : AUTOMATIC_CONTEXT;
+    int tokens = hearth_model_info_context(info, context);
     uint64_t bytes = (uint64_t)tokens * hearth_model_info_kv_bytes(info, kv_type);
     g_autofree char *size = hearth_amount_bytes(bytes);
     g_autofree char *count = hearth_amount_tokens(tokens);

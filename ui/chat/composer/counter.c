@@ -22,6 +22,8 @@ static void show(HearthChatCounter *c)
     if (c->n < 0) return;
     int used = 0, size = 0;
     g_object_get(c->worker, "context-used", &used, "context-size", &size, NULL);
+    const HearthModelInfo *info = hearth_worker_get_info(c->worker);
+    if (!size && info) size = hearth_model_info_context(info, info->settings.context);
     g_autofree char *text = hearth_amount_tokens(c->n);
     gtk_label_set_text(c->label, text);
     g_autofree char *used_text = hearth_amount_count(used), *size_text = hearth_amount_count(size);
