@@ -54,6 +54,18 @@ class Manual(Case):
                                    self.section(name), re.M)
             self.assertEqual([(row[0].strip("-"), *row[1:]) for row in listed[:-2]], described, name)
 
+    def test_members_of_the_documents_are_told(self):
+        def members(value):
+            if isinstance(value, list):
+                return set().union(*map(members, value))
+            return set(value).union(*map(members, value.values())) if isinstance(value, dict) else set()
+
+        for args in (("chat", "-m", TINY, "--prompt", "x", "--max-new-tokens", 1), ("inspect", TINY),
+                     ("hardware",), ("hardware", "--kernels"), ("plan", TINY),
+                     ("bench", "-m", TINY, "-p", 1, "-n", 1, "-r", 1)):
+            told = set(re.findall(r"\\\(dq(\w+)\\\(dq", self.section(args[0])))
+            self.assertEqual(members(self.json(*args)) - told, set(), args)
+
     def test_instruction_sets_are_those_of_the_program(self):
         said = run("hardware", env={"HEARTH_CPU_MASK": "nonsense"}).stderr.decode()
         names = re.search("use ([^;]+), or unset it", said)[1]
