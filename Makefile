@@ -2,6 +2,7 @@
 #
 #   make run [ARGS="…"]   installs what is missing, builds, and opens the window; with no display the
 #                         conversation is in the terminal (ARGS are then those of hearth-cli chat)
+#   make install          hearth, hearth-cli, icons and manual into /usr/local; DESTDIR goes before that
 #   make check            every test suite; ends with "N passed, N failed, N skipped"
 #   make check-window     the part of it that drives the real window like a person
 #   make check-newest     compiles with Debian 13's libraries, deprecations being errors, and runs the
@@ -21,13 +22,15 @@ SECONDS := 600
 # serves it takes many minutes. A packager leaves meson's default.
 GPU_ARCHS := $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | \
 	tr -d . | sort -u | paste -sd,)
-# The window with its settings and languages, and the program for the terminal.
-PROGRAMS := ui/hearth app/cli/hearth-cli data/gschemas.compiled hearth-gmo
+APP_ID := io.github.hearth_ai.Hearth
+# The window with its settings and languages, the program for the terminal, and what a desktop reads.
+PROGRAMS := ui/hearth app/cli/hearth-cli data/gschemas.compiled hearth-gmo \
+	data/$(APP_ID).desktop data/$(APP_ID).metainfo.xml
 ARGS :=
 # As tests/room has it.
 CACHE := $(or $(HEARTH_BENCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hearth-bench)
 
-.PHONY: run build check check-window check-newest fuzz bench bench-window clean
+.PHONY: run build install check check-window check-newest fuzz bench bench-window clean
 
 run: build
 	@exec $(BUILD)/ui/hearth $(ARGS)
@@ -36,6 +39,9 @@ build:
 	@packaging/linux/install-deps build
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dcuda=auto -Dgpu_archs=$(GPU_ARCHS) >&2
 	@ninja -C $(BUILD) $(PROGRAMS) >&2
+
+install: build
+	@meson install -C $(BUILD) --no-rebuild
 
 check:
 	@packaging/linux/install-deps build test
