@@ -51,6 +51,18 @@ static bool print_help(const HearthCommand *command, GError **error)
     return hearth_io_write(out->str, out->len, error);
 }
 
+/* A model's file alone is what most programs take. */
+static bool refuse_operand(const HearthCommand *command, const char *operand, GError **error)
+{
+    bool takes_model = false;
+    for (const HearthOption *o = command->options; o->name; o++)
+        takes_model |= strcmp(o->name, "model") == 0;
+    return hearth_error(error, HEARTH_ERROR_USAGE,
+                        "%s does not know what to do with \"%s\": %ssee 'hearth-cli %s --help'.",
+                        command->name, operand, takes_model ? "a model stands after -m; " : "",
+                        command->name);
+}
+
 static bool run_command(const HearthCommand *command, char **args, GError **error)
 {
     g_autofree HearthCommon *values = g_malloc0(command->values_size);
@@ -60,10 +72,7 @@ static bool run_command(const HearthCommand *command, char **args, GError **erro
         return false;
     if (values->help) return print_help(command, error);
     if (command->max_operands >= 0 && operands->len > (guint)command->max_operands)
-        return hearth_error(error, HEARTH_ERROR_USAGE,
-                            "%s does not know what to do with \"%s\": see 'hearth-cli %s --help'.",
-                            command->name, (const char *)operands->pdata[command->max_operands],
-                            command->name);
+        return refuse_operand(command, operands->pdata[command->max_operands], error);
     g_ptr_array_add(operands, NULL);
     return command->run(values, (char **)operands->pdata, error);
 }

@@ -123,6 +123,15 @@ class Conversation(Case):
                 terminal.type(farewell)
                 self.assertEqual(terminal.wait(), 0)
 
+    def test_a_context_beyond_the_trained_one_is_told(self):
+        short = harness.write("short.gguf", gguf_file.llama(context=64))
+        for context, told in ((64, "64 tokens of context · /help"),
+                              (65, "65 tokens of context, beyond 64 of which answers get worse · ")):
+            with self.talk("--context", context, model=short) as terminal:
+                self.assertIn(told, terminal.expect("> "))
+                terminal.type("/quit\n")
+                self.assertEqual(terminal.wait(), 0)
+
     def test_the_second_turn_computes_only_what_is_new(self):
         with self.talk("--max-new-tokens", 12, "--context", 2000) as terminal:
             terminal.expect("> ")

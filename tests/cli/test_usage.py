@@ -107,6 +107,7 @@ class BadUsage(Case):
     def test_operands_where_none_belong(self):
         self.refuse(2, '"surplus"', "hardware", "surplus")
         self.refuse(2, '"b"', "inspect", "a", "b")
+        self.refuse(2, f'"{TINY}"|after -m', "chat", TINY)
         self.refuse(2, '"--json"', "hardware", "--", "--json")
 
     def test_numbers_and_their_ranges(self):

@@ -197,9 +197,14 @@ bool hearth_repl_run(HearthTalk *talk, const char *name, GError **error)
     g_autofree char *history = hearth_paths_data_file("chat-history");
     Repl repl = {.talk = talk, .lines = hearth_lines_new(history)};
     g_autofree char *clean = hearth_console_clean(name);
-    g_autofree char *greeting =
-        g_strdup_printf("%s · %d tokens of context · /help lists the commands", clean,
-                        hearth_talk_stats(talk).context);
+    int context = hearth_talk_stats(talk).context,
+        trained = eng_model_info(hearth_talk_model(talk)).context_trained;
+    g_autofree char *beyond =
+        trained && context > trained
+            ? g_strdup_printf(", beyond %d of which answers get worse", trained)
+            : g_strdup("");
+    g_autofree char *greeting = g_strdup_printf(
+        "%s · %d tokens of context%s · /help lists the commands", clean, context, beyond);
     bool done = say(greeting, error);
     while (done && !repl.quit) {
         g_autoptr(GString) message = g_string_new(NULL);
