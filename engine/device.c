@@ -194,8 +194,9 @@ static EngDevice *new_device(EngModel *m, int d, EngError *err)
 {
     bool *here = eng_alloc0((m->graph.ops.n + 1) * sizeof *here);
     for (size_t i = 0; i < m->graph.ops.n; i++) here[i] = m->device_of[i] == d;
+    EngGpuCache cache = {planned(m->plan, ENG_PLAN_CACHE, d), m->plan->caches};
     EngDevice *device = eng_gpu_new(&m->graph, here, m->backend->max_tokens, m->backend->max_out,
-                                    planned(m->plan, ENG_PLAN_KV, d), m->plan->cached[d],
+                                    planned(m->plan, ENG_PLAN_KV, d), cache,
                                     m->plan->streams ? ENG_GUEST_SLOT : 0, m->cudas[d], err);
     m->cudas[d] = NULL;
     free(here);

@@ -88,10 +88,12 @@ static bool build_graph(EngModel *m, const EngModelSettings *s, EngError *err)
 static bool wants_copy(const EngModel *m, bool asked, int n_nodes, bool *ret_copy, EngError *err)
 {
     uint64_t total, available = 0, need = m->gguf->tensor_bytes;
-    for (size_t i = 0; m->plan && i < m->plan->n_rows; i++)
-        if (m->plan->rows[i].place.kind == ENG_PLACE_GPU)
-            need -= ENG_MIN(need, m->plan->rows[i].bytes);
-    for (int g = 0; m->plan && g < m->plan->n_gpus; g++) need += m->plan->cached[g]; /* copies */
+    for (size_t i = 0; m->plan && i < m->plan->n_rows; i++) {
+        const EngPlanRow *row = &m->plan->rows[i];
+        bool file = row->kind != ENG_PLAN_KV && row->kind != ENG_PLAN_BUFFERS;
+        if (file && row->kind != ENG_PLAN_CACHE && row->place.kind == ENG_PLACE_GPU)
+            need -= ENG_MIN(need, row->bytes);
+    }
     bool fits = eng_host_memory(&total, &available) && need < available / 16 * 15;
     *ret_copy = !m->rehearsal && (asked || n_nodes > 1) && fits;
     if (m->rehearsal || !asked || fits) return true;

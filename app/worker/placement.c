@@ -57,21 +57,11 @@ static uint64_t placed(const EngPlan *plan, EngPlanKind kind, EngPlaceKind place
     return bytes;
 }
 
-/* Of experts in VRAM, those that lie in DRAM all the same. */
-static uint64_t copies_of(const EngPlan *plan, EngPlanKind kind, EngPlaceKind place)
-{
-    uint64_t bytes = 0;
-    for (int g = 0; g < plan->n_gpus; g++) bytes += plan->cached[g];
-    return kind == ENG_PLAN_EXPERTS && place == ENG_PLACE_GPU ? bytes : 0;
-}
-
 static void move(HearthModelInfo *info, const EngPlan *plan, EngPlaceKind place,
                  HearthDevice device)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(same); i++) {
-        uint64_t copies = copies_of(plan, same[i].plan, place);
-        uint64_t left = placed(plan, same[i].plan, place) - copies;
-        info->bytes[same[i].kinds[0]][device] += copies;
+        uint64_t left = placed(plan, same[i].plan, place);
         for (int k = 0; k < 2; k++) {
             uint64_t *bytes = info->bytes[same[i].kinds[k]];
             uint64_t moved = MIN(left, bytes[HEARTH_DEVICE_DRAM]);
@@ -114,7 +104,7 @@ void hearth_model_info_place(HearthModelInfo *info, const EngModel *model)
     for (int kind = 0; kind < HEARTH_N_KINDS; kind++) {
         uint64_t *bytes = info->bytes[kind];
         if (kind == HEARTH_KIND_KV) continue;
-        if (kind != HEARTH_KIND_BUFFERS)
+        if (kind != HEARTH_KIND_BUFFERS && kind != HEARTH_KIND_CACHE)
             bytes[HEARTH_DEVICE_DRAM] += bytes[HEARTH_DEVICE_VRAM] + bytes[HEARTH_DEVICE_DISK];
         bytes[HEARTH_DEVICE_VRAM] = bytes[HEARTH_DEVICE_DISK] = 0;
     }
@@ -125,6 +115,8 @@ void hearth_model_info_place(HearthModelInfo *info, const EngModel *model)
     const EngPlan *plan = eng_model_plan(model);
     info->bytes[HEARTH_KIND_BUFFERS][HEARTH_DEVICE_VRAM] =
         placed(plan, ENG_PLAN_BUFFERS, ENG_PLACE_GPU);
+    info->bytes[HEARTH_KIND_CACHE][HEARTH_DEVICE_VRAM] =
+        placed(plan, ENG_PLAN_CACHE, ENG_PLACE_GPU);
     move(info, plan, ENG_PLACE_GPU, HEARTH_DEVICE_VRAM);
     move(info, plan, ENG_PLACE_DISK, HEARTH_DEVICE_DISK);
 }

@@ -17,6 +17,7 @@ typedef enum {
     HEARTH_KIND_OTHER, /* norms, router; of a plan: what is not used */
     HEARTH_KIND_KV,
     HEARTH_KIND_BUFFERS,
+    HEARTH_KIND_CACHE, /* of single experts, which lie in DRAM as well */
     HEARTH_N_KINDS
 } HearthKind;
 

@@ -219,7 +219,7 @@ static bool number_layers(EngGpu *g, const bool *on_device, EngError *err)
 }
 
 EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
-                       uint64_t contexts, uint64_t cached, uint64_t guest_slot, EngCuda *cuda,
+                       uint64_t contexts, EngGpuCache cache, uint64_t guest_slot, EngCuda *cuda,
                        EngError *err)
 {
     EngGpu *g = eng_alloc0(sizeof *g);
@@ -258,7 +258,7 @@ EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tok
     eng_guests_find(&g->guests, graph, on_device, guest_slot);
     eng_cuda_enter(cuda);
     eng_gpu_fuse(g, on_device);
-    if (number_layers(g, on_device, err) && eng_gpu_allocate(g, on_device, contexts, cached, err) &&
+    if (number_layers(g, on_device, err) && eng_gpu_allocate(g, on_device, contexts, cache, err) &&
         eng_guests_open(g, err))
         return &g->base;
     gpu_free(&g->base);

@@ -22,11 +22,18 @@ typedef struct {
 EngGpuBytes eng_gpu_bytes(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
                           uint64_t guest_slot, int processors);
 
-/* Gets memory for all that and, of `cached` bytes, for a cache of other ops' experts; sees that
- * there is room for `contexts` bytes more (kv_new). The weights are still to be loaded. Takes over
- * `cuda`; `graph` must outlive it. ENG_ERR_MEMORY names bytes and device. */
+/* A cache of other ops' experts: of so many bytes, for those with ops[op]; NULL = for all that may.
+ */
+typedef struct {
+    uint64_t bytes;
+    const bool *ops;
+} EngGpuCache;
+
+/* Gets memory for all that and, as far as there is any, for `cache`; sees that there is room for
+ * `contexts` bytes more (kv_new). The weights are still to be loaded. Takes over `cuda`; `graph`
+ * must outlive it. ENG_ERR_MEMORY names bytes and device. */
 EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
-                       uint64_t contexts, uint64_t cached, uint64_t guest_slot, EngCuda *cuda,
+                       uint64_t contexts, EngGpuCache cache, uint64_t guest_slot, EngCuda *cuda,
                        EngError *err);
 
 #endif

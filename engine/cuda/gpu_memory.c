@@ -222,13 +222,13 @@ static void place_buffers(EngGpu *g, Cutter *c, const bool *on_device, int proce
 /* ---- cached experts -------------------------------------------------------------------------- */
 
 /* The ops find their matrices by the table, whatever is in it. */
-static void bind_cached(EngGpu *g, const bool *on_device)
+static void bind_cached(EngGpu *g, const bool *on_device, const bool *ops)
 {
     size_t experts = (size_t)g->cache_shape.experts;
     const uint8_t *const *row = (const uint8_t *const *)(const void *)g->cache;
     for (size_t i = 0; i < g->graph->ops.n; i++) {
         const EngWeight *w[ENG_LINEAR_MAX];
-        if (!eng_slot_may(g->graph, on_device, i)) continue;
+        if (!eng_slot_may(g->graph, on_device, i) || (ops && !ops[i])) continue;
         int n = eng_op_weights(&g->graph->ops.data[i], w);
         for (int j = 0; j < n; j++, row += experts)
             g->ops[i].w[j] = (EngCuWeight){.mats = row,
@@ -238,22 +238,22 @@ static void bind_cached(EngGpu *g, const bool *on_device)
     }
 }
 
-bool eng_gpu_cache_new(EngGpu *g, const bool *on_device, uint64_t bytes, EngError *err)
+bool eng_gpu_cache_new(EngGpu *g, const bool *on_device, EngGpuCache cache, EngError *err)
 {
-    g->cache_shape = eng_slot_shape(g->graph, on_device);
-    int n = eng_slot_count(&g->cache_shape, bytes);
+    g->cache_shape = eng_slot_shape(g->graph, on_device, cache.ops);
+    int n = eng_slot_count(&g->cache_shape, cache.bytes);
     if (n == 0) return true;
     size_t table = g->cache_shape.table_bytes;
-    g->cache =
-        eng_cuda_alloc(g->cuda, (size_t)eng_slot_bytes(&g->cache_shape, n), "cached experts", err);
-    if (!g->cache) return false;
+    size_t bytes = (size_t)eng_slot_bytes(&g->cache_shape, n);
+    g->cache = eng_cuda_alloc(g->cuda, bytes, "cached experts", NULL);
+    if (!g->cache) return true; /* it can be done without */
     g->sent_table = eng_cuda_alloc_host(g->cuda, table, "the cached experts' table", err);
     for (int i = 0; i < ENG_CACHE_PENDING && g->sent_table; i++) {
         g->cache_events[i] = eng_cuda_event_new(g->cuda, err);
         if (!g->cache_events[i]) return false;
     }
     g->table = eng_alloc0(table);
-    bind_cached(g, on_device);
+    bind_cached(g, on_device, cache.ops);
     g->base.n_slots = n;
     g->base.slot_bytes = g->cache_shape.slot_bytes;
     return g->sent_table != NULL;
@@ -328,9 +328,11 @@ EngGpuBytes eng_gpu_bytes(const EngGraph *graph, const bool *on_device, int max_
     return bytes;
 }
 
-static bool has_room(const EngGpu *g, const EngGpuBytes *b, uint64_t more, EngError *err)
+static bool has_room(const EngGpu *g, const EngGpuBytes *b, uint64_t more, uint64_t *ret_left,
+                     EngError *err)
 {
     uint64_t all = b->matrices + b->small + b->buffers + more, have = eng_cuda_available(g->cuda);
+    *ret_left = have - ENG_MIN(all, have);
     if (all <= have) return true;
     char need[32], left[32];
     eng_bytes_text(all, need);
@@ -341,13 +343,15 @@ static bool has_room(const EngGpu *g, const EngGpuBytes *b, uint64_t more, EngEr
                     need, eng_cuda_info(g->cuda).name, left);
 }
 
-bool eng_gpu_allocate(EngGpu *g, const bool *on_device, uint64_t contexts, uint64_t cached,
+bool eng_gpu_allocate(EngGpu *g, const bool *on_device, uint64_t contexts, EngGpuCache cache,
                       EngError *err)
 {
     int processors = eng_cuda_info(g->cuda).processors;
     EngGpuBytes bytes = count(g, on_device, processors);
     Cutter weights = {0}, buffers = {0};
-    if (!has_room(g, &bytes, contexts + cached, err)) return false;
+    uint64_t left;
+    if (!has_room(g, &bytes, contexts, &left, err)) return false;
+    cache.bytes = ENG_MIN(cache.bytes, left); /* what another program took is not missed */
     size_t all = (size_t)(bytes.matrices + bytes.small);
     if (all) weights.base = eng_cuda_alloc(g->cuda, all, "the model's weights", err);
     if (all && !weights.base) return false;
@@ -356,5 +360,5 @@ bool eng_gpu_allocate(EngGpu *g, const bool *on_device, uint64_t contexts, uint6
     place_weights(g, &weights, on_device);
     place_buffers(g, &buffers, on_device, processors);
     g->host_step = eng_cuda_alloc_host(g->cuda, g->step_bytes, "the positions", err);
-    return g->host_step && eng_gpu_cache_new(g, on_device, cached, err);
+    return g->host_step && eng_gpu_cache_new(g, on_device, cache, err);
 }

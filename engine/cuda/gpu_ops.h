@@ -95,9 +95,9 @@ struct EngGpu {
 };
 
 /* gpu_memory.c */
-bool eng_gpu_allocate(EngGpu *gpu, const bool *on_device, uint64_t contexts, uint64_t cached,
+bool eng_gpu_allocate(EngGpu *gpu, const bool *on_device, uint64_t contexts, EngGpuCache cache,
                       EngError *err);
-bool eng_gpu_cache_new(EngGpu *gpu, const bool *on_device, uint64_t bytes, EngError *err);
+bool eng_gpu_cache_new(EngGpu *gpu, const bool *on_device, EngGpuCache cache, EngError *err);
 bool eng_gpu_caches(const EngDevice *device, int op);
 void eng_gpu_cache_set(EngDevice *device, int op, int expert, int slot);
 void eng_gpu_cache_copy(EngDevice *device, int pending, int slot, const void *pinned, size_t bytes);

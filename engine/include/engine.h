@@ -332,6 +332,7 @@ typedef enum {
     ENG_PLAN_DENSE,
     ENG_PLAN_HEAD, /* a token table that is the head too counts here */
     ENG_PLAN_EXPERTS,
+    ENG_PLAN_CACHE, /* of single experts, which lie in DRAM as well */
     ENG_PLAN_TABLE,
     ENG_PLAN_UNUSED,
     ENG_PLAN_KINDS
@@ -342,7 +343,8 @@ const char *eng_plan_kind_name(EngPlanKind kind); /* "shared experts" */
 /* What becomes of the VRAM that is left: a cache of single experts of the layers in DRAM, which the
  * GPU computes in decode while the CPU computes the others. LRU: of those that were missing, what
  * the bus can bring in meanwhile, for what was not used for longest. PINNED: what was used most in
- * the first 32 tokens. UNIFORM: the same number of every layer. Results are the same with each. */
+ * the first 32 tokens. UNIFORM: the same number of every layer. Results are the same with each.
+ * Predictions expect nothing of it. */
 typedef enum { ENG_CACHE_LRU, ENG_CACHE_PINNED, ENG_CACHE_UNIFORM, ENG_CACHE_OFF } EngCachePolicy;
 
 /* What the CPU's kernels reach one by one, in Gop/s. */
@@ -379,8 +381,9 @@ typedef struct {
      * eng_kernel_info for its format, or of a plug-in. A line `plugin=<file>`, up to its end, loads
      * one, for the lines below it (hearth_plugin.h): foreign code runs, so rules must be those that
      * a person gave. What such kernels do to the speed is not predicted. One
-     * line may be experts=lru|pinned|uniform|off (off): see EngCachePolicy; what lies in DRAM by a
-     * rule may be cached all the same. */
+     * line may be experts=lru|pinned|uniform|off (lru): see EngCachePolicy. With such a line also
+     * experts may be cached that are in DRAM by a rule; without one, those that no rule is about.
+     */
     const char *rules;
     EngPlanSpeeds speeds;
     /* Tokens whose speed is predicted: of a prompt (0 = one that fills the context) and of an
@@ -415,7 +418,6 @@ struct EngPlan {
     EngPlanRow *rows;                         /* by kind, then GPU, DRAM, disk */
     int expert_layers, expert_layers_in_vram; /* of those whose experts no rule has placed */
     EngCachePolicy cache_policy;
-    uint64_t cached[ENG_MAX_GPUS]; /* bytes of each for single experts of other layers: copies */
     int cached_experts;
     double cache_hit_rate;                                       /* of these layers, by chance */
     double token_vram_bytes, token_dram_bytes, token_disk_bytes; /* read for a generated token */
@@ -429,14 +431,16 @@ struct EngPlan {
     EngPlanSpeeds speeds;                   /* that it counts with, but for kernels: NULL */
     size_t n_ops;
     EngPlace *ops;
+    bool *caches;             /* [n_ops] whose single experts may be cached */
     struct EngChoice *choice; /* what eng_plan_kernel tells */
 };
 
 /* Fills VRAM, then DRAM, by how much is read of what per byte that it takes: KV cache, buffers,
  * attention and shared experts, which a GPU must have room for; dense layers; the head; then the
- * experts of whole layers. What DRAM cannot hold stays on the disk. Works from
- * headers alone. ENG_ERR_MEMORY, when even the least does not fit, says how much that is;
- * ENG_ERR_USAGE names the rule that cannot be followed. `settings` NULL = defaults. */
+ * experts of whole layers; with what is left, a cache of single ones. What DRAM cannot hold stays
+ * on the disk. Works from headers alone. ENG_ERR_MEMORY, when even the least does not fit, says how
+ * much that is; ENG_ERR_USAGE names the rule that cannot be followed. `settings` NULL = defaults.
+ */
 EngPlan *eng_plan(const EngHeader *headers, size_t n, const EngPlanSettings *settings,
                   EngError *err);
 EngPlan *eng_plan_file(const char *path, const EngPlanSettings *settings, EngError *err);

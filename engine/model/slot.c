@@ -25,12 +25,12 @@ size_t eng_slot_layout(const EngOp *op, size_t ret_at[3])
     return at;
 }
 
-EngSlotShape eng_slot_shape(const EngGraph *graph, const bool *on_device)
+EngSlotShape eng_slot_shape(const EngGraph *graph, const bool *on_device, const bool *ops)
 {
     EngSlotShape s = {0};
     for (size_t i = 0; i < graph->ops.n; i++) {
         size_t at[3];
-        if (!eng_slot_may(graph, on_device, i)) continue;
+        if (!eng_slot_may(graph, on_device, i) || (ops && !ops[i])) continue;
         s.layers++;
         s.experts = ENG_MAX(s.experts, (int)graph->ops.data[i].experts.gate.mats);
         s.slot_bytes = ENG_MAX(s.slot_bytes, eng_slot_layout(&graph->ops.data[i], at));

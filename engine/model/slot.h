@@ -15,7 +15,8 @@ typedef struct {
     size_t slot_bytes, table_bytes;
 } EngSlotShape;
 
-EngSlotShape eng_slot_shape(const EngGraph *graph, const bool *on_device);
+/* Of those with ops[op] alone; NULL = of all that may. */
+EngSlotShape eng_slot_shape(const EngGraph *graph, const bool *on_device, const bool *ops);
 /* As many as fit into so many bytes with the table, and are of use; and the bytes of so many. */
 int eng_slot_count(const EngSlotShape *shape, uint64_t bytes);
 uint64_t eng_slot_bytes(const EngSlotShape *shape, int slots);

@@ -166,7 +166,6 @@ EngTime eng_cost_token(const EngOutline *outline, const EngSpread *spread,
         const EngPlanPart *p = &o->parts.data[i];
         if (p->read == 0) continue;
         Shares s = shares_of(spread, o, i);
-        s.vram += s.cpu * spread->hit[i], s.disk *= 1 - spread->hit[i], s.cpu *= 1 - spread->hit[i];
         double used = p->kind == ENG_PLAN_EXPERTS ? share_at_work(&o->h, 1) : 1;
         double bytes = used * p->read, products = used * p->products;
         add_gpu(time_of(p, layers, true, &sum), speeds, bytes * s.vram, products * s.vram);

@@ -2,8 +2,8 @@
  *
  * A product takes as long as its bytes need to be read where they lie, or its arithmetic, whichever
  * is longer; a token is the sum over all products, but for a layer's routed experts on the CPU,
- * which run beside its shared expert and the experts found in VRAM, and deferred ones beside the
- * next layer's attention: there the longer side counts.
+ * which run beside its shared expert, and deferred ones beside the next layer's attention: there
+ * the longer side counts. Of a cache of experts nothing is expected.
  * Each crossing between CPU and GPU costs a hand-over. Experts are chosen by chance, all alike. A
  * prompt is read in chunks; experts that are not in VRAM are multiplied by the CPU, the more slowly
  * the fewer tokens each of them meets, or sent to the GPU, if that is quicker, those that the chunk
@@ -37,7 +37,6 @@ const char *eng_time_term(const EngTime *time); /* the largest: "DRAM reading" *
 /* Where the parts lie: so many bytes of each in VRAM and on the disk, the rest in DRAM. */
 typedef struct {
     uint64_t *vram, *disk; /* [parts] */
-    double *hit;           /* [parts] share of what a token reads of it that a GPU has cached */
     bool gpu_attention;    /* whether attention over the context runs on a GPU */
     bool may_send;         /* whether experts may be sent to it */
     int crossings;         /* in one walk over the ops */

@@ -11,8 +11,8 @@
 enum { FIRST_ADDRESS = 1 << 20, ALIGN = 64 };
 
 static const char *const kind_names[ENG_PLAN_KINDS] = {
-    "KV cache", "buffers", "attention",   "shared experts", "dense layers",
-    "head",     "experts", "token table", "unused"};
+    "KV cache", "buffers", "attention",    "shared experts", "dense layers",
+    "head",     "experts", "expert cache", "token table",    "unused"};
 
 const char *eng_plan_kind_name(EngPlanKind kind) { return kind_names[kind]; }
 

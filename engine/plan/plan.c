@@ -52,14 +52,12 @@ static void rule_derived(const EngOutline *o, EngRuled *ruled)
                 ruled[i] = (EngRuled){.line = ruled[j].line, .place = ruled[j].place};
 }
 
-/* Without a line about it nothing is cached: what that gains has not been measured on a card. */
 static bool read_rules(EngPlanner *p, const EngPlanSettings *want, EngError *err)
 {
-    p->cache_policy = ENG_CACHE_OFF;
     if (!want->rules) return true;
     EngRegistry *registry = eng_registry_new(&p->m->kernels);
-    if (!eng_rules_read(want->rules, p->o, p->m->n_gpus, p->m->nodes, registry, p->ruled,
-                        &p->cache_policy, err)) {
+    if (!eng_rules_read(want->rules, p->o, p->m->n_gpus, p->m->nodes, registry, p->ruled, &p->cache,
+                        err)) {
         eng_registry_free(registry);
         return false;
     }
@@ -270,7 +268,7 @@ static void count(const EngPlanner *p, const EngLayout *l, Amounts sums[ENG_PLAN
     for (int g = 0; g < l->gpus; g++) {
         sums[ENG_PLAN_KV].vram[g] += (uint64_t)l->kv_layers[g] * p->kv_layer;
         sums[ENG_PLAN_BUFFERS].vram[g] += l->gpu_buffers[g];
-        sums[ENG_PLAN_EXPERTS].vram[g] += l->cached[g];
+        sums[ENG_PLAN_CACHE].vram[g] += l->cached[g];
         near -= l->kv_layers[g];
     }
     sums[ENG_PLAN_KV].dealt += (uint64_t)near * p->kv_layer;
@@ -388,6 +386,7 @@ static void describe_gpus(const EngPlanner *p, const Search *s, EngPlan *plan)
 static EngPlan *write_plan(EngPlanner *p, const EngPlanSettings *want, Search *s, EngError *err)
 {
     Amounts sums[ENG_PLAN_KINDS];
+    eng_layout_cache(p, &s->best);
     count(p, &s->best, sums);
     if (!deal(p, sums, err) ||
         (p->choice && !eng_choice_check(p->choice, p->o, p->ruled, s->best.ops, err)))
@@ -403,17 +402,18 @@ static EngPlan *write_plan(EngPlanner *p, const EngPlanSettings *want, Search *s
                       .expert_layers = s->best.all_expert_layers,
                       .expert_layers_in_vram = s->best.expert_layers,
                       .crossings = s->best.spread.crossings,
-                      .cache_policy = p->cache_policy,
+                      .cache_policy = p->cache.policy,
                       .cached_experts = s->best.cached_experts,
                       .cache_hit_rate = s->best.hit_rate,
                       .speeds = p->m->speeds,
                       .n_ops = p->o->graph.ops.n,
                       .ops = s->best.ops,
+                      .caches = s->best.caches,
                       .choice = p->choice};
     plan->speeds.kernels = NULL; /* whose are the caller's */
     s->best.ops = NULL;
+    s->best.caches = NULL;
     p->choice = NULL;
-    memcpy(plan->cached, s->best.cached, sizeof plan->cached);
     describe_gpus(p, s, plan);
     add_rows(plan, sums);
     predict(p, &s->best, plan);
@@ -456,6 +456,7 @@ void eng_plan_free(EngPlan *plan)
     if (!plan) return;
     free(plan->rows);
     free(plan->ops);
+    free(plan->caches);
     eng_choice_free(plan->choice);
     free(plan);
 }

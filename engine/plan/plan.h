@@ -17,8 +17,7 @@
  * chunk take no more than eng_plan_chunk_most(), and no weights go to the disk that would else be
  * in DRAM.
  *
- * What VRAM is left then caches single experts (cache/cache.h), of which a plan expects no more
- * than of chance, nor more than of one more layer's experts: see spread.c. */
+ * What VRAM is left then caches single experts (cache/cache.h), of which a plan expects nothing. */
 #ifndef ENG_PLAN_PLAN_H
 #define ENG_PLAN_PLAN_H
 

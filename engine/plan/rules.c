@@ -14,8 +14,8 @@ typedef struct {
     int gpus, nodes;
     EngRegistry *registry;
     EngRuled *ruled;
-    EngCachePolicy *policy;
-    int line, policy_line;
+    EngRuledCache *cache;
+    int line;
     EngError *err;
 } Reader;
 
@@ -182,14 +182,13 @@ static bool load_plugin(Reader *r, const char *path, const char *end)
 static bool read_policy(Reader *r, Word value)
 {
     static const char *const names[] = {"lru", "pinned", "uniform", "off"}; /* EngCachePolicy */
-    if (r->policy_line)
+    if (r->cache->line)
         return eng_fail(r->err, ENG_ERR_USAGE,
                         "Lines %d and %d of the rules both say experts=…: leave one out.",
-                        r->policy_line, r->line);
+                        r->cache->line, r->line);
     for (size_t i = 0; i < ENG_LEN(names); i++)
         if (word_is(value, names[i])) {
-            *r->policy = (EngCachePolicy)i;
-            r->policy_line = r->line;
+            *r->cache = (EngRuledCache){(EngCachePolicy)i, r->line};
             return true;
         }
     return eng_fail(r->err, ENG_ERR_USAGE,
@@ -236,9 +235,9 @@ static bool ops_agree(const Reader *r)
 }
 
 bool eng_rules_read(const char *text, const EngOutline *outline, int gpus, int nodes,
-                    EngRegistry *registry, EngRuled *ret, EngCachePolicy *ret_policy, EngError *err)
+                    EngRegistry *registry, EngRuled *ret, EngRuledCache *ret_cache, EngError *err)
 {
-    Reader r = {outline, gpus, nodes, registry, ret, ret_policy, 0, 0, err};
+    Reader r = {outline, gpus, nodes, registry, ret, ret_cache, 0, err};
     while (*text) {
         const char *end = text + strcspn(text, "\n");
         r.line++;

@@ -17,7 +17,7 @@ void eng_layout_clear(EngLayout *layout)
 {
     free(layout->spread.vram);
     free(layout->spread.disk);
-    free(layout->spread.hit);
+    free(layout->caches);
     free(layout->ops);
     free(layout->on_gpu);
     free(layout->gpu_of_layer);
@@ -272,48 +272,6 @@ static int order_layers(const EngPlanner *p, const EngLayout *l, int *ret_order)
     return n;
 }
 
-/* What is left becomes a cache. By chance it is asked for what it has; every policy does better.
- * Still no more is expected of it than of the experts of one more layer, `next` (-1: there is
- * none), for which there may be room with a little more VRAM: that must not look slower. */
-static void fill_cache(const EngPlanner *p, EngLayout *l, int next)
-{
-    EngTime plain = l->token, whole = plain;
-    double all = 0;
-    for (int g = 0; g < l->gpus && p->cache_policy != ENG_CACHE_OFF; g++) {
-        for (size_t i = 0; i < p->o->graph.ops.n; i++)
-            l->on_gpu[i] = l->ops[i].kind == ENG_PLACE_GPU && l->ops[i].index == g;
-        EngSlotShape shape = eng_slot_shape(&p->o->graph, l->on_gpu);
-        int slots = eng_slot_count(&shape, p->vram[g] - l->vram_used[g]);
-        l->cached[g] = eng_slot_bytes(&shape, slots);
-        l->vram_used[g] += l->cached[g];
-        l->cached_experts += slots;
-        all += (double)shape.layers * shape.experts;
-        for (size_t i = 0; i < p->o->parts.n && slots > 0; i++)
-            if (p->o->parts.data[i].kind == ENG_PLAN_EXPERTS && eng_layout_gpu(p, l, i) == g)
-                l->spread.hit[i] = slots / ((double)shape.layers * shape.experts);
-    }
-    if (l->cached_experts == 0) return;
-    l->hit_rate = l->cached_experts / all;
-    EngTime cached = token_time(p, l);
-    if (next >= 0) {
-        set_experts(p, l, next, true);
-        whole = token_time(p, l);
-        set_experts(p, l, next, false);
-    }
-    if (eng_time_sum(&whole) > eng_time_sum(&plain)) whole = plain;
-    l->token = next < 0 || eng_time_sum(&cached) > eng_time_sum(&whole) ? cached : whole;
-    if (eng_time_sum(&l->token) > eng_time_sum(&plain)) l->token = plain;
-}
-
-/* A layer whose experts no rule has placed and that are not in VRAM; -1: there is none. */
-static int one_without(const EngPlanner *p, const EngLayout *l)
-{
-    for (size_t i = 0; i < p->o->parts.n; i++)
-        if (in_group(p, i, ENG_PLAN_EXPERTS, -1) && l->spread.vram[i] == 0)
-            return p->o->parts.data[i].layer;
-    return -1;
-}
-
 /* Those of as many layers as make a token quickest. A GPU that has no room for a layer's gets none
  * of what comes after. */
 static void fill_experts(const EngPlanner *p, EngLayout *l, const bool room[ENG_MAX_GPUS])
@@ -345,7 +303,6 @@ static void fill_experts(const EngPlanner *p, EngLayout *l, const bool room[ENG_
     for (int i = l->expert_layers; i < taken; i++) set_experts(p, l, order[i], false);
     settle(p, l);
     weigh(p, l);
-    fill_cache(p, l, one_without(p, l));
     free(order);
 }
 
@@ -357,7 +314,6 @@ bool eng_layout_make(const EngPlanner *planner, int gpus, bool streams, int batc
     *l = (EngLayout){.gpus = gpus, .streams = streams, .batch = batch};
     l->spread.vram = eng_alloc0((p->o->parts.n + 1) * sizeof *l->spread.vram);
     l->spread.disk = eng_alloc0((p->o->parts.n + 1) * sizeof *l->spread.disk);
-    l->spread.hit = eng_alloc0((p->o->parts.n + 1) * sizeof *l->spread.hit);
     l->ops = eng_alloc0((p->o->graph.ops.n + 1) * sizeof *l->ops);
     l->on_gpu = eng_alloc0((p->o->graph.ops.n + 1) * sizeof *l->on_gpu);
     l->gpu_of_layer = eng_alloc0((size_t)(p->o->h.n_layers + 1) * sizeof *l->gpu_of_layer);
@@ -377,4 +333,48 @@ bool eng_layout_make(const EngPlanner *planner, int gpus, bool streams, int batc
     fill_experts(p, l, room);
     l->prompt = eng_cost_prompt(p->o, &l->spread, &p->m->speeds, p->prompt, p->depth, batch);
     return true;
+}
+
+/* ---- what is left ---------------------------------------------------------------------------- */
+
+/* Rules about some experts of a layer are about them all. A kernel that was chosen for the CPU is
+ * to be used. */
+static bool is_ruled(const EngPlanner *p, int layer)
+{
+    for (size_t i = 0; i < p->o->parts.n; i++) {
+        const EngPlanPart *part = &p->o->parts.data[i];
+        if (part->kind == ENG_PLAN_EXPERTS && part->layer == layer &&
+            (p->ruled[i].line || p->ruled[i].kernel_line))
+            return true;
+    }
+    return false;
+}
+
+static void find_cached(const EngPlanner *p, EngLayout *l)
+{
+    for (size_t i = 0; i < p->o->graph.ops.n; i++) {
+        if (p->o->graph.ops.data[i].kind != ENG_OP_EXPERTS) continue;
+        int layer = p->o->parts.data[p->o->op_parts[i]].layer;
+        l->caches[i] = l->ops[i].kind != ENG_PLACE_GPU && (p->cache.line || !is_ruled(p, layer));
+    }
+}
+
+void eng_layout_cache(const EngPlanner *planner, EngLayout *layout)
+{
+    const EngPlanner *p = planner;
+    EngLayout *l = layout;
+    double all = 0;
+    l->caches = eng_alloc0((p->o->graph.ops.n + 1) * sizeof *l->caches);
+    find_cached(p, l);
+    for (int g = 0; g < l->gpus && p->cache.policy != ENG_CACHE_OFF; g++) {
+        for (size_t i = 0; i < p->o->graph.ops.n; i++)
+            l->on_gpu[i] = l->ops[i].kind == ENG_PLACE_GPU && l->ops[i].index == g;
+        EngSlotShape shape = eng_slot_shape(&p->o->graph, l->on_gpu, l->caches);
+        int slots = eng_slot_count(&shape, p->vram[g] - l->vram_used[g]);
+        l->cached[g] = eng_slot_bytes(&shape, slots);
+        l->vram_used[g] += l->cached[g];
+        l->cached_experts += slots;
+        all += (double)shape.layers * shape.experts;
+    }
+    if (l->cached_experts) l->hit_rate = l->cached_experts / all;
 }

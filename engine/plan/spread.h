@@ -10,7 +10,7 @@ typedef struct {
     const EngPlanMachine *m;
     EngRuled *ruled;   /* [parts] */
     EngChoice *choice; /* NULL = there are no rules */
-    EngCachePolicy cache_policy;
+    EngRuledCache cache;
     int context, prompt, depth;        /* see EngPlanSettings */
     double positions;                  /* that a token sees whose time counts */
     uint64_t vram[ENG_MAX_GPUS], dram; /* without the reserves */
@@ -29,9 +29,10 @@ typedef struct {
     int kv_layers[ENG_MAX_GPUS]; /* whose context is in VRAM */
     uint64_t gpu_buffers[ENG_MAX_GPUS], vram_used[ENG_MAX_GPUS], cpu_buffers;
     uint64_t least_vram[ENG_MAX_GPUS], least_dram;
-    uint64_t cached[ENG_MAX_GPUS]; /* bytes for single experts of layers in DRAM */
+    uint64_t cached[ENG_MAX_GPUS]; /* bytes: see eng_layout_cache */
     int cached_experts;
-    double hit_rate; /* expected, of those layers */
+    double hit_rate; /* by chance, of the layers that have a cache */
+    bool *caches;    /* [ops] experts that may be cached */
     EngTime token, prompt;
 } EngLayout;
 
@@ -40,6 +41,11 @@ typedef struct {
 bool eng_layout_make(const EngPlanner *planner, int gpus, bool streams, int batch,
                      EngLayout *ret_layout);
 void eng_layout_clear(EngLayout *layout);
+
+/* What VRAM is left becomes a cache of single experts of layers in DRAM: not before a layout has
+ * been chosen, as nothing is expected of it. With a little more VRAM the experts of one more layer
+ * may take its place, and that must not look slower. */
+void eng_layout_cache(const EngPlanner *planner, EngLayout *layout);
 
 /* The GPU that a part is on when it is in VRAM. */
 int eng_layout_gpu(const EngPlanner *planner, const EngLayout *layout, size_t part);

@@ -195,7 +195,7 @@ static EngDevice *open_device(const int *device_of, int number)
     for (size_t i = 0; i < model->graph.ops.n; i++) here[i] = device_of[i] == number;
     EngDevice *gpu =
         eng_gpu_new(&model->graph, here, model->backend->max_tokens, model->backend->max_out,
-                    1 << 20, cached_bytes, stream.slot, cuda, &err);
+                    1 << 20, (EngGpuCache){cached_bytes, NULL}, stream.slot, cuda, &err);
     free(here);
     CHECK_MSG(gpu, "%s", err.message);
     if (!gpu) return NULL;
@@ -575,7 +575,7 @@ static uint64_t bytes_for(int slots)
     int *device_of = place(BUT_EXPERTS);
     bool *here = calloc(model->graph.ops.n, sizeof *here);
     for (size_t i = 0; i < model->graph.ops.n; i++) here[i] = device_of[i] == 0;
-    EngSlotShape shape = eng_slot_shape(&model->graph, here);
+    EngSlotShape shape = eng_slot_shape(&model->graph, here, NULL);
     free(device_of), free(here);
     CHECK(eng_slot_count(&shape, eng_slot_bytes(&shape, slots)) == slots);
     return eng_slot_bytes(&shape, slots);

@@ -42,6 +42,24 @@ static void memory_is_told_by_kind(void)
     const HearthModelInfo *info = hearth_worker_get_info(worker);
     CHECK_INT(vram(worker, HEARTH_KIND_KV), hearth_model_info_kv_bytes(info, "f16") * CONTEXT);
     CHECK_INT(info->bytes[HEARTH_KIND_KV][HEARTH_DEVICE_DRAM], 0);
+    CHECK_INT(vram(worker, HEARTH_KIND_CACHE), 0); /* all experts are there */
+    uint64_t experts = vram(worker, HEARTH_KIND_EXPERTS);
+    settings.rules = "_exps device=cpu\n. device=gpu0\nexperts=lru";
+    CHECK_INT(load(worker, &settings), HEARTH_MODEL_READY);
+    info = hearth_worker_get_info(worker);
+    CHECK(vram(worker, HEARTH_KIND_CACHE) > 0);
+    CHECK_INT(info->plan->bytes[HEARTH_KIND_CACHE][HEARTH_DEVICE_VRAM],
+              vram(worker, HEARTH_KIND_CACHE));
+    CHECK_INT(vram(worker, HEARTH_KIND_EXPERTS), 0);
+    CHECK_INT(info->bytes[HEARTH_KIND_EXPERTS][HEARTH_DEVICE_DRAM], experts);
+    ask(worker);
+    uint64_t dram = all(worker, HEARTH_DEVICE_DRAM) + all(worker, HEARTH_DEVICE_VRAM) -
+                    vram(worker, HEARTH_KIND_BUFFERS) - vram(worker, HEARTH_KIND_CACHE);
+    setenv("SIM_FAIL", "cuGraphLaunch:1:700", 1);
+    ask(worker);
+    unsetenv("SIM_FAIL");
+    CHECK_INT(all(worker, HEARTH_DEVICE_VRAM), 0);
+    CHECK_INT(all(worker, HEARTH_DEVICE_DRAM), dram);
     worker_free(worker);
 }
 

@@ -272,9 +272,11 @@ static bool print_plain(const HearthSubject *s, const EngPlan *plan, GError **er
         g_string_append_printf(out, "\nOf %d layers with experts, %d have theirs in VRAM.\n",
                                plan->expert_layers, plan->expert_layers_in_vram);
     if (plan->cached_experts)
-        g_string_append_printf(out,
-                               "\nVRAM caches %d experts of the other layers, %.0f %% of theirs.\n",
-                               plan->cached_experts, 100 * plan->cache_hit_rate);
+        g_string_append_printf(
+            out,
+            "\nVRAM that is left caches %d experts of the other layers, %.0f %% of "
+            "theirs;\nthe speeds below expect nothing of that.\n",
+            plan->cached_experts, 100 * plan->cache_hit_rate);
     const char *kernel;
     for (int i = 0, n; eng_plan_kernel(plan, i, &kernel, &n); i++)
         g_string_append_printf(out, "%sKernel %s multiplies %d %s.\n", i ? "" : "\n", kernel, n,
@@ -316,10 +318,11 @@ const HearthCommand hearth_plan_command = {
     .details =
         "Fills the GPU's memory by value: the context, buffers, attention and shared experts,\n"
         "which it must have room for; dense layers; the head; then the experts of whole layers.\n"
-        "The rest is in DRAM, and what that cannot hold stays on the disk. Reads the header of "
-        "MODEL, of the\n"
-        "file behind URL, or of a known SHAPE: deepseek-r1, kimi-k2, qwen3-235b-a22b,\n"
-        "qwen3-30b-a3b, deepseek-v2-lite, mixtral-8x7b. Nothing is loaded.\n\n"
+        "What VRAM is left caches single experts of other layers; a line experts=off of --rules\n"
+        "leaves it free. The rest is in DRAM, and what that cannot hold stays on the disk. Reads "
+        "the\n"
+        "header of MODEL, of the file behind URL, or of a known SHAPE: deepseek-r1, kimi-k2,\n"
+        "qwen3-235b-a22b, qwen3-30b-a3b, deepseek-v2-lite, mixtral-8x7b. Nothing is loaded.\n\n"
         "Prints a table of bytes, and the speed that follows from what the CPU was just\n"
         "measured to reach and from what is known of the GPU by its name. With --vram and no\n"
         "GPU in the machine, the plan is for a usual card of that size, and says so.\n\n"

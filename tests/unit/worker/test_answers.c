@@ -57,7 +57,7 @@ static void asks_and_gets_the_engines_text(void)
     CHECK_STR(info->name, "Ember");
     CHECK_STR(info->arch, "deepseek2");
     CHECK(info->path == NULL && info->has_template && info->has_vocabulary);
-    for (int kind = 0; kind < HEARTH_N_KINDS; kind++)
+    for (int kind = 0; kind < HEARTH_KIND_CACHE; kind++)
         CHECK_MSG(info->bytes[kind][HEARTH_DEVICE_DRAM] > 0, "kind %d has no bytes", kind);
     answer_clear(&answer);
     worker_free(worker);

@@ -24,6 +24,7 @@ static const struct {
     [HEARTH_KIND_OTHER] = {"other", N_("Norms and Routers")},
     [HEARTH_KIND_KV] = {"kv", N_("Conversations (KV Cache)")},
     [HEARTH_KIND_BUFFERS] = {"buffers", N_("Compute Buffers")},
+    [HEARTH_KIND_CACHE] = {"cache", N_("Cached Experts")},
 };
 static const char *const devices[HEARTH_N_DEVICES] = {[HEARTH_DEVICE_DRAM] = N_("DRAM"),
                                                       [HEARTH_DEVICE_VRAM] = N_("VRAM"),

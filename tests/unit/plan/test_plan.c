@@ -3,25 +3,8 @@
 #include <math.h>
 
 #include "base/num.h"
-#include "load/gguf.h"
-#include "plan/outline.h"
 #include "plan/stream/regime.h"
-#include "test.h"
-
-#include "../unit/model/tensors.h"
-
-#define GIB ((uint64_t)1 << 30)
-#define MIB ((uint64_t)1 << 20)
-
-/* ---- models ---------------------------------------------------------------------------------- */
-
-typedef struct {
-    int layers, dense, embd, ff, ff_expert, experts, used, shared, heads, vocab;
-    bool latent, old_form, head;
-    const char *type;
-} Shape;
-
-enum { ROPE = 64, NOPE = 64, VALUE = 64, RANK = 256 };
+#include "plans.h"
 
 static Shape any_shape(void)
 {
@@ -45,117 +28,6 @@ static Shape any_shape(void)
     return s;
 }
 
-static void add_attention(const Shape *s, int i)
-{
-    if (!s->latent) {
-        add(s->type, i, "attn_q.weight", s->embd, s->heads * 64, 0);
-        add(s->type, i, "attn_k.weight", s->embd, 128, 0);
-        add(s->type, i, "attn_v.weight", s->embd, 128, 0);
-        add("F32", i, "attn_q_norm.weight", 64, 0, 0);
-        add("F32", i, "attn_k_norm.weight", 64, 0, 0);
-        add(s->type, i, "attn_output.weight", s->heads * 64, s->embd, 0);
-        return;
-    }
-    add(s->type, i, "attn_q.weight", s->embd, s->heads * (NOPE + ROPE), 0);
-    add(s->type, i, "attn_kv_a_mqa.weight", s->embd, RANK + ROPE, 0);
-    add("F32", i, "attn_kv_a_norm.weight", RANK, 0, 0);
-    if (s->old_form) {
-        add(s->type, i, "attn_kv_b.weight", RANK, s->heads * (NOPE + VALUE), 0);
-    } else {
-        add("Q8_0", i, "attn_k_b.weight", NOPE, RANK, s->heads);
-        add(s->type, i, "attn_v_b.weight", RANK, VALUE, s->heads);
-    }
-    add(s->type, i, "attn_output.weight", s->heads * VALUE, s->embd, 0);
-}
-
-static void add_feed_forward(const Shape *s, int i)
-{
-    add("F32", i, "ffn_norm.weight", s->embd, 0, 0);
-    if (i < s->dense) {
-        add(s->type, i, "ffn_gate.weight", s->embd, s->ff, 0);
-        add(s->type, i, "ffn_up.weight", s->embd, s->ff, 0);
-        add("Q6_K", i, "ffn_down.weight", s->ff, s->embd, 0);
-        return;
-    }
-    add("F32", i, "ffn_gate_inp.weight", s->embd, s->experts, 0);
-    add(s->type, i, "ffn_gate_exps.weight", s->embd, s->ff_expert, s->experts);
-    add(s->type, i, "ffn_up_exps.weight", s->embd, s->ff_expert, s->experts);
-    add("Q6_K", i, "ffn_down_exps.weight", s->ff_expert, s->embd, s->experts);
-    if (s->shared == 0) return;
-    add(s->type, i, "ffn_gate_shexp.weight", s->embd, s->ff_expert * s->shared, 0);
-    add(s->type, i, "ffn_up_shexp.weight", s->embd, s->ff_expert * s->shared, 0);
-    add(s->type, i, "ffn_down_shexp.weight", s->ff_expert * s->shared, s->embd, 0);
-}
-
-/* free() its data. */
-static EngHeader header_of(const Shape *s)
-{
-    const char *family = s->latent ? "deepseek2" : "qwen3moe";
-    bool absorbed = s->latent && !s->old_form;
-    const struct {
-        const char *key;
-        int number; /* 0 = left out */
-    } numbers[] = {{"block_count", s->layers},
-                   {"embedding_length", s->embd},
-                   {"feed_forward_length", s->ff},
-                   {"context_length", 32768},
-                   {"leading_dense_block_count", s->dense},
-                   {"attention.head_count", s->heads},
-                   {"attention.head_count_kv", s->latent ? absorbed ? 1 : s->heads : 2},
-                   {"attention.key_length", absorbed    ? RANK + ROPE
-                                            : s->latent ? NOPE + ROPE
-                                                        : 64},
-                   {"attention.value_length", absorbed ? RANK : 64},
-                   {"attention.key_length_mla", absorbed ? NOPE + ROPE : 0},
-                   {"attention.value_length_mla", absorbed ? VALUE : 0},
-                   {"attention.kv_lora_rank", s->latent ? RANK : 0},
-                   {"rope.dimension_count", s->latent ? ROPE : 0},
-                   {"expert_count", s->experts},
-                   {"expert_used_count", s->used},
-                   {"expert_shared_count", s->shared},
-                   {"expert_feed_forward_length", s->ff_expert}};
-    char keys[TEST_COUNT(numbers)][64];
-    EngMetaValue values[TEST_COUNT(numbers) + 1] = {
-        {.key = "general.architecture", .text = family}};
-    size_t n = 1;
-    for (size_t i = 0; i < TEST_COUNT(numbers); i++) {
-        if (numbers[i].number == 0) continue;
-        snprintf(keys[i], sizeof keys[i], "%s.%s", family, numbers[i].key);
-        values[n++] = (EngMetaValue){.key = keys[i], .number = numbers[i].number, .whole = true};
-    }
-    n_tensors = 0;
-    add(s->type, -1, "token_embd.weight", s->embd, s->vocab, 0);
-    add("F32", -1, "output_norm.weight", s->embd, 0, 0);
-    if (s->head) add("Q6_K", -1, "output.weight", s->embd, s->vocab, 0);
-    for (int i = 0; i < s->layers; i++) {
-        add("F32", i, "attn_norm.weight", s->embd, 0, 0);
-        add_attention(s, i);
-        add_feed_forward(s, i);
-    }
-    EngHeader header = {0};
-    EngError err = {0};
-    CHECK_MSG(eng_header_write(values, n, tensors, n_tensors, &header, &err), "%s", err.message);
-    return header;
-}
-
-/* A large model of 8 layers, the first two dense, with a shared expert. */
-static Shape large_shape(void)
-{
-    return (Shape){.layers = 8,
-                   .dense = 2,
-                   .embd = 2048,
-                   .ff = 8192,
-                   .ff_expert = 1024,
-                   .experts = 64,
-                   .used = 6,
-                   .shared = 1,
-                   .heads = 16,
-                   .vocab = 50000,
-                   .latent = true,
-                   .head = true,
-                   .type = "Q4_K"};
-}
-
 /* ---- machines -------------------------------------------------------------------------------- */
 
 /* A GPU is quicker than the CPU beside it, in all that it does. */
@@ -173,16 +45,6 @@ static EngPlanSettings any_machine(void)
     s.speeds.vram_gb_s = s.speeds.dram_gb_s * test_range(2, 20);
     s.speeds.gpu_gop_s = s.speeds.cpu_gop_s * test_range(2, 100);
     return s;
-}
-
-static uint64_t sum(const EngPlan *plan, int kind, int place)
-{
-    uint64_t n = 0;
-    for (size_t i = 0; i < plan->n_rows; i++)
-        if ((kind < 0 || (int)plan->rows[i].kind == kind) &&
-            (place < 0 || (int)plan->rows[i].place.kind == place))
-            n += plan->rows[i].bytes;
-    return n;
 }
 
 /* What the file holds, what opening it would derive from it, and the KV cache: counted elsewhere.
@@ -204,20 +66,12 @@ static uint64_t weights_of(const EngHeader *h, const EngPlanSettings *want, uint
 
 /* ---- tests ----------------------------------------------------------------------------------- */
 
-/* Copies of what is in DRAM. */
-static uint64_t cached_of(const EngPlan *plan)
-{
-    uint64_t n = 0;
-    for (int g = 0; g < plan->n_gpus; g++) n += plan->cached[g];
-    return n;
-}
-
-/* Every byte is somewhere, once, but for cached ones; and no budget is exceeded, node by node. */
+/* Every byte is somewhere, once, but for copies; and no budget is exceeded, node by node. */
 static void check_sums(const EngHeader *h, const EngPlanSettings *want, const EngPlan *plan)
 {
     uint64_t kv = 0, weights = weights_of(h, want, &kv), buffers = sum(plan, ENG_PLAN_BUFFERS, -1);
     CHECK_INT(sum(plan, ENG_PLAN_KV, -1), kv);
-    CHECK_INT(sum(plan, -1, -1), weights + kv + buffers + cached_of(plan));
+    CHECK_INT(sum(plan, -1, -1), weights + kv + buffers + sum(plan, ENG_PLAN_CACHE, -1));
     CHECK(sum(plan, -1, ENG_PLACE_GPU) + plan->vram_reserve <= plan->vram);
     CHECK(sum(plan, -1, ENG_PLACE_CPU) + plan->dram_reserve <= plan->dram);
     uint64_t least = UINT64_MAX, most = 0;
@@ -372,7 +226,7 @@ static void vram_is_filled_by_value(void)
         int layers = plan->expert_layers_in_vram;
         CHECK(layers == 0 || has_head);
         CHECK_INT(plan->expert_layers, shape.layers - shape.dense);
-        uint64_t there = sum(plan, ENG_PLAN_EXPERTS, ENG_PLACE_GPU) - cached_of(plan);
+        uint64_t there = sum(plan, ENG_PLAN_EXPERTS, ENG_PLACE_GPU);
         CHECK_INT(layers > 0, there > 0);
         CHECK_INT(there % (uint64_t)ENG_MAX(1, layers), 0);
         some_dense |= !all_dense && sum(plan, ENG_PLAN_DENSE, ENG_PLACE_GPU) > 0;
@@ -677,107 +531,6 @@ static void kernels_add_up(void)
     }
 }
 
-/* ---- rules ----------------------------------------------------------------------------------- */
-
-static EngPlan *with_rules(const EngHeader *h, const char *rules, uint64_t vram, EngError *err)
-{
-    EngPlanSettings want = eng_plan_defaults();
-    want.vram = vram;
-    want.dram = 64 * GIB;
-    want.nodes = 2;
-    want.rules = rules;
-    return eng_plan(h, 1, &want, err);
-}
-
-static void rules_decide(void)
-{
-    Shape shape = large_shape();
-    EngHeader h = header_of(&shape);
-    EngError err = {0};
-    EngPlan *plan = with_rules(&h,
-                               "# experts of one layer, whole\n"
-                               "blk\\.3\\.ffn_.*_exps device=gpu0\n"
-                               "\n"
-                               "_exps device=numa1 # all others\n"
-                               "^token_embd device=disk layout=file\n",
-                               4 * GIB, &err);
-    CHECK_MSG(plan, "%s", err.message);
-    if (!plan) return;
-    uint64_t layer = 0, all = 0, table = 0;
-    for (size_t i = 0; i < n_tensors; i++) {
-        EngType type = eng_type_named(tensors[i].type);
-        uint64_t bytes = eng_row_bytes(type, tensors[i].shape[0]) * tensors[i].shape[1] *
-                         ENG_MAX(tensors[i].shape[2], 1);
-        if (strstr(tensors[i].name, "_exps")) all += bytes;
-        if (strstr(tensors[i].name, "_exps") && strstr(tensors[i].name, "blk.3.")) layer += bytes;
-        if (strstr(tensors[i].name, "token_embd")) table = bytes;
-    }
-    CHECK_INT(sum(plan, ENG_PLAN_EXPERTS, ENG_PLACE_GPU) - cached_of(plan), layer);
-    CHECK_INT(sum(plan, ENG_PLAN_TABLE, ENG_PLACE_DISK), table);
-    for (size_t i = 0; i < plan->n_rows; i++)
-        if (plan->rows[i].kind == ENG_PLAN_EXPERTS && plan->rows[i].place.kind == ENG_PLACE_CPU) {
-            CHECK_INT(plan->rows[i].place.index, 1);
-            CHECK_INT(plan->rows[i].bytes, all - layer);
-        }
-    EngGguf *gguf = eng_gguf_open_headers(&h, 1, &err);
-    EngOutline *o = eng_outline_new(gguf, 0, 0, &err);
-    CHECK_INT(plan->n_ops, o->graph.ops.n);
-    int experts = shape.dense;
-    for (size_t i = 0; i < plan->n_ops; i++) {
-        EngPlace place = eng_plan_device(plan, i);
-        EngOpKind kind = o->graph.ops.data[i].kind;
-        if (kind == ENG_OP_EXPERTS)
-            CHECK_INT(place.kind, experts++ == 3 ? ENG_PLACE_GPU : ENG_PLACE_CPU);
-        if (kind == ENG_OP_ATTN || kind == ENG_OP_ROUTE || kind == ENG_OP_KV)
-            CHECK_INT(place.kind, ENG_PLACE_GPU);
-        if (kind == ENG_OP_EMBED) CHECK_INT(place.kind, ENG_PLACE_CPU);
-    }
-    CHECK_INT(experts, shape.layers);
-    eng_outline_free(o);
-    eng_gguf_free(gguf);
-    eng_plan_free(plan);
-    free((void *)h.data);
-}
-
-static void rules_that_cannot_be_followed(void)
-{
-    static const struct {
-        const char *rules, *line, *word;
-    } bad[] = {
-        {"_exps device=cpu\nnothing_is_called_so device=cpu", "Line 2 ", "nothing_is_called_so"},
-        {"_exps device=gpu1", "Line 1 ", "gpu1"},
-        {"_exps device=numa2", "Line 1 ", "numa2"},
-        {"\n\n_exps device=", "Line 3 ", "device"},
-        {"_exps device=cpu device=disk", "Line 1 ", "two devices"},
-        {"_exps kernel=fast", "Line 1 ", "fast"},
-        {"_exps layout=rows", "Line 1 ", "rows"},
-        {"_exps place=cpu", "Line 1 ", "place=cpu"},
-        {"_exps", "Line 1 ", "says nothing"},
-        {"plugin=none.so", "Line 1 ", "none.so"},
-        {"_ex(ps device=cpu", "Line 1 ", "regular expression"},
-        {"(.*)*(.*)*(.*)*x$|(a*)*b\\1 device=cpu", "Line 1 ", ""},
-        {"blk.3.attn_q.weight device=cpu", "Line 1 ", "multiplied together"},
-    };
-    Shape shape = large_shape();
-    EngHeader h = header_of(&shape);
-    for (size_t i = 0; i < TEST_COUNT(bad); i++) {
-        EngError err = {0};
-        EngPlan *plan = with_rules(&h, bad[i].rules, 4 * GIB, &err);
-        CHECK_MSG(!plan, "%s", bad[i].rules);
-        CHECK_INT(err.code, ENG_ERR_USAGE);
-        CHECK_MSG(strstr(err.message, bad[i].line) && strstr(err.message, bad[i].word), "%s: %s",
-                  bad[i].rules, err.message);
-        eng_plan_free(plan);
-    }
-    EngError err = {0};
-    EngPlan *plan = with_rules(&h, "_exps device=gpu0", 0, &err);
-    if (!plan) CHECK(strstr(err.message, "no GPU") || err.code == ENG_ERR_MEMORY);
-    eng_plan_free(plan);
-    plan = with_rules(&h, "_exps device=gpu0", GIB, &err);
-    CHECK(!plan && err.code == ENG_ERR_MEMORY);
-    free((void *)h.data);
-}
-
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
@@ -792,8 +545,6 @@ int main(int argc, char **argv)
         {"VRAM is filled by value", vram_is_filled_by_value},
         {"several GPUs", several_gpus},
         {"kernels add up", kernels_add_up},
-        {"rules decide", rules_decide},
-        {"rules that cannot be followed", rules_that_cannot_be_followed},
     };
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }
