@@ -4,6 +4,7 @@
 
 #include "base/num.h"
 #include "cpu/cpu.h"
+#include "cuda/cuda.h"
 #include "cuda/gpu.h"
 #include "model.h"
 #include "plan/cost.h"
@@ -96,21 +97,32 @@ static uint64_t gpu_bytes(const EngGraph *graph, const bool *on_device, int max_
     return bytes.small + bytes.buffers;
 }
 
-/* The CPU's, and whether they may run: see eng_probe. */
+/* By format: the CPU's, and whether they may run (eng_probe); then the GPU's. */
 static const EngKernel *builtin_kernel(int i, bool *ret_runs)
 {
     EngCpuLevel level, most;
-    const EngKernel *kernel = eng_kernel_at(i, &level);
     if (!eng_cpu_level(&most, NULL)) most = ENG_CPU_C;
-    *ret_runs = kernel && level <= most && eng_cpu_has(level);
-    return kernel;
+    for (int type = 0, at = 0; type < ENG_TYPE_COUNT; type++) {
+        const EngKernel *kernel;
+        for (; (kernel = eng_kernel_at(at, &level)) && (int)kernel->type == type; at++) {
+            if (i-- > 0) continue;
+            *ret_runs = level <= most && eng_cpu_has(level);
+            return kernel;
+        }
+        kernel = eng_cuda_kernel((EngType)type);
+        if (!kernel || i-- > 0) continue;
+        *ret_runs = true;
+        return kernel;
+    }
+    return NULL;
 }
 
-bool eng_kernel_info(int i, EngKernelInfo *ret_info)
+bool eng_kernel_info(int i, const EngHost *host, EngKernelInfo *ret_info)
 {
     bool runs;
     const EngKernel *kernel = builtin_kernel(i, &runs);
     if (!kernel) return false;
+    runs = runs && (kernel->matmul || host->n_gpus > 0);
     *ret_info = (EngKernelInfo){kernel->name, eng_type_info(kernel->type)->name, runs};
     return true;
 }
@@ -155,6 +167,7 @@ static bool describe(const EngPlanSettings *want, const Held *held, EngPlanMachi
                             .gpu_bytes = gpu_bytes};
     memcpy(ret->kernels.isa, host.isa, sizeof host.isa);
     if (!describe_gpus(&host, want, held != NULL, ret, err)) return false;
+    ret->kernels.gpu = ret->n_gpus > 0;
     for (int g = 0; held && g < ret->n_gpus; g++)
         if (host.gpus[g].vram_available)
             ret->gpus[g].vram = ENG_MIN(ret->gpus[g].vram, host.gpus[g].vram_available);

@@ -114,14 +114,14 @@ static bool print_plain(const EngHost *host, GError **error)
 
 /* ---- kernels --------------------------------------------------------------------------------- */
 
-static bool print_kernels_json(GError **error)
+static bool print_kernels_json(const EngHost *host, GError **error)
 {
     g_autoptr(JsonBuilder) out = json_builder_new();
     json_builder_begin_object(out);
     json_builder_set_member_name(out, "kernels");
     json_builder_begin_array(out);
     EngKernelInfo kernel;
-    for (int i = 0; eng_kernel_info(i, &kernel); i++) {
+    for (int i = 0; eng_kernel_info(i, host, &kernel); i++) {
         json_builder_begin_object(out);
         hearth_io_json_text(out, "name", kernel.name, -1);
         hearth_io_json_text(out, "type", kernel.type, -1);
@@ -134,13 +134,13 @@ static bool print_kernels_json(GError **error)
     return hearth_io_write_json(out, error);
 }
 
-/* A line for each format. */
-static bool print_kernels_plain(GError **error)
+/* A line for each format; in brackets what cannot be used here. */
+static bool print_kernels_plain(const EngHost *host, GError **error)
 {
     g_autoptr(GString) out = g_string_new(NULL);
     const char *type = "";
     EngKernelInfo kernel;
-    for (int i = 0; eng_kernel_info(i, &kernel); i++) {
+    for (int i = 0; eng_kernel_info(i, host, &kernel); i++) {
         if (!g_str_equal(kernel.type, type))
             g_string_append_printf(out, "%s%-8s", *type ? "\n" : "", kernel.type);
         g_string_append_printf(out, kernel.runs ? " %s" : " (%s)", kernel.name);
@@ -158,7 +158,8 @@ static bool run(const void *data, char **operands, GError **error)
     EngHost host;
     if (!eng_probe(&host, &failure)) return hearth_error_from_engine(error, &failure);
     if (values->kernels)
-        return values->common.json ? print_kernels_json(error) : print_kernels_plain(error);
+        return values->common.json ? print_kernels_json(&host, error)
+                                   : print_kernels_plain(&host, error);
     return values->common.json ? print_json(&host, error) : print_plain(&host, error);
 }
 

@@ -1,9 +1,7 @@
 /* Fills the tables: portable C first, then every rung up to the level; and names what is there. */
 #include "cpu/kernels.h"
 
-#include <ctype.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include "cpu/families.h"
 #include "cpu/x86/ladder.h"
 
@@ -11,7 +9,7 @@ static EngKernels tables[ENG_CPU_COUNT];
 
 typedef struct {
     EngKernel kernel; /* matmul NULL: the level has that of a lower one, or none */
-    char name[24];
+    char name[ENG_KERNEL_NAME];
 } Named;
 static Named named[ENG_TYPE_COUNT][ENG_CPU_COUNT];
 
@@ -24,13 +22,11 @@ static EngCpuLevel lowest_with(EngCpuLevel level, uint32_t type)
 
 static void name_kernel(EngCpuLevel level, uint32_t type)
 {
-    const EngTypeInfo *info = eng_type_info(type);
     Named *one = &named[type][level];
     EngMatmulFn *matmul = tables[level].matmul[type];
     if (!matmul || lowest_with(level, type) != level) return;
-    snprintf(one->name, sizeof one->name, "%s.%s", info->name, eng_cpu_level_names[level]);
-    for (char *c = one->name; *c; c++) *c = (char)tolower((unsigned char)*c);
-    one->kernel = (EngKernel){one->name, (EngType)type, info->act, matmul};
+    eng_kernel_name((EngType)type, eng_cpu_level_names[level], one->name);
+    one->kernel = (EngKernel){one->name, (EngType)type, eng_type_info(type)->act, matmul};
 }
 
 static void fill_tables(void)

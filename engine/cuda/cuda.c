@@ -1,8 +1,11 @@
 #include "cuda/cuda.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
+#include "base/num.h"
 #include "cuda/driver.h"
+#include "cuda/kernels/names.h"
 
 static bool describe(const EngDriver *driver, int nth, EngHostGpu *ret, char ret_reason[160])
 {
@@ -29,4 +32,25 @@ int eng_cuda_probe(EngHostGpu ret[ENG_MAX_GPUS], char ret_reason[160])
     }
     eng_driver_close(&driver);
     return n;
+}
+
+const EngKernel *eng_cuda_kernel(EngType type)
+{
+#define FORMAT(T) ENG_TYPE_##T,
+    static const EngType formats[] = {ENG_CU_FORMATS(FORMAT)};
+    static EngKernel kernels[ENG_TYPE_COUNT];
+    static char names[ENG_TYPE_COUNT][ENG_KERNEL_NAME];
+    enum { EMPTY, FILLING, FULL };
+    static atomic_int state = EMPTY;
+    int seen = EMPTY;
+    if (atomic_compare_exchange_strong(&state, &seen, FILLING)) {
+        for (size_t i = 0; i < ENG_LEN(formats); i++) {
+            EngType t = formats[i];
+            eng_kernel_name(t, "cuda", names[t]);
+            kernels[t] = (EngKernel){names[t], t, eng_type_info(t)->act, NULL};
+        }
+        atomic_store(&state, FULL);
+    }
+    while (atomic_load(&state) != FULL) {} /* another thread is at it */
+    return kernels[type].name ? &kernels[type] : NULL;
 }

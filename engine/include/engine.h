@@ -137,11 +137,11 @@ double eng_gauge_attention(EngGauge *gauge, EngKvType kv);
 typedef struct {
     const char *name; /* "q4_k.vnni": its format, and what it was written for */
     const char *type; /* "Q4_K" */
-    bool runs;        /* this machine has those instruction sets, and may use them */
+    bool runs;        /* this machine has those instruction sets, and may use them; or a GPU */
 } EngKernelInfo;
 
-/* The i-th, i = 0, 1, …, by format; false when there are no more. */
-bool eng_kernel_info(int i, EngKernelInfo *ret_info);
+/* The i-th, i = 0, 1, …, by format; false when there are no more. `host`: of eng_probe. */
+bool eng_kernel_info(int i, const EngHost *host, EngKernelInfo *ret_info);
 
 /* ---- looking into a file --------------------------------------------------------------------- */
 
@@ -377,8 +377,9 @@ typedef struct {
     bool no_gpu; /* as if there were none */
     /* NULL = none. Lines of `<regex> device=gpuN|cpu|numaN|disk kernel=<name>`, of the two one or
      * both; # begins a comment. The first with device= whose regex (PCRE2) is found in a tensor's
-     * name decides where it lies, the first with kernel= what multiplies it on the CPU: one of
-     * eng_kernel_info for its format, or of a plug-in. A line `plugin=<file>`, up to its end, loads
+     * name decides where it lies, the first with kernel= what multiplies it there: one of
+     * eng_kernel_info for its format, or of a plug-in; one of the GPU asks that it lies there, any
+     * other that it does not. A line `plugin=<file>`, up to its end, loads
      * one, for the lines below it (hearth_plugin.h): foreign code runs, so rules must be those that
      * a person gave. What such kernels do to the speed is not predicted. One
      * line may be experts=lru|pinned|uniform|off (lru): see EngCachePolicy. With such a line also

@@ -487,6 +487,8 @@ class Plan(Case):
                           self.text(*command, "--rules", rules))
         got = self.json("plan", TINY, "--rules", rules)["kernels"]
         self.assertEqual([kernel["name"] for kernel in got], ["f32.c"])
+        self.refuse(2, "Line 1|\"f32.cuda\"|is one of the GPU, and there is none here", "plan", TINY,
+                    "--gpu", "off", "--rules", harness.write("rules", "attn_q.weight kernel=f32.cuda"))
         for line, words in (("attn_q.weight kernel=fast", "Line 1|\"fast\"|f32.c"),
                             ("plugin=none.so", "Line 1|./none.so"),
                             (f"# a model\nplugin={TINY}", "Line 2|cannot be opened")):
@@ -511,6 +513,8 @@ class Hardware(Case):
         self.assertEqual(re.findall(r"\S+", re.sub(r"\(.*?\)", "", out))[:2], ["F32", "f32.c"])
         self.assertEqual(sorted(re.findall(r"[a-z]\w*\.[a-z]\w*", out)), sorted(names))
         self.assertNotRegex(out, r" \w+\.(avx|vnni|vbmi|amx)")
+        usable = {kernel["runs"] for kernel in got if kernel["name"].endswith(".cuda")}
+        self.assertEqual(usable, {bool(self.json("hardware")["gpu"]["name"])})
 
     def test_json(self):
         got = self.json("hardware")

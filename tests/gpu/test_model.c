@@ -387,6 +387,28 @@ static void experts_are_cached_without_a_word(void)
     }
 }
 
+/* Named, it is the kernel that it is anyway; the CPU, which has it not, goes on without the GPU. */
+static void a_kernel_of_the_gpu_is_named(void)
+{
+    if (!simulated()) return;
+    static const char rules[] = ". device=gpu0\nattn_q.weight kernel=q4_k.cuda";
+    EngModel *cpu = on_cpu("qwen3_q4_k.gguf"), *plain = on_gpu("qwen3_q4_k.gguf", placements[0]),
+             *m = on_gpu("qwen3_q4_k.gguf", rules);
+    float *want = logits_on(plain, ENG_KV_F32), *got = logits_on(m, ENG_KV_F32);
+    compare(m, got, want, 0, "named");
+    fail_from("cuLaunchKernel", 3, 700);
+    free(want), free(got);
+    want = logits_on(cpu, ENG_KV_F32), got = logits_on(m, ENG_KV_F32);
+    unsetenv("SIM_FAIL");
+    CHECK_STR(eng_model_info(m).gpu, "");
+    compare(m, got, want, 1e-5, "lost");
+    free(want), free(got);
+    eng_model_free(cpu), eng_model_free(plain), eng_model_free(m);
+    EngError err = {0};
+    EngModelSettings set = {.rules = rules, .no_gpu = true};
+    CHECK(!try_model("qwen3_q4_k.gguf", &set, &err) && err.code == ENG_ERR_USAGE);
+}
+
 static void too_little_is_refused(void)
 {
     if (!simulated()) return;
@@ -744,6 +766,7 @@ int main(int argc, char **argv)
         {"two_gpus", two_gpus},
         {"cached_experts", cached_experts},
         {"experts_are_cached_without_a_word", experts_are_cached_without_a_word},
+        {"a_kernel_of_the_gpu_is_named", a_kernel_of_the_gpu_is_named},
         {"too_little_is_refused", too_little_is_refused},
         {"without_wishes_the_cpu_may_be_quicker", without_wishes_the_cpu_may_be_quicker},
         {"without_wishes_a_gpu_is_used_when_it_gains", without_wishes_a_gpu_is_used_when_it_gains},

@@ -82,17 +82,27 @@ static void names_are_listed(void)
 {
     EngHost host;
     EngKernelInfo a, b;
-    int n = 0, runs = 0;
+    int n = 0, runs = 0, on_gpu = 0;
     CHECK(eng_probe(&host, NULL));
-    for (; eng_kernel_info(n, &a); n++) {
+    for (; eng_kernel_info(n, &host, &a); n++) {
         const char *level = strrchr(a.name, '.');
         CHECK(level && strncasecmp(a.name, a.type, strlen(a.type)) == 0 &&
               a.name + strlen(a.type) == level);
-        CHECK_MSG(a.runs == (strstr(host.isa, level + 1) != NULL), "%s", a.name);
-        for (int i = 0; i < n && eng_kernel_info(i, &b); i++) CHECK(strcmp(a.name, b.name) != 0);
-        runs += a.runs;
+        bool gpu = strcmp(level, ".cuda") == 0;
+        CHECK_MSG(a.runs == (gpu ? host.n_gpus > 0 : strstr(host.isa, level + 1) != NULL), "%s",
+                  a.name);
+        EngHost with = host, without = host;
+        with.n_gpus = 1, without.n_gpus = 0;
+        CHECK(eng_kernel_info(n, &with, &b) && b.runs == (gpu || a.runs));
+        CHECK(eng_kernel_info(n, &without, &b) && b.runs == (!gpu && a.runs));
+        for (int i = 0; i < n && eng_kernel_info(i, &host, &b); i++)
+            CHECK(strcmp(a.name, b.name) != 0 && eng_type_named(b.type) <= eng_type_named(a.type));
+        runs += !gpu && a.runs, on_gpu += gpu;
     }
-    CHECK(n >= 23 && runs >= 23 && !eng_kernel_info(n, &a));
+    int formats = 0;
+    for (uint32_t type = 0; type < ENG_TYPE_COUNT; type++)
+        formats += eng_type_info(type)->to_f32 != NULL;
+    CHECK(on_gpu == formats && runs >= formats && !eng_kernel_info(n, &host, &a));
 }
 
 /* The head's product by hand, with the kernel that is called so, from what the model left in the
@@ -147,8 +157,15 @@ static void each_that_runs_is_used(void)
     EngCpuLevel level;
     const EngKernel *kernel;
     EngKernelInfo info;
-    for (int i = 0; (kernel = eng_kernel_at(i, &level)); i++)
-        if (eng_kernel_info(i, &info) && info.runs) check_kernel(kernel, level);
+    EngHost host;
+    CHECK(eng_probe(&host, NULL));
+    for (int i = 0; (kernel = eng_kernel_at(i, &level)); i++) {
+        bool found = false;
+        for (int j = 0; !found && eng_kernel_info(j, &host, &info); j++)
+            found = strcmp(info.name, kernel->name) == 0;
+        CHECK(found);
+        if (found && info.runs) check_kernel(kernel, level);
+    }
 }
 
 /* ---- of plug-ins ----------------------------------------------------------------------------- */

@@ -32,6 +32,11 @@ bool eng_choice_rule(const EngRegistry *registry, const EngPlanPart *part, int l
                         "%s: that has %s.",
                         line, shown, name, eng_type_info(kernel->type)->name, part->name, type,
                         list);
+    if (!kernel->matmul)
+        return eng_fail(err, ENG_ERR_USAGE,
+                        "Line %d of the rules: the kernel \"%.*s\" is one of the GPU, and there is "
+                        "none here: %s has %s.",
+                        line, shown, name, type, list);
     return eng_fail(err, ENG_ERR_USAGE,
                     "Line %d of the rules: the kernel \"%.*s\" needs instructions that this "
                     "machine lacks or HEARTH_CPU_MASK forbids: %s has %s.",
@@ -63,15 +68,18 @@ EngChoice *eng_choice_new(EngRegistry *registry, const EngOutline *outline, cons
     const EngGraph *g = &outline->graph;
     c->registry = registry;
     c->n = g->ops.n * ENG_LINEAR_MAX;
+    c->named = eng_alloc0((c->n + 1) * sizeof *c->named);
     c->kernels = eng_alloc0((c->n + 1) * sizeof *c->kernels);
     for (size_t i = 0; i < g->ops.n; i++) {
         const EngWeight *w[ENG_LINEAR_MAX];
         int n = eng_op_weights(&g->ops.data[i], w);
         for (int j = 0; j < n; j++) {
-            if (find(outline, ruled, w[j], &c->kernels[i * ENG_LINEAR_MAX + (size_t)j], err))
-                continue;
-            eng_choice_free(c);
-            return NULL;
+            size_t at = i * ENG_LINEAR_MAX + (size_t)j;
+            if (!find(outline, ruled, w[j], &c->named[at], err)) {
+                eng_choice_free(c);
+                return NULL;
+            }
+            if (c->named[at] && c->named[at]->matmul) c->kernels[at] = c->named[at];
         }
     }
     return c;
@@ -81,6 +89,7 @@ void eng_choice_free(EngChoice *choice)
 {
     if (!choice) return;
     eng_registry_free(choice->registry);
+    free(choice->named);
     free(choice->kernels);
     free(choice);
 }
@@ -91,15 +100,17 @@ bool eng_choice_check(const EngChoice *choice, const EngOutline *outline, const 
     for (size_t at = 0; at < choice->n; at++) {
         int parts[ENG_LINEAR_MAX];
         size_t op = at / ENG_LINEAR_MAX;
-        if (!choice->kernels[at] || ops[op].kind != ENG_PLACE_GPU) continue;
+        const EngKernel *kernel = choice->named[at];
+        bool is_there = ops[op].kind == ENG_PLACE_GPU;
+        if (!kernel || is_there == !kernel->matmul) continue;
         eng_outline_op(outline, op, parts);
         int part = parts[at % ENG_LINEAR_MAX];
         return eng_fail(err, ENG_ERR_USAGE,
-                        "Line %d of the rules: \"%.50s\" lies on the GPU, and the kernel "
-                        "\"%.40s\" is one of the CPU: give it device=cpu, or leave the kernel "
-                        "out.",
+                        "Line %d of the rules: \"%.50s\" %s, and the kernel \"%.40s\" is one of "
+                        "the %s: give it device=%s, or leave the kernel out.",
                         ruled[part].kernel_line, outline->parts.data[part].name,
-                        choice->kernels[at]->name);
+                        is_there ? "lies on the GPU" : "does not lie on the GPU", kernel->name,
+                        is_there ? "CPU" : "GPU", is_there ? "cpu" : "gpu0");
     }
     return true;
 }
@@ -108,13 +119,13 @@ bool eng_plan_kernel(const EngPlan *plan, int i, const char **ret_name, int *ret
 {
     const EngChoice *c = plan->choice;
     for (size_t at = 0; c && at < c->n; at++) {
-        const EngKernel *kernel = c->kernels[at];
+        const EngKernel *kernel = c->named[at];
         bool first = kernel != NULL;
-        for (size_t j = 0; first && j < at; j++) first = c->kernels[j] != kernel;
+        for (size_t j = 0; first && j < at; j++) first = c->named[j] != kernel;
         if (!first || i-- > 0) continue;
         *ret_name = kernel->name;
         *ret_matrices = 0;
-        for (size_t j = at; j < c->n; j++) *ret_matrices += c->kernels[j] == kernel;
+        for (size_t j = at; j < c->n; j++) *ret_matrices += c->named[j] == kernel;
         return true;
     }
     return false;

@@ -24,7 +24,7 @@ typedef struct {
 
 struct EngRegistry {
     char isa[sizeof((EngBuiltins){0}.isa)];
-    EngVec(Entry) all; /* the CPU's, then those added */
+    EngVec(Entry) all; /* built in, then those added */
     EngVec(Added *) added;
     EngVec(EngDl *) loaded;
 };
@@ -49,7 +49,10 @@ EngRegistry *eng_registry_new(const EngBuiltins *builtins)
     EngRegistry *r = eng_alloc0(sizeof *r);
     memcpy(r->isa, builtins->isa, sizeof r->isa);
     Entry e;
-    for (int i = 0; (e.kernel = builtins->at(i, &e.runs)); i++) eng_vec_push(&r->all, e);
+    for (int i = 0; (e.kernel = builtins->at(i, &e.runs)); i++) {
+        e.runs = e.runs && (e.kernel->matmul || builtins->gpu);
+        eng_vec_push(&r->all, e);
+    }
     return r;
 }
 

@@ -1,6 +1,7 @@
-/* The kernels that one rules text can name: those of the CPU, and those of the plug-ins that the
- * text itself names (engine/include/hearth_plugin.h), which stay loaded as long as the registry.
- * Each text has a registry of its own; the system counts who has loaded a library. */
+/* The kernels that one rules text can name: those of the CPU and of the GPU, and those of the
+ * plug-ins that the text itself names (engine/include/hearth_plugin.h), which stay loaded as long
+ * as the registry. Each text has a registry of its own; the system counts who has loaded a library.
+ */
 #ifndef ENG_PLAN_KERNEL_REGISTRY_H
 #define ENG_PLAN_KERNEL_REGISTRY_H
 
@@ -9,8 +10,10 @@
 
 /* What there is without plug-ins. */
 typedef struct {
-    /* The i-th kernel, and whether it may run here; NULL when there are no more. */
+    /* The i-th kernel, and whether it may run here, if there is a GPU for one of its; NULL when
+     * there are no more. */
     const EngKernel *(*at)(int i, bool *ret_runs);
+    bool gpu;     /* there is */
     char isa[96]; /* instruction sets that may be used, between spaces */
 } EngBuiltins;
 

@@ -157,6 +157,55 @@ static void rules_keep_experts_out_of_the_cache(void)
     free((void *)h.data);
 }
 
+/* A kernel of the GPU asks that its tensors lie there, one of the CPU that they do not. */
+static void kernels_are_named_where_they_run(void)
+{
+    static const struct {
+        const char *rules, *line, *word; /* NULL: it can be followed */
+    } some[] = {
+        {"ffn_(gate|up)_exps kernel=q4_k.cuda\nffn_down_exps kernel=q6_k.cuda", NULL, NULL},
+        {"_exps device=cpu\nattn_output kernel=q4_k.cuda\n_(gate|up)_exps kernel=q4_k.c", NULL,
+         NULL},
+        {"_exps device=cpu\n_(gate|up)_exps kernel=q4_k.cuda", "Line 2 ", "is one of the GPU"},
+        {"\n_exps device=disk\n_down_exps kernel=q6_k.cuda", "Line 3 ", "does not lie on the GPU"},
+        {"attn_output kernel=q4_k.c", "Line 1 ", "is one of the CPU"},
+        {"attn_output kernel=q6_k.cuda", "Line 1 ", "is for Q6_K"},
+        {"attn_output kernel=q4_k.metal", "Line 1 ", "q4_k.c, "},
+        {"attn_output kernel=q4_k.metal", "Line 1 ", "q4_k.cuda"},
+    };
+    Shape shape = large_shape();
+    EngHeader h = header_of(&shape);
+    for (size_t i = 0; i < TEST_COUNT(some); i++) {
+        EngError err = {0};
+        EngPlan *plan = with_rules(&h, some[i].rules, 4 * GIB, &err);
+        CHECK_MSG(!plan == (some[i].line != NULL), "%s: %s", some[i].rules, err.message);
+        if (some[i].line)
+            CHECK_MSG(err.code == ENG_ERR_USAGE && strstr(err.message, some[i].line) &&
+                          strstr(err.message, some[i].word),
+                      "%s: %s", some[i].rules, err.message);
+        const char *name = "";
+        int matrices = 0;
+        if (plan && i == 0) {
+            CHECK(eng_plan_kernel(plan, 0, &name, &matrices));
+            CHECK_STR(name, "q4_k.cuda");
+            CHECK_INT(matrices, 2 * (shape.layers - shape.dense));
+            CHECK(eng_plan_kernel(plan, 1, &name, &matrices));
+            CHECK_STR(name, "q6_k.cuda");
+            CHECK_INT(matrices, shape.layers - shape.dense);
+            CHECK(!eng_plan_kernel(plan, 2, &name, &matrices));
+        }
+        eng_plan_free(plan);
+    }
+    EngPlanSettings want = eng_plan_defaults();
+    EngError err = {0};
+    want.no_gpu = true, want.dram = 64 * GIB, want.rules = "attn_output kernel=q4_k.cuda";
+    CHECK(!eng_plan(&h, 1, &want, &err));
+    CHECK_MSG(strstr(err.message, "there is none here") && strstr(err.message, "q4_k.c") &&
+                  !strstr(err.message, "has q4_k.cuda"),
+              "%s", err.message);
+    free((void *)h.data);
+}
+
 static void rules_that_cannot_be_followed(void)
 {
     static const struct {
@@ -202,6 +251,7 @@ int main(int argc, char **argv)
         {"rules decide", rules_decide},
         {"what is left is a cache", what_is_left_is_a_cache},
         {"rules keep experts out of the cache", rules_keep_experts_out_of_the_cache},
+        {"kernels are named where they run", kernels_are_named_where_they_run},
         {"rules that cannot be followed", rules_that_cannot_be_followed},
     };
     return test_main(argc, argv, tests, TEST_COUNT(tests));
