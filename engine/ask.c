@@ -36,7 +36,7 @@ static void take_prompt(EngSession *s, const int32_t *tokens, int n)
     memmove(s->tokens, tokens, (size_t)n * sizeof *tokens);
     s->n_past = common;
     s->n_tokens = n;
-    s->has_logits = false;
+    s->has_logits = s->has_tops = false;
     s->state = ENG_READING;
     s->goes_on = false;
     s->n_segments = s->next_segment = 0;

@@ -29,6 +29,7 @@ static void begin(EngModel *m)
     if (m->unfinished.of) m->unfinished.of->hurries = true;
     m->unfinished.of = NULL;
     m->batch.n = m->batch.n_out = 0;
+    m->batch.tops = false;
     m->batch.stop = NULL;
 }
 
@@ -77,6 +78,21 @@ static bool take_logits(EngSession *s, int out_row, EngError *err)
     if (!check_logits(row, n, err)) return false;
     memcpy(s->logits, row, (size_t)n * sizeof *row);
     s->has_logits = true;
+    s->has_tops = false;
+    return true;
+}
+
+/* What the device brought back: all, or the largest, of which one that is no number is the first.
+ */
+static bool take_result(EngSession *s, int out_row, EngError *err)
+{
+    EngBackend *backend = s->model->backend;
+    const EngTops *tops = backend->tops ? backend->tops(backend) : NULL;
+    if (!tops) return take_logits(s, out_row, err);
+    if (!check_logits(tops[out_row].logits, 1, err)) return false;
+    s->tops = tops[out_row];
+    s->has_tops = true;
+    s->has_logits = false;
     return true;
 }
 
@@ -86,6 +102,7 @@ static void share_batch(EngSession *const *sessions, size_t n, int kv, EngShare 
 {
     EngBackend *backend = sessions[0]->model->backend;
     int room = backend->max_tokens, outs = backend->max_out;
+    sessions[0]->model->batch.tops = true;
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < n; i++) {
             EngSession *s = sessions[i];
@@ -103,6 +120,7 @@ static void share_batch(EngSession *const *sessions, size_t n, int kv, EngShare 
             if (last) {
                 share->out_row = backend->max_out - outs;
                 outs--;
+                if (!eng_sampler_needs_few(s->sampler, ENG_TOPS)) s->model->batch.tops = false;
             }
             batch_add(s, share->n, last, false);
         }
@@ -137,7 +155,7 @@ static bool take_shares(EngSession *const *sessions, size_t n, const EngShare *s
         EngSession *s = sessions[i];
         if (shares[i].n == 0) continue;
         if (shares[i].out_row >= 0) s->hurries = false;
-        if (shares[i].out_row >= 0 && !take_logits(s, shares[i].out_row, err)) return false;
+        if (shares[i].out_row >= 0 && !take_result(s, shares[i].out_row, err)) return false;
         s->n_past += shares[i].n;
         if (s->state == ENG_READING) s->stats.streamed[s->model->backend->streaming] += shares[i].n;
         count_experts(s, shares[i].row, shares[i].n);

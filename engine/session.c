@@ -146,7 +146,10 @@ static bool draw(EngSession *s, EngError *err)
 {
     const EngTokenizer *t = s->model->tokenizer;
     int32_t token;
-    if (!eng_sampler_next(s->sampler, s->logits, s->tokens, s->n_tokens, &token, err)) return false;
+    if (s->has_tops ? !eng_sampler_next_of_few(s->sampler, s->tops.logits, s->tops.tokens, ENG_TOPS,
+                                               &token, err)
+                    : !eng_sampler_next(s->sampler, s->logits, s->tokens, s->n_tokens, &token, err))
+        return false;
     if (s->stats.tokens == 0) s->stats.first_token_s = eng_sys_now() - s->asked_at;
     s->n_segments = s->next_segment = 0;
     s->n_text = 0;
@@ -302,16 +305,34 @@ bool eng_session_eval(EngSession *session, const int32_t *tokens, size_t n, floa
     return true;
 }
 
+/* Where the largest alone came back the last token is computed once more. */
+static bool fetch_logits(EngSession *s)
+{
+    EngError err = {0};
+    int held = s->n_past, waits = s->n_tokens;
+    bool ok = held > 0;
+    if (ok) s->n_past = held - 1;
+    while (ok && s->n_past < held) {
+        ok = catch_up(s, &err);
+        s->n_tokens = s->n_past + 1;
+        ok = ok && eng_session_compute_next(s, 1, true, NULL, &err);
+    }
+    s->n_tokens = waits;
+    return ok;
+}
+
 const float *eng_session_logits(const EngSession *session)
 {
-    return session->has_logits ? session->logits : NULL;
+    EngSession *s = (EngSession *)session;
+    if (!s->has_logits && (!s->has_tops || !fetch_logits(s))) return NULL;
+    return s->logits;
 }
 
 void eng_session_rewind(EngSession *session, size_t n)
 {
     if (n < (size_t)session->n_past) session->n_past = (int)n;
     session->n_tokens = session->n_past;
-    session->has_logits = session->goes_on = false;
+    session->has_logits = session->has_tops = session->goes_on = false;
     session->state = ENG_AT_REST;
     session->n_segments = session->next_segment = 0;
 }

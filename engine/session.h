@@ -2,8 +2,8 @@
  * which begins an answer.
  *
  * tokens[0 … n_past) are in the KV cache, tokens[n_past … n_tokens) wait to be computed: the rest
- * of the prompt, or the token drawn last. When nothing waits, `logits` belong to the last token and
- * the next step draws. */
+ * of the prompt, or the token drawn last. When nothing waits, `logits` belong to the last token, or
+ * its `tops` alone came back from a device, and the next step draws. */
 #ifndef ENG_SESSION_H
 #define ENG_SESSION_H
 
@@ -20,7 +20,8 @@ struct EngSession {
     int n_tokens, n_past;
     int answer_at; /* where the tokens of the answer begin; -1 = nowhere that is known */
     float *logits; /* [n_vocab] */
-    bool has_logits;
+    bool has_logits, has_tops;
+    EngTops tops;
     EngSessionState state;
     EngStopReason reason;
 

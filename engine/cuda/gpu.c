@@ -69,6 +69,19 @@ static void gpu_accept(EngDevice *device, const EngHandOver *moves, int n, int r
     eng_cuda_accept(g->cuda, &hand);
 }
 
+/* Results are written where the host reads them, some hundred bytes. */
+static void gpu_tops(EngDevice *device, EngView view, int rows, EngTops *pinned)
+{
+    EngGpu *g = (EngGpu *)device;
+    EngCuTopk a = {.src = eng_gpu_view(g, view),
+                   .values = pinned->logits,
+                   .places = pinned->tokens,
+                   .row = sizeof *pinned / sizeof(float),
+                   .n = ENG_TOPS,
+                   .rows = rows};
+    eng_cuda_topk(g->cuda, &a);
+}
+
 static bool gpu_keep_begin(EngDevice *device)
 {
     return eng_cuda_capture_begin(((EngGpu *)device)->cuda);
@@ -228,6 +241,7 @@ EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tok
                           .op = gpu_op,
                           .publish = gpu_publish,
                           .accept = gpu_accept,
+                          .tops = gpu_tops,
                           .keep_begin = gpu_keep_begin,
                           .keep_end = gpu_keep_end,
                           .replay = gpu_replay,

@@ -41,7 +41,7 @@ typedef struct {
     int kv_form, context;
 } EngGpuGraph;
 
-enum { ENG_GPU_GRAPHS = 72 + 1 }; /* keys of exec.c: tokens, wanted rows */
+enum { ENG_GPU_GRAPHS = 2 * 72 }; /* keys of exec.c: tops or not, tokens, wanted rows */
 
 typedef struct { /* numbers, vectors, bytes of what ops need at most; few: up to 8 tokens' */
     size_t act, few, vectors, partial, slots, experts, hidden, sums;

@@ -578,7 +578,9 @@ bool eng_step(EngSession *const *sessions, size_t n, EngStep *ret_steps, EngErro
 bool eng_session_eval(EngSession *session, const int32_t *tokens, size_t n, float *ret_logits,
                       EngError *err);
 
-/* Logits of the last position computed, [n_vocab], borrowed until the next call; NULL if none. */
+/* Logits of the last position computed, [n_vocab], borrowed until the next call; NULL if none. A
+ * step whose sampling needs the largest alone fetches no others from a GPU: this then computes the
+ * position again, as long as a step takes, and gives NULL when that fails. */
 const float *eng_session_logits(const EngSession *session);
 
 /* Puts n tokens with random numbers for their keys and values on the timeline, for measuring: how

@@ -16,10 +16,20 @@ typedef struct {
     EngKv *const *kvs;        /* [n] the session's cache */
     int n_out;
     const int32_t *out; /* [n_out] rows whose logits are wanted, ascending */
+    bool tops;          /* of these, the ENG_TOPS largest will do */
     /* NULL, or: when it becomes other than 0 (any thread may set it, atomically) the run may be
      * left off. What it was to write is then of no use, and `left_off` says so. */
     const int *stop;
 } EngBatch;
+
+enum { ENG_TOPS = 64 };
+
+/* The largest logits of rows, descending, of equal ones the lower token first; what is no finite
+ * number comes before all others. */
+typedef struct {
+    float logits[ENG_TOPS];
+    int32_t tokens[ENG_TOPS];
+} EngTops;
 
 typedef struct EngBackend EngBackend;
 struct EngBackend {
@@ -27,6 +37,9 @@ struct EngBackend {
     void (*run)(EngBackend *backend, int first, int n, const EngBatch *batch);
     /* [n_out][n_vocab] of the last run; borrowed until the next. */
     const float *(*logits)(const EngBackend *backend);
+    /* [n_out] of the last run, when the batch allowed for it and logits stayed where they are:
+     * there is nothing for `logits` then. Borrowed as these. NULL = never; may return NULL. */
+    const EngTops *(*tops)(const EngBackend *backend);
     /* [rows][width] of one of the graph's buffers, between runs of ranges. */
     float *(*buffer)(EngBackend *backend, int buf);
     /* After a run whose last range is done: false, when its numbers are not to be used, as what
@@ -68,6 +81,8 @@ struct EngDevice {
     void (*publish)(EngDevice *device, const EngHandOver *moves, int n, int rows, uint32_t *flag);
     void (*accept)(EngDevice *device, const EngHandOver *moves, int n, int rows, bool add,
                    uint32_t *flag);
+    /* The largest of each row of `view` into pinned memory: [rows]. */
+    void (*tops)(EngDevice *device, EngView view, int rows, EngTops *pinned);
     /* What is enqueued between the two is kept under `key` (0 …) instead; replay enqueues it with
      * one call. false: not kept, and nothing was enqueued. */
     bool (*keep_begin)(EngDevice *device);

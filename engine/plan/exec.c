@@ -33,6 +33,9 @@ typedef struct {
         int device, layer; /* ENG_NONE; its number in the device's cache */
     } * cached;            /* [ops] */
     bool asks_caches;      /* this run does */
+    int logits_part;       /* the last, when it only fetches these; ENG_NONE */
+    EngTops *tops;         /* pinned: [FEW]; NULL = the CPU has the logits */
+    bool has_tops;         /* of the last run, in place of its logits */
     EngError error;
     bool failed;
     bool lost; /* the device is not used any more: all ops are the CPU's */
@@ -163,7 +166,7 @@ static void leave_hits(Exec *e, const EngHostPart *p, const EngBatch *batch)
 static void run_part(Exec *e, int k, const EngBatch *batch)
 {
     const EngHostPart *p = &e->schedule->parts.data[k];
-    if (e->failed || !wait_flags(e, k, p->gives)) return;
+    if (e->failed || !wait_flags(e, k, p->gives) || (e->has_tops && k == e->logits_part)) return;
     copy_in(e, k, batch);
     leave_hits(e, p, batch);
     double start = e->is_guest[p->from] ? eng_sys_now() : 0;
@@ -223,6 +226,10 @@ static void enqueue(Exec *e, const EngScheduleStep *s, const EngBatch *batch)
     if (s->kind == ENG_STEP_PUBLISH) {
         int rows = rows_of(batch, p->select);
         int n = hand(p->in, p->n_in, s->device, rows, e->up[s->device][s->what % 2], moves);
+        if (e->has_tops && s->what == e->logits_part && n > 0) {
+            device->tops(device, moves[0].view, rows, e->tops);
+            n = 0;
+        }
         device->publish(device, moves, n, rows, up_flag(e, s->what, s->device));
         enqueue_hits(e, p, s->device, rows);
     } else {
@@ -242,7 +249,7 @@ static void enqueue_all(Exec *e, int device, const EngBatch *batch)
 /* All of the devices' work at once, then the host's parts. */
 static void run_few(Exec *e, const EngBatch *batch)
 {
-    int key = (batch->n - 1) * (FEW + 1) + batch->n_out;
+    int key = (e->has_tops * FEW + batch->n - 1) * (FEW + 1) + batch->n_out;
     for (int d = 0; d < e->n_devices; d++) {
         EngDevice *device = use(e, d);
         if (device->replay(device, key)) continue;
@@ -305,6 +312,7 @@ static void exec_run(EngBackend *backend, int first, int n, const EngBatch *batc
 {
     Exec *e = (Exec *)backend;
     int ops = (int)e->graph->ops.n, end = first + n;
+    e->has_tops = false;
     if (e->lost) {
         e->base.streaming = ENG_STREAM_CPU;
         e->cpu->run(e->cpu, first, n, batch);
@@ -312,6 +320,7 @@ static void exec_run(EngBackend *backend, int first, int n, const EngBatch *batc
     }
     bool few = first == 0 && end == ops && batch->n <= FEW && batch->n_out <= FEW;
     e->asks_caches = few;
+    e->has_tops = few && batch->tops && batch->n_out > 0 && e->tops;
     if (first == 0) begin(e, batch);
     if (few)
         run_few(e, batch);
@@ -327,6 +336,12 @@ static const float *exec_logits(const EngBackend *backend)
 {
     const Exec *e = (const Exec *)backend;
     return e->cpu->logits(e->cpu);
+}
+
+static const EngTops *exec_tops(const EngBackend *backend)
+{
+    const Exec *e = (const Exec *)backend;
+    return e->has_tops ? e->tops : NULL;
 }
 
 static float *exec_buffer(EngBackend *backend, int buf)
@@ -497,6 +512,22 @@ static bool make_caches(Exec *e, EngError *err)
     return ok;
 }
 
+/* Where the last part has no ops, one device has the logits. */
+static bool make_tops(Exec *e, EngError *err)
+{
+    const EngSchedule *s = &e->schedules[0];
+    const EngHostPart *p = s->parts.n ? &s->parts.data[s->parts.n - 1] : NULL;
+    e->logits_part = ENG_NONE;
+    if (!p || p->from != (int)e->graph->ops.n || p->n_in != 1 ||
+        e->graph->widths.data[e->graph->logits] <= ENG_TOPS)
+        return true;
+    int d = 0;
+    while (!(p->in[0].devices >> d & 1)) d++;
+    e->logits_part = (int)s->parts.n - 1;
+    e->tops = pinned(e, d, FEW * sizeof *e->tops, err);
+    return e->tops != NULL;
+}
+
 EngBackend *eng_exec_new(const EngGraph *graph, const int *device_of, EngBackend *cpu,
                          EngDevice *const *devices, int n_devices, const EngStreams *streams,
                          EngError *err)
@@ -504,6 +535,7 @@ EngBackend *eng_exec_new(const EngGraph *graph, const int *device_of, EngBackend
     Exec *e = eng_alloc0(sizeof *e);
     e->base = (EngBackend){.run = exec_run,
                            .logits = exec_logits,
+                           .tops = exec_tops,
                            .buffer = exec_buffer,
                            .check = exec_check,
                            .free = exec_free,
@@ -523,7 +555,7 @@ EngBackend *eng_exec_new(const EngGraph *graph, const int *device_of, EngBackend
     if (find_guests(e, device_of, streams, err) &&
         write_schedule(e, &e->schedules[0], device_of, false, err) &&
         write_schedule(e, &e->schedules[1], device_of, true, err) && get_areas(e, err) &&
-        make_caches(e, err))
+        make_caches(e, err) && make_tops(e, err))
         return &e->base;
     exec_free(&e->base);
     return NULL;

@@ -181,6 +181,13 @@ static void drop_below(EngCandidates *c, float least)
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
+bool eng_candidates_refuse(EngError *err)
+{
+    return eng_fail(err, ENG_ERR_REFUSED,
+                    "The model computed a value that is not a finite number: its weights are "
+                    "damaged. Download the file again.");
+}
+
 bool eng_candidates_start(EngCandidates *c, int n, EngError *err)
 {
     const uint32_t INF = 0x7f800000, MINUS_INF = 0xff800000;
@@ -191,10 +198,7 @@ bool eng_candidates_start(EngCandidates *c, int n, EngError *err)
         bad += (bits & INF) == INF;
         c->id[i] = i;
     }
-    if (bad != impossible)
-        return eng_fail(err, ENG_ERR_REFUSED,
-                        "The model computed a value that is not a finite number: its weights are "
-                        "damaged. Download the file again.");
+    if (bad != impossible) return eng_candidates_refuse(err);
     if (impossible == (uint32_t)n)
         return eng_fail(err, ENG_ERR_REFUSED,
                         "The model ruled out every token: its weights are damaged. Download the "

@@ -26,6 +26,7 @@ typedef struct {
 /* Starts with the n tokens whose logits lie in c->logit; those at minus infinity are dropped.
  * ENG_ERR_REFUSED when a logit is not a number or is plus infinity, or when none is left. */
 bool eng_candidates_start(EngCandidates *c, int n, EngError *err);
+bool eng_candidates_refuse(EngError *err); /* says so; false */
 
 /* Each step keeps at least one candidate and makes c->weight stale. */
 void eng_candidates_top_k(EngCandidates *c, int k);

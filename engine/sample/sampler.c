@@ -1,5 +1,6 @@
 #include "sample/sampler.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,6 +86,19 @@ void eng_sampler_set_breakers(EngSampler *s, const int32_t *tokens, int n)
         if (tokens[i] >= 0 && tokens[i] < s->n_vocab) s->dry.breaker[tokens[i]] = 1;
 }
 
+static void keep(const EngSampling *set, EngCandidates *c)
+{
+    if (set->temperature <= 0) {
+        eng_candidates_greedy(c);
+    } else {
+        if (set->top_k > 0) eng_candidates_top_k(c, set->top_k);
+        if (set->typical_p < 1) eng_candidates_typical(c, set->typical_p);
+        if (set->top_p < 1) eng_candidates_top_p(c, set->top_p);
+        if (set->min_p > 0) eng_candidates_min_p(c, set->min_p);
+    }
+    eng_candidates_softmax(c, set->temperature > 0 ? set->temperature : 1);
+}
+
 const EngCandidates *eng_sampler_candidates(EngSampler *s, const float *logits,
                                             const int32_t *history, int n, EngError *err)
 {
@@ -95,16 +109,7 @@ const EngCandidates *eng_sampler_candidates(EngSampler *s, const float *logits,
         eng_penalties_apply(set, c->logit, s->n_vocab, s->counts, history, n);
     if (eng_dry_wanted(set)) eng_dry_apply(&s->dry, set, c->logit, history, n);
     if (!eng_candidates_start(c, s->n_vocab, err)) return NULL;
-
-    if (set->temperature <= 0) {
-        eng_candidates_greedy(c);
-    } else {
-        if (set->top_k > 0) eng_candidates_top_k(c, set->top_k);
-        if (set->typical_p < 1) eng_candidates_typical(c, set->typical_p);
-        if (set->top_p < 1) eng_candidates_top_p(c, set->top_p);
-        if (set->min_p > 0) eng_candidates_min_p(c, set->min_p);
-    }
-    eng_candidates_softmax(c, set->temperature > 0 ? set->temperature : 1);
+    keep(set, c);
     return c;
 }
 
@@ -113,6 +118,33 @@ bool eng_sampler_next(EngSampler *s, const float *logits, const int32_t *history
 {
     const EngCandidates *c = eng_sampler_candidates(s, logits, history, n, err);
     if (!c) return false;
+    *ret_token = eng_candidates_draw(c, eng_rng_uniform(&s->rng));
+    return true;
+}
+
+bool eng_sampler_needs_few(const EngSampler *s, int most)
+{
+    const EngSampling *set = &s->set;
+    return !eng_penalties_wanted(set) && !eng_dry_wanted(set) &&
+           (set->temperature <= 0 || (set->top_k > 0 && set->top_k <= most));
+}
+
+bool eng_sampler_next_of_few(EngSampler *s, const float *logits, const int32_t *tokens, int n,
+                             int32_t *ret_token, EngError *err)
+{
+    EngCandidates *c = &s->candidates;
+    c->n = 0;
+    for (int i = 0; i < n; i++) {
+        if (!isfinite(logits[i])) return eng_candidates_refuse(err);
+        int at = c->n++;
+        for (; at > 0 && c->id[at - 1] > tokens[i]; at--) {
+            c->id[at] = c->id[at - 1];
+            c->logit[at] = c->logit[at - 1];
+        }
+        c->id[at] = tokens[i];
+        c->logit[at] = logits[i];
+    }
+    keep(&s->set, c);
     *ret_token = eng_candidates_draw(c, eng_rng_uniform(&s->rng));
     return true;
 }

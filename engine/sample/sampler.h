@@ -38,6 +38,16 @@ void eng_sampler_set_breakers(EngSampler *sampler, const int32_t *tokens, int n)
 bool eng_sampler_next(EngSampler *sampler, const float *logits, const int32_t *history, int n,
                       int32_t *ret_token, EngError *err);
 
+/* Whether the `most` largest logits are as good as all: nothing changes the order that they stand
+ * in, and no more of them are kept. */
+bool eng_sampler_needs_few(const EngSampler *sampler, int most);
+
+/* The same as eng_sampler_next of these logits alone, the largest of all, best first (of equal ones
+ * the lower token): logits[k] of tokens[k], k < n, n at most n_vocab. Only where they are as good.
+ */
+bool eng_sampler_next_of_few(EngSampler *sampler, const float *logits, const int32_t *tokens, int n,
+                             int32_t *ret_token, EngError *err);
+
 /* The same without the draw: the tokens that may come next and their weights, borrowed until the
  * next call; NULL as above. */
 const EngCandidates *eng_sampler_candidates(EngSampler *sampler, const float *logits,

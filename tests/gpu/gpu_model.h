@@ -113,7 +113,7 @@ static float *logits_of(EngModel *m, EngSession *s)
     return all;
 }
 
-static float *logits_on(EngModel *m, EngKvType kv)
+static inline float *logits_on(EngModel *m, EngKvType kv)
 {
     EngSession *s = open_session(m, CONTEXT, kv);
     float *all = s ? logits_of(m, s) : NULL;
@@ -121,8 +121,8 @@ static float *logits_on(EngModel *m, EngKvType kv)
     return all;
 }
 
-static void compare(const EngModel *m, const float *got, const float *want, double bound,
-                    const char *what)
+static inline void compare(const EngModel *m, const float *got, const float *want, double bound,
+                           const char *what)
 {
     size_t vocab = (size_t)eng_model_info(m).n_vocab;
     for (size_t i = 0; got && want && i < TOKENS; i++) {

@@ -180,6 +180,74 @@ static void draws_follow_the_probabilities(void)
     eng_sampler_free(s);
 }
 
+static const float *ranked;
+
+static int better(const void *a, const void *b)
+{
+    int32_t i = *(const int32_t *)a, j = *(const int32_t *)b;
+    if (ranked[i] != ranked[j]) return ranked[i] > ranked[j] ? -1 : 1;
+    return i < j ? -1 : 1;
+}
+
+/* The largest logits, among them equal ones and both zeros, give what all of them give. */
+static void a_few_are_as_good_as_all(void)
+{
+    enum { VOCAB = 700, FEW = 64 };
+    float logits[VOCAB], values[FEW];
+    int32_t order[VOCAB];
+    for (int round = 0; round < 200; round++) {
+        bool coarse = test_range(0, 1);
+        EngSampling set = neutral();
+        set.temperature = test_range(0, 4) ? 0.1f * (float)test_range(1, 30) : 0;
+        set.top_k = test_range(set.temperature > 0, FEW);
+        set.top_p = test_range(0, 1) ? 0.01f * (float)test_range(1, 100) : 1;
+        set.min_p = test_range(0, 1) ? 0.01f * (float)test_range(0, 30) : 0;
+        set.typical_p = test_range(0, 1) ? 0.01f * (float)test_range(1, 100) : 1;
+        set.seed = test_random();
+        for (int i = 0; i < VOCAB; i++) {
+            logits[i] = coarse ? (float)test_range(-3, 2) * (test_range(0, 1) ? 1.0f : -0.0f)
+                               : 3 * test_float();
+            order[i] = i;
+        }
+        ranked = logits;
+        qsort(order, VOCAB, sizeof *order, better);
+        for (int i = 0; i < FEW; i++) values[i] = logits[order[i]];
+        EngSampler *all = sampler(&set, VOCAB, 0), *few = sampler(&set, VOCAB, 0);
+        CHECK(eng_sampler_needs_few(few, FEW));
+        for (int i = 0; i < 10; i++) {
+            int32_t a = -1, b = -2;
+            CHECK(eng_sampler_next(all, logits, NULL, 0, &a, NULL));
+            CHECK(eng_sampler_next_of_few(few, values, order, FEW, &b, NULL));
+            CHECK_INT(a, b);
+        }
+        EngError err = {0};
+        int32_t token;
+        values[0] = test_range(0, 1) ? NAN : -INFINITY;
+        CHECK(!eng_sampler_next_of_few(few, values, order, FEW, &token, &err));
+        CHECK_INT(err.code, ENG_ERR_REFUSED);
+        eng_sampler_free(all), eng_sampler_free(few);
+    }
+}
+
+static void few_are_not_always_enough(void)
+{
+    for (int i = 0; i < 7; i++) {
+        EngSampling set = eng_sampling_defaults(); /* top_k 40 */
+        if (i == 1) set.top_k = 0;
+        if (i == 2) set.top_k = 41;
+        if (i == 3) set.repeat_penalty = 1.1f;
+        if (i == 4) set.presence_penalty = -0.1f;
+        if (i == 5) set.frequency_penalty = 0.1f;
+        if (i == 6) set.dry_multiplier = 0.5f;
+        for (int greedy = 0; greedy < 2; greedy++) {
+            if (greedy) set.temperature = 0;
+            EngSampler *s = sampler(&set, 100, 100);
+            CHECK_MSG(eng_sampler_needs_few(s, 40) == (i == 0 || (greedy && i < 3)), "%d", i);
+            eng_sampler_free(s);
+        }
+    }
+}
+
 static void draw_tokens(EngSampler *s, int32_t *ret, int n)
 {
     float logits[64];
@@ -417,6 +485,8 @@ int main(int argc, char **argv)
         {"agrees_with_transformers", agrees_with_transformers},
         {"random_numbers_are_the_published_ones", random_numbers_are_the_published_ones},
         {"draws_follow_the_probabilities", draws_follow_the_probabilities},
+        {"a_few_are_as_good_as_all", a_few_are_as_good_as_all},
+        {"few_are_not_always_enough", few_are_not_always_enough},
         {"same_seed_same_sequence", same_seed_same_sequence},
         {"ties_go_to_the_lower_id", ties_go_to_the_lower_id},
         {"equal_logits_are_cut_by_id", equal_logits_are_cut_by_id},

@@ -248,13 +248,14 @@ typedef struct {
 #define ENG_CU_ABANDON UINT32_C(0xffffffff)
 
 /* topk: the `n` largest of each row of src with their places, descending, for the sampler.
- * Not finite numbers come first, of equal ones the earlier. n <= ENG_CU_TOPK_MOST and <= src.n. */
+ * Not finite numbers come first, of equal ones the earlier. n <= ENG_CU_TOPK_MOST and <= src.n.
+ * Rows of results are `row` words apart. */
 enum { ENG_CU_TOPK_MOST = 1024 };
 typedef struct {
     EngCuView src;
     float *values;   /* [rows][n] */
     int32_t *places; /* [rows][n] */
-    int n, rows;
+    int row, n, rows;
 } EngCuTopk;
 
 /* bench_copy: dst = src, 16 bytes a thread in turn. bench_mma: products of tensor cores in

@@ -228,8 +228,8 @@ ENG_KERNEL_BOUNDS(1024, 1, topk, EngCuTopk a)
     top_sort(keys, size);
     for (int i = (int)threadIdx.x; i < a.n; i += TOP_THREADS) {
         int place = (int)(0xffffffffu - (unsigned)keys[i]);
-        a.places[(size_t)blockIdx.x * a.n + i] = place;
-        a.values[(size_t)blockIdx.x * a.n + i] = x[place];
+        a.places[(size_t)blockIdx.x * a.row + i] = place;
+        a.values[(size_t)blockIdx.x * a.row + i] = x[place];
     }
 }
 

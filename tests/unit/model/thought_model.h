@@ -68,7 +68,7 @@ static size_t add_numbers(EngMetaValue *values, char keys[][64], const char *fam
 }
 
 /* `family`: "qwen3moe" or "deepseek2". free() its data. */
-static EngHeader thought_model(const char *family, const char *type)
+static inline EngHeader thought_model(const char *family, const char *type)
 {
     static const Number all[] = {
         {"block_count", LAYERS},         {"embedding_length", EMBD},
