@@ -21,7 +21,7 @@ ENGINE = {
     "cpu": ["base", "load/quant.h", "load/unpack.h", "load/unpack_iq.h",
             "model/op.h", "plan/backend.h", "plan/kernel/kernel.h"],
     "cuda": ["base", "load/quant.h", "load/unpack.h", "load/unpack_iq.h", "load/iq_grids.h",
-             "load/iq_grids.c", "model/op.h", "plan/backend.h"],
+             "load/iq_grids.c", "model/op.h", "plan/backend.h", "plan/kernel/kernel.h"],
 }
 SEE_ALL = {"engine/engine.c", "engine/ask.c", "engine/session.c", "engine/gauge.c",
            "engine/planning.c", "engine/device.c", "engine/loading.c",
