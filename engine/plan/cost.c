@@ -55,14 +55,6 @@ static void add_cpu(EngTime *sum, const EngPlanSpeeds *s, double gop_s, double r
     sum->s[ENG_TERM_DISK] += seconds(disk, s->disk_gb_s);
 }
 
-bool eng_cost_gains(const EngPlanSpeeds *speeds, double read, double products)
-{
-    EngTime gpu = {0}, cpu = {0};
-    add_gpu(&gpu, speeds, read, products);
-    add_cpu(&cpu, speeds, speeds->cpu_gop_s, read, products, 0);
-    return eng_time_sum(&gpu) <= eng_time_sum(&cpu);
-}
-
 typedef struct {
     double vram, disk, cpu; /* of a part's bytes; cpu: all that is not in VRAM */
 } Shares;
@@ -75,10 +67,12 @@ static Shares shares_of(const EngSpread *spread, const EngOutline *o, size_t par
     return s;
 }
 
-/* Of a layer's experts, those that `tokens` tokens are sent to by chance. */
+double eng_cost_at_work(double chosen, double tokens) { return 1 - pow(1 - chosen, tokens); }
+
 static double share_at_work(const EngHparams *h, double tokens)
 {
-    return h->n_experts > 0 ? 1 - pow(1 - (double)h->n_experts_used / h->n_experts, tokens) : 1;
+    double experts = h->n_experts;
+    return experts > 0 ? eng_cost_at_work(h->n_experts_used / experts, tokens) : 1;
 }
 
 /* Tokens that an expert meets which is at work. */
@@ -92,14 +86,14 @@ double eng_cost_met(const EngOutline *outline, int tokens)
     return outline->h.n_experts > 0 ? met(&outline->h, tokens) : 0;
 }
 
-/* How much longer a product takes when a matrix meets so few tokens than with the 128 that a CPU's
- * speed is measured with: to unpack weights costs as much for one token as for many. Measured of
- * whole EXPERTS ops: from 16 tokens to 32, 64 and 128 Q4_K gains 20, 25 and 30 %, IQ1_S 37, 65 and
- * 80 %; more than 256 are multiplied so many at a time. A token alone has row kernels. */
-static double few(double tokens)
+/* A product takes longer when a matrix meets fewer tokens than the 128 that a CPU's speed is
+ * measured with: to unpack weights costs as much for one token as for many. Measured of whole
+ * EXPERTS ops: from 16 tokens to 32, 64 and 128 Q4_K gains 20, 25 and 30 %, IQ1_S 37, 65 and 80 %;
+ * more than 256 are multiplied so many at a time. A token alone has row kernels. */
+double eng_cost_few(double gop_s, double tokens)
 {
     static const double half = 10, usual = 128;
-    return tokens > 1 ? (1 + half / ENG_MIN(tokens, usual)) / (1 + half / usual) : 1;
+    return tokens > 1 ? gop_s * (1 + half / usual) / (1 + half / ENG_MIN(tokens, usual)) : gop_s;
 }
 
 /* Of a part's kernel. */
@@ -107,7 +101,7 @@ static double cpu_gop_s(const EngPlanSpeeds *s, const EngPlanPart *p, double tok
 {
     const EngPlanKernels *k = s->kernels;
     if (k) return k->product(k->of, eng_type_info(p->type)->name, tokens);
-    return s->cpu_gop_s / (p->kind == ENG_PLAN_EXPERTS ? few(tokens) : 1);
+    return p->kind == ENG_PLAN_EXPERTS ? eng_cost_few(s->cpu_gop_s, tokens) : s->cpu_gop_s;
 }
 
 /* Of tokens with `positions` before them, in all. */
@@ -184,15 +178,29 @@ EngTime eng_cost_token(const EngOutline *outline, const EngSpread *spread,
     return sum;
 }
 
+EngTime eng_cost_here(const EngPlanSpeeds *speeds, double gop_s, double read, double products,
+                      double disk)
+{
+    EngTime here = {0};
+    add_cpu(&here, speeds, gop_s, read, products, disk);
+    return here;
+}
+
+EngTime eng_cost_sent(const EngPlanSpeeds *speeds, double read, double products, double disk)
+{
+    EngTime sent = {0};
+    add_longer(&sent, ENG_TERM_PCIE, seconds(read, speeds->pcie_gb_s), ENG_TERM_GPU,
+               seconds(2 * products, speeds->gpu_gop_s));
+    sent.s[ENG_TERM_DISK] += seconds(disk, speeds->disk_gb_s);
+    return sent;
+}
+
 /* What is outside of VRAM: multiplied where it is, or sent. */
 static void add_outside(EngTime *sum, const EngPlanSpeeds *s, bool may_send, double gop_s,
                         double read, double products, double disk)
 {
-    EngTime here = {0}, sent = {0};
-    add_cpu(&here, s, gop_s, read, products, disk);
-    add_longer(&sent, ENG_TERM_PCIE, seconds(read, s->pcie_gb_s), ENG_TERM_GPU,
-               seconds(2 * products, s->gpu_gop_s));
-    sent.s[ENG_TERM_DISK] += seconds(disk, s->disk_gb_s);
+    EngTime here = eng_cost_here(s, gop_s, read, products, disk);
+    EngTime sent = eng_cost_sent(s, read, products, disk);
     bool send = may_send && s->pcie_gb_s > 0 && eng_time_sum(&sent) < eng_time_sum(&here);
     add(sum, send ? &sent : &here);
 }

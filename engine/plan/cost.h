@@ -61,8 +61,18 @@ double eng_cost_met(const EngOutline *outline, int tokens);
 double eng_cost_attention(const EngOutline *outline, const EngPlanSpeeds *speeds, int tokens,
                           int depth);
 
-/* Whether a token is quicker with these bytes and multiply-adds on the GPU. */
-bool eng_cost_gains(const EngPlanSpeeds *speeds, double read, double products);
+/* Of a layer's experts the share that so many tokens are sent to by chance, each of them to the
+ * share `chosen`. */
+double eng_cost_at_work(double chosen, double tokens);
+
+/* Experts that are not in VRAM, of so many bytes and multiply-adds, `disk` of the bytes from there:
+ * where they are, by kernels of so many Gop/s and with so many tokens for each that is at work; or
+ * sent to the GPU. */
+EngTime eng_cost_here(const EngPlanSpeeds *speeds, double gop_s, double read, double products,
+                      double disk);
+EngTime eng_cost_sent(const EngPlanSpeeds *speeds, double read, double products, double disk);
+/* Of what the CPU reaches with 128 tokens, what it does with so few for an expert. */
+double eng_cost_few(double gop_s, double tokens);
 
 /* Fills in those of a GPU that are 0, by its name; "" = one of the kind that people have. Returns
  * the name of the card that it takes it for. */

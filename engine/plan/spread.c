@@ -175,27 +175,17 @@ static void place_fixed(const EngPlanner *p, EngLayout *l)
 }
 
 /* Parts of a kind and layer (-1: any) that no rule has placed. */
-typedef struct {
-    uint64_t bytes;
-    double read, products;
-} Group;
-
 static bool in_group(const EngPlanner *p, size_t i, EngPlanKind kind, int layer)
 {
     const EngPlanPart *part = &p->o->parts.data[i];
     return part->kind == kind && (layer < 0 || part->layer == layer) && !p->ruled[i].line;
 }
 
-static Group group_of(const EngPlanner *p, EngPlanKind kind, int layer)
+static bool has_group(const EngPlanner *p, EngPlanKind kind, int layer)
 {
-    Group g = {0};
-    for (size_t i = 0; i < p->o->parts.n; i++) {
-        if (!in_group(p, i, kind, layer)) continue;
-        g.bytes += p->o->parts.data[i].bytes;
-        g.read += p->o->parts.data[i].read;
-        g.products += p->o->parts.data[i].products;
-    }
-    return g;
+    for (size_t i = 0; i < p->o->parts.n; i++)
+        if (in_group(p, i, kind, layer) && p->o->parts.data[i].bytes) return true;
+    return false;
 }
 
 /* What is in neither VRAM nor DRAM, least missed first. */
@@ -224,12 +214,11 @@ static void weigh(const EngPlanner *p, EngLayout *l)
     l->token = token_time(p, l);
 }
 
-/* A group that hand-overs cost more than it gains is left where it is. False when there is no room:
+/* A group that does not gain, hand-overs counted, is left where it is. False when there is no room:
  * what comes after must not be put in its place, or a little more VRAM could make things slower. */
 static bool fill_group(const EngPlanner *p, EngLayout *l, EngPlanKind kind, int layer)
 {
-    Group g = group_of(p, kind, layer);
-    if (g.bytes == 0 || !eng_cost_gains(&p->m->speeds, g.read, g.products)) return true;
+    if (!has_group(p, kind, layer)) return true;
     weigh(p, l);
     double before = eng_time_sum(&l->token);
     for (size_t i = 0; i < p->o->parts.n; i++)
@@ -259,8 +248,7 @@ static int order_layers(const EngPlanner *p, const EngLayout *l, int *ret_order)
         more = false;
         for (int g = 0; g < ENG_MAX(l->gpus, 1); g++) {
             int i = at[g];
-            while (i < layers &&
-                   (l->gpu_of_layer[i] != g || group_of(p, ENG_PLAN_EXPERTS, i).bytes == 0))
+            while (i < layers && (l->gpu_of_layer[i] != g || !has_group(p, ENG_PLAN_EXPERTS, i)))
                 i++;
             at[g] = i + 1;
             if (i >= layers) continue;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "plan/cost.h"
 
 static const char *const names[ENG_STREAMINGS] = {"auto", "cpu", "used", "all"};
 
@@ -31,26 +32,18 @@ void eng_regimes_add(EngRegimes *r, const EngOp *op)
     if (r->cpu == 0) r->cpu = 1;
 }
 
-static double seconds(double amount, double giga) { return giga > 0 ? amount * 1e-9 / giga : 0; }
-
-/* Where products take longer than reading, these do. */
-static double longer(const EngRegimes *r, int tokens, double bytes, double gb_s, double gop_s)
-{
-    return ENG_MAX(seconds(bytes, gb_s), seconds(2 * r->products * tokens, gop_s));
-}
-
-/* Of the experts, those that so many tokens are sent to by chance. */
-static double used(const EngRegimes *r, int tokens) { return 1 - pow(1 - r->share, tokens); }
-
 double eng_regime_seconds(const EngRegimes *r, EngStreaming streaming, int tokens)
 {
     const EngPlanSpeeds *s = &r->speeds;
-    double bytes = r->bytes * used(r, tokens);
+    double used = eng_cost_at_work(r->share, tokens), products = r->products * tokens;
+    double gop_s = used > 0 ? eng_cost_few(s->cpu_gop_s, tokens * r->share / used) : s->cpu_gop_s;
+    EngTime time;
     switch (streaming) {
-    case ENG_STREAM_USED: return longer(r, tokens, bytes, s->pcie_gb_s, s->gpu_gop_s);
-    case ENG_STREAM_ALL: return longer(r, tokens, r->bytes, s->pcie_gb_s, s->gpu_gop_s);
-    default: return r->cpu * longer(r, tokens, bytes, s->dram_gb_s, s->cpu_gop_s);
+    case ENG_STREAM_USED: time = eng_cost_sent(s, r->bytes * used, products, 0); break;
+    case ENG_STREAM_ALL: time = eng_cost_sent(s, r->bytes, products, 0); break;
+    default: time = eng_cost_here(s, gop_s, r->bytes * used, products, 0); break;
     }
+    return eng_time_sum(&time) * (streaming == ENG_STREAM_CPU ? r->cpu : 1);
 }
 
 EngStreaming eng_regime_choose(const EngRegimes *r, int tokens)
@@ -58,7 +51,8 @@ EngStreaming eng_regime_choose(const EngRegimes *r, int tokens)
     static const double nearly = 0.9; /* the bus rests for more than the tenth that it would save */
     if (r->bytes == 0 || r->only != ENG_STREAM_AUTO)
         return r->bytes == 0 ? ENG_STREAM_CPU : r->only;
-    EngStreaming sent = used(r, tokens) < nearly ? ENG_STREAM_USED : ENG_STREAM_ALL;
+    EngStreaming sent =
+        eng_cost_at_work(r->share, tokens) < nearly ? ENG_STREAM_USED : ENG_STREAM_ALL;
     bool gains = r->speeds.pcie_gb_s > 0 && eng_regime_seconds(r, sent, tokens) <
                                                 eng_regime_seconds(r, ENG_STREAM_CPU, tokens);
     return gains ? sent : ENG_STREAM_CPU;

@@ -6,8 +6,8 @@
  * time. To copy what is used alone, the host must wait in each layer until the router has chosen,
  * and the bus rests meanwhile; when nearly all are used, all are copied, and the bus never rests.
  *
- * Speeds are at first those that plans count with. What a run shows corrects them: how long the
- * CPU's experts took, and how fast copies were. */
+ * Speeds are at first those that plans count with, and seconds are what cost.h makes of them. What
+ * a run shows corrects them: how long the CPU's experts took, and how fast copies were. */
 #ifndef ENG_PLAN_STREAM_REGIME_H
 #define ENG_PLAN_STREAM_REGIME_H
 

@@ -531,6 +531,36 @@ static void kernels_add_up(void)
     }
 }
 
+static double slow_kernel(void *of, const char *type, double tokens)
+{
+    (void)of, (void)type, (void)tokens;
+    return 10;
+}
+
+/* What a GPU gains is weighed by the CPU's own kernels, where these are known. */
+static void kernels_decide_what_gains(void)
+{
+    Shape shape = large_shape();
+    EngHeader h = header_of(&shape);
+    EngPlanKernels slow = {slow_kernel, NULL, 400};
+    EngPlanSettings want = eng_plan_defaults();
+    want.speeds = (EngPlanSpeeds){2000, 1e6, 200, 80000, 25, 2, NULL};
+    want.vram = 6 * GIB, want.dram = 64 * GIB, want.batch = 512;
+    want.rules = "attn device=gpu0";
+    for (int known = 0; known < 2; known++) {
+        EngError err = {0};
+        want.speeds.kernels = known ? &slow : NULL;
+        EngPlan *plan = eng_plan(&h, 1, &want, &err);
+        CHECK_MSG(plan && plan->n_gpus == 1, "%s", err.message);
+        if (!plan) continue;
+        CHECK_INT(sum(plan, ENG_PLAN_DENSE, ENG_PLACE_GPU) > 0, known);
+        CHECK_INT(sum(plan, ENG_PLAN_HEAD, ENG_PLACE_GPU) > 0, known);
+        CHECK_INT(plan->expert_layers_in_vram, known ? plan->expert_layers : 0);
+        eng_plan_free(plan);
+    }
+    free((void *)h.data);
+}
+
 int main(int argc, char **argv)
 {
     static const Test tests[] = {
@@ -545,6 +575,7 @@ int main(int argc, char **argv)
         {"VRAM is filled by value", vram_is_filled_by_value},
         {"several GPUs", several_gpus},
         {"kernels add up", kernels_add_up},
+        {"kernels decide what gains", kernels_decide_what_gains},
     };
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }
