@@ -351,6 +351,7 @@ bool eng_gpu_allocate(EngGpu *g, const bool *on_device, uint64_t contexts, EngGp
     Cutter weights = {0}, buffers = {0};
     uint64_t left;
     if (!has_room(g, &bytes, contexts, &left, err)) return false;
+    left -= ENG_MIN(left, ENG_VRAM_SPARE);
     cache.bytes = ENG_MIN(cache.bytes, left); /* what another program took is not missed */
     size_t all = (size_t)(bytes.matrices + bytes.small);
     if (all) weights.base = eng_cuda_alloc(g->cuda, all, "the model's weights", err);

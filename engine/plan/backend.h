@@ -138,6 +138,7 @@ struct EngDevice {
 
 enum { ENG_CACHE_PENDING = 2 };      /* experts on their way at once */
 enum { ENG_GUEST_SLOT = 192 << 20 }; /* bytes that guests come in: several of R1's experts */
+enum { ENG_VRAM_SPARE = 64 << 20 };  /* left alone for kernels that a driver loads later */
 enum { ENG_HAND_VIEWS = 8 };         /* as many as kernels/args.h has */
 
 #endif

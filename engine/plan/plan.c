@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "model/kv.h"
+#include "plan/backend.h"
 #include "plan/spread.h"
 
 enum { MOST_TOKENS = 16384, USUAL_CONTEXT = 4096, LEAST_BATCH = 128, MOST_ON_CPU = 4096 };
@@ -16,7 +17,7 @@ EngPlanSettings eng_plan_defaults(void) { return (EngPlanSettings){.kv = ENG_KV_
  * there may still grow by kernels that it loads. */
 static uint64_t vram_reserve(uint64_t vram, uint64_t taken)
 {
-    uint64_t usual = ((uint64_t)384 << 20) + vram / 64, known = taken + ((uint64_t)64 << 20);
+    uint64_t usual = ((uint64_t)384 << 20) + vram / 64, known = taken + ENG_VRAM_SPARE;
     return ENG_MIN(ENG_MAX(usual, taken ? known : 0), vram);
 }
 
