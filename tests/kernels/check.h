@@ -54,6 +54,7 @@ void fill_floats(ActKind kind, float *x, int64_t n);
 void check_matmul(void);
 void check_matmul_c(void);
 void check_matmul_one_token(void);
+void check_matmul_together(void);
 void check_matmul_nan(void);
 void check_quantize(void);
 void check_gemm(void);

@@ -201,6 +201,34 @@ static void one_token_of_level(EngCpuLevel level, const EngKernels *k, const Eng
 /* Rows are dealt to threads in any grouping: a decode step must not depend on it by a bit. */
 void check_matmul_one_token(void) { each_level(one_token_of_level); }
 
+static void together_of_level(EngCpuLevel level, const EngKernels *k, const EngKernels *below)
+{
+    if (level == ENG_CPU_AMX) return; /* its tiles add up in an order of their own */
+    for (uint32_t type = 0; type < ENG_TYPE_COUNT; type++) {
+        if (k->matmul[type] == below->matmul[type]) continue;
+        if (eng_type_info(type)->act != ENG_ACT_F32) continue;
+        kernel_name("matmul", eng_type_info(type)->name, level);
+        for (int i = 0; i < 12; i++) {
+            Problem p = problem_new(eng_kernels(ENG_CPU_C), (EngType)type, 150, i % 2 ? 70 : 8);
+            float *y = problem_run(&p, k->matmul[type]), alone;
+            for (int t = 0; t < p.n_tokens; t++)
+                for (int r = 0; r < p.n_rows; r++) {
+                    k->matmul[type](p.n, 1, 1, p.w.base + (size_t)r * p.w.stride, p.w.stride,
+                                    p.x.base + (size_t)t * p.x.stride, p.x.stride, &alone, 1);
+                    CHECK_MSG(memcmp(&alone, &y[(size_t)t * p.y_stride + (size_t)r], 4) == 0,
+                              "%s: row %d, token %d of %d, alone %.9g, among others %.9g",
+                              kernel_now, r, t, p.n_tokens, (double)alone,
+                              (double)y[(size_t)t * p.y_stride + (size_t)r]);
+                }
+            free(y);
+            problem_free(&p);
+        }
+    }
+}
+
+/* Float weights: the same bits whatever rows and tokens meet in a call. */
+void check_matmul_together(void) { each_level(together_of_level); }
+
 static void nan_of_level(EngCpuLevel level, const EngKernels *k, const EngKernels *below)
 {
     const EngKernels *c = eng_kernels(ENG_CPU_C);

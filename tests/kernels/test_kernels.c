@@ -110,6 +110,7 @@ int main(int argc, char **argv)
         {"matmul_c", check_matmul_c},
         {"matmul", check_matmul},
         {"matmul_one_token", check_matmul_one_token},
+        {"matmul_together", check_matmul_together},
         {"matmul_nan", check_matmul_nan},
         {"gemm", check_gemm},
         {"elem", check_elem},

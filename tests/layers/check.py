@@ -21,7 +21,7 @@ ISA_FLAGS = [f"-m{name}" for name in ("avx2", "fma", "f16c", "bmi2", "avx512f", 
 
 # Written once for every instruction set: the file that includes them has defined the words used.
 TEMPLATES = {f"engine/cpu/x86/{name}.h" for name in (
-    "rows", "k_matmul", "tile_walk_avx512", "exp", "attn/attn", "iq/pair_walk_vbmi",
+    "rows", "k_matmul", "float/matmul", "tile_walk_avx512", "exp", "attn/attn", "iq/pair_walk_vbmi",
     "unpack/pack_k", "unpack/pack_legacy", "unpack/iq")}
 
 

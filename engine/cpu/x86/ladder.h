@@ -24,6 +24,7 @@ void eng_kernels_dot_iq_evex(EngKernels *k);
 void eng_kernels_dot_legacy_evex(EngKernels *k);
 void eng_kernels_attn_avx512(EngKernels *k);
 void eng_kernels_attn_few_avx512(EngKernels *k);
+void eng_kernels_dot_float_avx512(EngKernels *k);
 void eng_kernels_dot_k_avx512(EngKernels *k);
 void eng_kernels_dot_legacy_avx512(EngKernels *k);
 void eng_kernels_dot_iq_avx512(EngKernels *k);
@@ -64,6 +65,7 @@ static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
     if (level < ENG_CPU_AVX512) return;
     eng_kernels_attn_avx512(k);
     eng_kernels_attn_few_avx512(k);
+    eng_kernels_dot_float_avx512(k);
     eng_kernels_dot_k_avx512(k);
     eng_kernels_dot_legacy_avx512(k);
     eng_kernels_dot_iq_avx512(k);
