@@ -22,6 +22,8 @@ void eng_kernels_dot_legacy_avxvnni(EngKernels *k);
 void eng_kernels_dot_k_evex(EngKernels *k);
 void eng_kernels_dot_iq_evex(EngKernels *k);
 void eng_kernels_dot_legacy_evex(EngKernels *k);
+void eng_kernels_quantize_avx512(EngKernels *k);
+void eng_kernels_elem_avx512(EngKernels *k);
 void eng_kernels_attn_avx512(EngKernels *k);
 void eng_kernels_attn_few_avx512(EngKernels *k);
 void eng_kernels_dot_float_avx512(EngKernels *k);
@@ -63,6 +65,8 @@ static inline void eng_ladder_climb(EngKernels *k, EngCpuLevel level)
         eng_kernels_dot_legacy_avxvnni(k);
     }
     if (level < ENG_CPU_AVX512) return;
+    eng_kernels_quantize_avx512(k);
+    eng_kernels_elem_avx512(k);
     eng_kernels_attn_avx512(k);
     eng_kernels_attn_few_avx512(k);
     eng_kernels_dot_float_avx512(k);

@@ -1,5 +1,6 @@
 /* Kernels over vectors of floats. Tails of fewer than eight numbers are masked loads and stores,
- * so that a number's result does not depend on where in the vector it stands. */
+ * so that a number's result does not depend on where in the vector it stands; with masks for every
+ * vector sums took half as long again on Zen 5. */
 #include "cpu/x86/avx2.h"
 #include "cpu/x86/exp_avx2.h"
 #include "cpu/x86/ladder.h"
@@ -43,39 +44,48 @@ static void rms_norm(const float *x, const float *w, float *y, int64_t n, float 
         acc[0] = mul_add(a, a, acc[0]);
     }
     Floats sum = _mm256_add_ps(_mm256_add_ps(acc[0], acc[1]), _mm256_add_ps(acc[2], acc[3]));
-    float scale = 1.0f / __builtin_sqrtf(total(sum) / (float)n + eps);
-    for (i = 0; i < n; i += 8) {
-        Ints mask = tail_mask(n - i);
-        Floats a = _mm256_mul_ps(load_part(x + i, mask), all(scale));
-        store_part(y + i, mask, w ? _mm256_mul_ps(a, load_part(w + i, mask)) : a);
+    Floats by = all(1.0f / __builtin_sqrtf(total(sum) / (float)n + eps));
+    for (i = 0; i + 8 <= n; i += 8) {
+        Floats a = _mm256_mul_ps(loadf(x + i), by);
+        storef(y + i, w ? _mm256_mul_ps(a, loadf(w + i)) : a);
     }
+    if (i == n) return;
+    Ints mask = tail_mask(n - i);
+    Floats a = _mm256_mul_ps(load_part(x + i, mask), by);
+    store_part(y + i, mask, w ? _mm256_mul_ps(a, load_part(w + i, mask)) : a);
+}
+
+INLINE Floats silu_times(Floats gate, Floats up)
+{
+    Floats e = exp8(_mm256_xor_ps(gate, all(-0.0f)));
+    return _mm256_mul_ps(_mm256_div_ps(gate, _mm256_add_ps(all(1.0f), e)), up);
 }
 
 static void silu_mul(const float *gate, const float *up, float *y, int64_t n)
 {
-    for (int64_t i = 0; i < n; i += 8) {
-        Ints mask = tail_mask(n - i);
-        Floats g = load_part(gate + i, mask);
-        Floats e = exp8(_mm256_xor_ps(g, all(-0.0f)));
-        Floats silu = _mm256_div_ps(g, _mm256_add_ps(all(1.0f), e));
-        store_part(y + i, mask, _mm256_mul_ps(silu, load_part(up + i, mask)));
-    }
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) storef(y + i, silu_times(loadf(gate + i), loadf(up + i)));
+    if (i == n) return;
+    Ints mask = tail_mask(n - i);
+    store_part(y + i, mask, silu_times(load_part(gate + i, mask), load_part(up + i, mask)));
 }
 
 static void scale(float *x, int64_t n, float a)
 {
-    for (int64_t i = 0; i < n; i += 8) {
-        Ints mask = tail_mask(n - i);
-        store_part(x + i, mask, _mm256_mul_ps(load_part(x + i, mask), all(a)));
-    }
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) storef(x + i, _mm256_mul_ps(loadf(x + i), all(a)));
+    if (i == n) return;
+    Ints mask = tail_mask(n - i);
+    store_part(x + i, mask, _mm256_mul_ps(load_part(x + i, mask), all(a)));
 }
 
 static void add_scaled(const float *x, float *y, int64_t n, float a)
 {
-    for (int64_t i = 0; i < n; i += 8) {
-        Ints mask = tail_mask(n - i);
-        store_part(y + i, mask, mul_add(all(a), load_part(x + i, mask), load_part(y + i, mask)));
-    }
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) storef(y + i, mul_add(all(a), loadf(x + i), loadf(y + i)));
+    if (i == n) return;
+    Ints mask = tail_mask(n - i);
+    store_part(y + i, mask, mul_add(all(a), load_part(x + i, mask), load_part(y + i, mask)));
 }
 
 void eng_kernels_elem_avx2(EngKernels *k)
