@@ -57,6 +57,14 @@ static bool starts(Word w, const char *key, Word *ret_value)
 
 #define SHOWN(w) (int)ENG_MIN((w).n, 60), (w).s
 
+/* "gpu0", or "gpu0 to gpu3". */
+static const char *range(const char *kind, int n, char ret[40])
+{
+    int at = snprintf(ret, 40, "%s0", kind);
+    if (n > 1) snprintf(ret + at, (size_t)(40 - at), " to %s%d", kind, n - 1);
+    return ret;
+}
+
 static bool read_device(const Reader *r, Word name, EngPlace *ret)
 {
     if (word_is(name, "cpu")) return *ret = (EngPlace){ENG_PLACE_CPU, -1}, true;
@@ -76,10 +84,12 @@ static bool read_device(const Reader *r, Word name, EngPlace *ret)
         snprintf(node, sizeof node, "numa%d", i);
         if (word_is(name, node)) return *ret = (EngPlace){ENG_PLACE_CPU, i}, true;
     }
+    char gpus[40], nodes[40];
     return eng_fail(r->err, ENG_ERR_USAGE,
-                    "Line %d of the rules: there is no device \"%.*s\": it can be gpu0 to gpu%d, "
-                    "cpu, disk or numa0 to numa%d.",
-                    r->line, SHOWN(name), ENG_MAX(r->gpus, 1) - 1, r->nodes - 1);
+                    "Line %d of the rules: there is no device \"%.*s\": it can be %s, cpu, disk or "
+                    "%s.",
+                    r->line, SHOWN(name), range("gpu", r->gpus, gpus),
+                    range("numa", r->nodes, nodes));
 }
 
 static bool read_key(const Reader *r, Word word, Rule *rule)

@@ -212,7 +212,7 @@ static void rules_that_cannot_be_followed(void)
         const char *rules, *line, *word;
     } bad[] = {
         {"_exps device=cpu\nnothing_is_called_so device=cpu", "Line 2 ", "nothing_is_called_so"},
-        {"_exps device=gpu1", "Line 1 ", "gpu1"},
+        {"_exps device=gpu1", "Line 1 ", "gpu0, cpu, disk or numa0 to numa1"},
         {"_exps device=numa2", "Line 1 ", "numa2"},
         {"\n\n_exps device=", "Line 3 ", "device"},
         {"_exps device=cpu device=disk", "Line 1 ", "two devices"},
