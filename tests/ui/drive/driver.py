@@ -274,6 +274,9 @@ class Hearth(Node):
         self.key("Return")
         self.wait("the end of the dialog", lambda: all(
             child.name != title for child in self.now().children))
+        # Its window may lie there a while longer, and then a click that comes now is lost: see point.
+        wait("the end of its window", lambda: not xdotool(
+            "search", "--onlyvisible", "--all", "--pid", self.process.pid, "--name", f"^{title}$"))
 
     # ---- what has names that scripts may rely on ----
 

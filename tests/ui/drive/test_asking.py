@@ -20,7 +20,7 @@ def short():
 
 def endless():
     """One that never ends, slowly enough to be watched."""
-    return reciter.write(driver.file("endless.gguf"), TEXT, endless=True, layers=12, feed=512,
+    return reciter.write(driver.file("endless.gguf"), TEXT, endless=True, layers=24, feed=1024,
                          context=100000, name="Endless")
 
 

@@ -198,7 +198,8 @@ class Files(Case):
 
 class Ends(Case):
     def test_killed_in_mid_answer(self):
-        with Hearth(endless()) as app:
+        # Room to go on, however much was written before the kill.
+        with Hearth(endless(), settings={"chat/context": 32768}) as app:
             app.send("Go")
             wait("text in the history", lambda: [
                 row for row in seed.rows(app.data, "SELECT content FROM message WHERE role = 1")

@@ -22,7 +22,7 @@ INLINE void put_heads(HeadFn *head, int group, const char *w, size_t w_stride, T
     }
     Ints four[4];
     columns((const char *)s[0], sizeof s[0], four);
-    UNROLL for (int i = 0; i < 64 / group; i++) put_scales(tile, 4 * i, four[i]);
+    for (int i = 0; i < 64 / group; i++) put_scales(tile, 4 * i, four[i]);
 }
 
 #if defined(__AVX512VBMI__)
