@@ -58,17 +58,9 @@ INLINE Floats some_bf16(const char *row, int64_t i, int n)
     return from_bf16(_mm256_maskz_loadu_epi16(first(n), row + 2 * i));
 }
 
-#define MATMUL(name, bytes)                                                                        \
-    static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
-                              const void *x, size_t x_stride, float *y, size_t y_stride)           \
-    {                                                                                              \
-        const FloatKind kind = {load_##name, some_##name, bytes};                                  \
-        float_matmul(kind, n, n_rows, n_tokens, w, w_stride, x, x_stride, y, y_stride);            \
-    }
-MATMUL(f32, 4)
-MATMUL(f16, 2)
-MATMUL(bf16, 2)
-#undef MATMUL
+FLOAT_MATMUL(f32, 4)
+FLOAT_MATMUL(f16, 2)
+FLOAT_MATMUL(bf16, 2)
 
 void eng_kernels_dot_float_avx512(EngKernels *k)
 {

@@ -241,4 +241,13 @@ INLINE void float_matmul(FloatKind kind, int64_t n, int n_rows, int n_tokens, co
                     w_stride, x, x_stride, y + r, y_stride);
 }
 
+/* Of a format of so many bytes with load_name and some_name. */
+#define FLOAT_MATMUL(name, bytes)                                                                  \
+    static void matmul_##name(int64_t n, int n_rows, int n_tokens, const void *w, size_t w_stride, \
+                              const void *x, size_t x_stride, float *y, size_t y_stride)           \
+    {                                                                                              \
+        const FloatKind kind = {load_##name, some_##name, bytes};                                  \
+        float_matmul(kind, n, n_rows, n_tokens, w, w_stride, x, x_stride, y, y_stride);            \
+    }
+
 #endif
