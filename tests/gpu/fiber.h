@@ -198,6 +198,7 @@ static inline int __all_sync(unsigned mask, int vote, int line = __builtin_LINE(
 void mma_m16n8k16(float c[4], const uint32_t a[4], const uint32_t b[2], int line = __builtin_LINE());
 void ldmatrix_x4(uint32_t r[4], const void *row, int line = __builtin_LINE());
 void ldmatrix_x4_trans(uint32_t r[4], const void *row, int line = __builtin_LINE());
+static inline void in_global(const void *) {}
 void cp_async16(void *shared, const void *global, int bytes = 16);
 void cp_async_commit();
 void fiber_cp_async_wait(int groups);

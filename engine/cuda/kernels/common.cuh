@@ -174,6 +174,10 @@ ENG_DEVICE void ldmatrix_x4_trans(uint32_t r[4], const void *row)
                  : "memory");
 }
 
+/* Says that p is in global memory, which a pointer out of memory does not tell: loads by it are then
+ * of that kind alone. */
+ENG_DEVICE void in_global(const void *p) { __builtin_assume(__isGlobal(p)); }
+
 /* 16 bytes from global to shared memory, both aligned to 16, there after cp_async_wait; only the
  * first `bytes` (0 … 16) are read, the rest is zeros. wait<n>: all but the last n groups committed
  * are there. Before sm_80 a plain copy. */

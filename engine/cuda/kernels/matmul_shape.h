@@ -6,9 +6,12 @@ enum {
     MATMUL_ROWS = 128,     /* of the weight, per block */
     MATMUL_K = 32,         /* columns of a stage */
     MATMUL_TOKENS = 128,   /* of a block of matmul_T */
+    MATMUL_WIDE = 64,      /* of one warp of it, by half the rows */
     MATMUL_SLOTS = 64,     /* of a block of matmul_experts_T */
-    MATMUL_THREADS_BY = 2, /* threads per token of a block: a warp has 32 tokens, half the rows */
+    MATMUL_SLOTS_WIDE = 32,
 };
+
+#define MATMUL_THREADS(tokens, wide) (64 * (tokens) / (wide))
 
 /* bench_mma: chains of products that a warp has under way at once, and threads of a block. */
 enum { BENCH_MMA_CHAINS = 8, BENCH_MMA_THREADS = 256 };

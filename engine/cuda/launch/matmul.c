@@ -9,7 +9,7 @@ void eng_cuda_matmul(EngCuda *cuda, EngType type, const EngCuMatmul *args)
     if (args->tokens <= 0 || args->w.rows <= 0) return;
     ENG_CUDA_LAUNCH(cuda, ENG_CU_matmul + (int)type, args, .x = tiles(args->tokens, MATMUL_TOKENS),
                     .y = tiles(args->w.rows, MATMUL_ROWS), .z = (unsigned)args->dst.heads,
-                    .threads = MATMUL_THREADS_BY * MATMUL_TOKENS);
+                    .threads = MATMUL_THREADS(MATMUL_TOKENS, MATMUL_WIDE));
 }
 
 void eng_cuda_matmul_experts(EngCuda *cuda, EngType type, const EngCuMatmulExperts *args)
@@ -18,7 +18,7 @@ void eng_cuda_matmul_experts(EngCuda *cuda, EngType type, const EngCuMatmulExper
     ENG_CUDA_LAUNCH(cuda, ENG_CU_matmul_experts + (int)type, args,
                     .x = (unsigned)(args->most / MATMUL_SLOTS + args->slots.experts),
                     .y = tiles(args->w.rows, MATMUL_ROWS), .z = 1,
-                    .threads = MATMUL_THREADS_BY * MATMUL_SLOTS);
+                    .threads = MATMUL_THREADS(MATMUL_SLOTS, MATMUL_SLOTS_WIDE));
 }
 
 double eng_cuda_bench_mma(EngCuda *cuda, int blocks, int products, void *sink)
