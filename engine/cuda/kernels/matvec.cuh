@@ -72,7 +72,9 @@ ENG_DEVICE MatvecAct matvec_act(const EngCuAct &a, int cols, size_t first, unsig
 }
 
 /* Adds the piece of block p / pieces that is this lane's (`piece`: the same for all its p, as lanes
- * are a multiple of the pieces) to the sums of n <= N vectors. */
+ * are a multiple of the pieces) to the sums of N vectors, of which n are there: what comes after is
+ * the last one again, for nobody, as a branch would keep one vector's loads behind the other's
+ * products. */
 template <int TYPE, int N> struct MatvecPart {
     using Q = Quant<TYPE>;
     static constexpr bool floats = false;
@@ -111,10 +113,11 @@ template <int TYPE, int N> struct MatvecPart {
         unsigned at0 = Q::run(piece, i, 0), at1 = Q::run(piece, i, 1);
 #pragma unroll
         for (unsigned t = 0; t < N; t++) {
-            if ((int)t >= n) break;
+            if (t % 2 == 0 && (int)t >= n) break;
+            unsigned of = min((int)t, n - 1);
             int a[8];
-            quant_act(q + t * act.q_step + at0, a), quant_act(q + t * act.q_step + at1, a + 4);
-            const float2 *s = scale + t * act.scale_step;
+            quant_act(q + of * act.q_step + at0, a), quant_act(q + of * act.q_step + at1, a + 4);
+            const float2 *s = scale + of * act.scale_step;
             float2 s0 = s[at0 / 32], s1 = Q::apart ? s[at1 / 32] : s0;
             one(u, i, a, s0, s1, (int)t, sum);
         }
@@ -171,8 +174,8 @@ template <int TYPE, int N> struct MatvecFloat {
         }
 #pragma unroll
         for (unsigned t = 0; t < N; t++) {
-            if ((int)t >= n) break;
-            const float *x = act.x + t * act.q_step + 8 * p;
+            if (t % 2 == 0 && (int)t >= n) break;
+            const float *x = act.x + min((int)t, n - 1) * act.q_step + 8 * p;
             float a[8];
             if (wide) {
                 float4 v = *(const float4 *)x, y = *(const float4 *)(x + 4);
@@ -302,7 +305,10 @@ template <int TYPE> ENG_DEVICE void matvec_few(const EngCuMatvec &a)
 {
     int token = (int)blockIdx.z * ENG_CU_MATVEC_TOKENS;
     int n = min((int)ENG_CU_MATVEC_TOKENS, a.tokens - token);
-    matvec_tokens<TYPE, ENG_CU_MATVEC_TOKENS>(a, token, n);
+    if (n <= 2)
+        matvec_tokens<TYPE, 2>(a, token, n);
+    else
+        matvec_tokens<TYPE, ENG_CU_MATVEC_TOKENS>(a, token, n);
 }
 
 /* -1: not to be computed here. Without ids there is one matrix. */
@@ -323,8 +329,7 @@ template <int TYPE> ENG_DEVICE void experts_up(const EngCuExperts &a)
     MatvecPlace at = matvec_place(a.lanes);
     bool gates = a.up.rows > 0;
     if (gates) at.row /= MATVEC_ROWS;
-    MatvecRows rows =
-        gates ? matvec_twins(a.w, a.up, id, at.row) : matvec_rows(a.w, id, at.row);
+    MatvecRows rows = gates ? matvec_twins(a.w, a.up, id, at.row) : matvec_rows(a.w, id, at.row);
     MatvecAct act = matvec_act<Part::floats>(a.act, a.w.cols, (size_t)token, 1);
     float sum[MATVEC_ROWS][1] = {};
     unsigned piece = Part::piece(at.lane);
@@ -378,7 +383,7 @@ template <int TYPE> ENG_DEVICE void experts_down(const EngCuExperts &a)
     {                                                                                              \
         matvec_tokens<ENG_TYPE_##T, 1>(a, (int)blockIdx.z, 1);                                     \
     }                                                                                              \
-    ENG_KERNEL_AHEAD(MATVEC_THREADS, 4, matvec_few_##T, EngCuMatvec a, matvec_ahead(a))            \
+    ENG_KERNEL_AHEAD(MATVEC_THREADS, 3, matvec_few_##T, EngCuMatvec a, matvec_ahead(a))            \
     {                                                                                              \
         matvec_few<ENG_TYPE_##T>(a);                                                               \
     }                                                                                              \
