@@ -6,18 +6,28 @@
 #include "quant.cuh"
 #include "grids.cuh"
 
+/* Bit i of eight becomes bit 4 i. */
+ENG_DEVICE uint32_t quant_spread8(uint32_t bits)
+{
+    bits = (bits | bits << 12) & 0x000f000f;
+    bits = (bits | bits << 6) & 0x03030303;
+    return (bits | bits << 3) & 0x11111111;
+}
+
+/* Eight weights of an entry of IQ2; signs: eight bits, 1: minus, which 4 more in a selector are. */
+ENG_DEVICE void quant_entry_iq2(uint32_t selectors, uint32_t signs, int q[2])
+{
+    selectors |= quant_spread8(signs & 255) << 2;
+    q[0] = (int)permute_bytes(quant_plus_iq2, quant_minus_iq2, selectors);
+    q[1] = (int)permute_bytes(quant_plus_iq2, quant_minus_iq2, selectors >> 16);
+}
+
 /* Four magnitudes, minus where one of the lowest four bits of signs is set. None is 0, so that the
  * 1 that makes ~x into -x never carries into the next byte. */
 ENG_DEVICE int quant_signed(uint32_t four, uint32_t signs)
 {
     uint32_t minus = quant_spread(signs);
     return (int)((four ^ minus * 255) + minus);
-}
-
-ENG_DEVICE void quant_signed8(uint64_t entry, uint32_t signs, int q[2])
-{
-    q[0] = quant_signed((uint32_t)entry, signs);
-    q[1] = quant_signed((uint32_t)(entry >> 32), signs >> 4);
 }
 
 /* Seven sign bits and their parity: the number of minus signs among eight is even. */
@@ -40,8 +50,8 @@ template <> struct QuantBits<ENG_TYPE_IQ2_XXS> : QuantNatural {
         const uint8_t *group = b + offsetof(EngBlockIQ2_XXS, qs) + 8 * (run / 2);
         uint32_t index = load16(group + 2 * (run % 2));
         uint32_t more = load32_by2(group + 4) >> 14 * (run % 2);
-        quant_signed8(eng_grid_iq2_xxs[index & 255], quant_signs_of_7(more), q);
-        quant_signed8(eng_grid_iq2_xxs[index >> 8], quant_signs_of_7(more >> 7), q + 2);
+        quant_entry_iq2(quant_grid_iq2_xxs.of[index & 255], quant_signs_of_7(more), q);
+        quant_entry_iq2(quant_grid_iq2_xxs.of[index >> 8], quant_signs_of_7(more >> 7), q + 2);
     }
     static __device__ __forceinline__ float2 scale(const uint8_t *b, unsigned run)
     {
@@ -55,8 +65,8 @@ template <> struct QuantBits<ENG_TYPE_IQ2_XS> : QuantNatural {
     static __device__ __forceinline__ void sixteen(const uint8_t *b, unsigned run, int q[4])
     {
         uint32_t x = load32_by2(b + offsetof(EngBlockIQ2_XS, qs) + 4 * run);
-        quant_signed8(eng_grid_iq2_xs[x & 511], quant_signs_of_7(x >> 9), q);
-        quant_signed8(eng_grid_iq2_xs[x >> 16 & 511], quant_signs_of_7(x >> 25), q + 2);
+        quant_entry_iq2(quant_grid_iq2_xs.of[x & 511], quant_signs_of_7(x >> 9), q);
+        quant_entry_iq2(quant_grid_iq2_xs.of[x >> 16 & 511], quant_signs_of_7(x >> 25), q + 2);
     }
     static __device__ __forceinline__ float2 scale(const uint8_t *b, unsigned run)
     {
@@ -72,8 +82,8 @@ template <> struct QuantBits<ENG_TYPE_IQ2_S> : QuantNatural {
         uint32_t index = load16(b + offsetof(EngBlockIQ2_S, qs) + 2 * run);
         uint32_t signs = load16(b + offsetof(EngBlockIQ2_S, signs) + 2 * run);
         uint32_t high = b[offsetof(EngBlockIQ2_S, qh) + run / 2] >> 4 * (run % 2);
-        quant_signed8(eng_grid_iq2_s[(index & 255) | (high & 3) << 8], signs, q);
-        quant_signed8(eng_grid_iq2_s[index >> 8 | (high >> 2 & 3) << 8], signs >> 8, q + 2);
+        quant_entry_iq2(quant_grid_iq2_s.of[(index & 255) | (high & 3) << 8], signs, q);
+        quant_entry_iq2(quant_grid_iq2_s.of[index >> 8 | (high >> 2 & 3) << 8], signs >> 8, q + 2);
     }
     static __device__ __forceinline__ float2 scale(const uint8_t *b, unsigned run)
     {
@@ -122,15 +132,12 @@ template <> struct QuantBits<ENG_TYPE_IQ3_S> : QuantNatural {
     }
 };
 
-/* Eight numbers of -8, 0, 8, all moved by 1 up or `down`; 128 more than that no byte borrows from
- * its neighbour. */
+/* Eight numbers of -8, 0, 8, all moved by 1 up or `down`. */
 ENG_DEVICE void quant_entry_iq1(uint32_t index, bool down, int q[2])
 {
-    uint64_t entry = eng_grid_iq1[index];
-    uint32_t by = down ? 0xfefefeffu : 0x01010101u; /* -1 or 1 in each byte */
-#pragma unroll
-    for (int i = 0; i < 2; i++)
-        q[i] = (int)((((uint32_t)(entry >> 32 * i) ^ 0x80808080u) + by) ^ 0x80808080u);
+    uint32_t selectors = quant_grid_iq1.of[index], values = down ? quant_down_iq1 : quant_up_iq1;
+    q[0] = (int)permute_bytes(values, 0, selectors);
+    q[1] = (int)permute_bytes(values, 0, selectors >> 16);
 }
 
 template <> struct QuantBits<ENG_TYPE_IQ1_S> : QuantNatural {
