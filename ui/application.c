@@ -9,6 +9,7 @@
 
 #include "app.h"
 #include "attention.h"
+#include "compat.h"
 #include "trace.h"
 #include "window/shortcuts.h"
 #include "window/window.h"
@@ -235,6 +236,7 @@ static void hearth_application_startup(GApplication *application)
     HearthApplication *self = HEARTH_APPLICATION(application);
     g_autoptr(GError) error = NULL;
     G_APPLICATION_CLASS(hearth_application_parent_class)->startup(application);
+    hearth_compat_mend();
     load_styles();
     gtk_window_set_default_icon_name(HEARTH_APP_ID);
     hearth_shortcuts_install(GTK_APPLICATION(self));

@@ -25,6 +25,50 @@ static void ask_free(gpointer data)
     g_free(ask);
 }
 
+/* ---- closed popovers ------------------------------------------------------------------------- */
+
+#if !GTK_CHECK_VERSION(4, 16, 0)
+
+/* GTK 4.8 lays a closed popover out with every frame in which anything is laid out, since nothing
+ * is ever allocated to it, and each time tells it that the pointer moved where the pointer lies
+ * over the place that it had. From then on the window takes the pointer to be in the popover: a
+ * click there is lost, as long as a toast slides or an answer is being written. 4.15.3 leaves
+ * surfaces alone that are not mapped. One that is not there at all is left alone by any. */
+static gboolean drop_surface(gpointer popover)
+{
+    GtkWidget *widget = popover;
+    if (!gtk_widget_get_visible(widget) && gtk_widget_get_realized(widget))
+        gtk_widget_unrealize(widget);
+    return G_SOURCE_REMOVE;
+}
+
+/* Not at once, for it is still closing; but before the next frame. */
+static gboolean on_popover_closed(GSignalInvocationHint *hint, guint n, const GValue *values,
+                                  gpointer data)
+{
+    (void)hint;
+    (void)n;
+    (void)data;
+    g_idle_add_full(GDK_PRIORITY_EVENTS, drop_surface, g_value_dup_object(&values[0]),
+                    g_object_unref);
+    return true; /* stay connected */
+}
+
+void hearth_compat_mend(void)
+{
+    static gpointer popovers; /* the class makes the signal */
+    if (popovers) return;
+    popovers = g_type_class_ref(GTK_TYPE_POPOVER);
+    g_signal_add_emission_hook(g_signal_lookup("closed", GTK_TYPE_POPOVER), 0, on_popover_closed,
+                               NULL, NULL);
+}
+
+#else
+
+void hearth_compat_mend(void) {}
+
+#endif
+
 /* ---- files ----------------------------------------------------------------------------------- */
 
 #if GTK_CHECK_VERSION(4, 10, 0)

@@ -1,6 +1,7 @@
 /* What changed names between GTK 4.8 / libadwaita 1.2 and today, behind six wrappers: choosing a
  * file, asking before what cannot be undone, About, the banner, the preferences window, a widget's
- * CSS colour. Nothing else in ui/ asks for a version.
+ * CSS colour; and what GTK 4.8 gets wrong for the whole program. Nothing else in ui/ asks for a
+ * version.
  *
  * Callbacks are called once (never, when the parent is closed first), on the main loop, and then
  * `free_data` (or NULL): hand over a reference (g_object_ref, g_object_unref) when the caller may
@@ -10,6 +11,9 @@
 
 #include <adwaita.h>
 #include <stdbool.h>
+
+/* Once, when GTK has begun. */
+void hearth_compat_mend(void);
 
 /* `file`: borrowed; NULL = nothing was chosen. */
 typedef void (*HearthFileFunc)(GFile *file, gpointer data);
