@@ -80,7 +80,15 @@ static void model_changed(HearthApp *app)
     if (state == HEARTH_MODEL_LOADING || app->noting) return;
     set_loading(app, "");
     g_autofree char *path = g_steal_pointer(&app->opening);
-    if (path && state == HEARTH_MODEL_READY) remember(app, path);
+    if (!path || state != HEARTH_MODEL_READY) return;
+    const char *error = hearth_worker_get_error(app->worker);
+    if (!error) {
+        remember(app, path);
+        return;
+    }
+    /* Translators: a sentence that says why another model cannot be loaded */
+    g_autofree char *said = g_strdup_printf(_("%s The model from before is still loaded."), error);
+    notice(app, said);
 }
 
 static void load(HearthApp *app)

@@ -167,6 +167,29 @@ bool eng_model_place(EngModel *m, const EngModelSettings *settings, EngError *er
     return true;
 }
 
+/* Without wishes the CPU takes over what a GPU has no room for. Rules must make sense either way.
+ */
+bool eng_model_may_place(const EngModel *m, const EngModelSettings *settings, const EngModel *gone,
+                         EngError *err)
+{
+    EngHostGpu gpus[ENG_MAX_GPUS];
+    EngPlanSettings want = wishes(m, settings);
+    char reason[160] = "it is switched off";
+    if (settings->no_gpu || !eng_cuda_probe(gpus, reason)) {
+        if (settings->gpus > 1 && !settings->no_gpu)
+            return eng_fail(err, ENG_ERR_USAGE, "%d GPUs cannot be used: %s.", settings->gpus,
+                            reason);
+        want.vram = 0;
+        want.no_gpu = true;
+        if (!settings->rules) return true;
+    }
+    if (!settings->vram && !settings->rules && !settings->gpus) return true;
+    EngPlan *plan = eng_plan_instead(m->gguf, &want, gone, err);
+    bool placed = plan != NULL;
+    eng_plan_free(plan);
+    return placed;
+}
+
 /* [layers] where a layer's cache lies in a session's DRAM; -1: it is the device's. */
 static void number_layers(EngModel *m)
 {

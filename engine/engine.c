@@ -9,6 +9,7 @@
 #include "cuda/cuda.h"
 #include "model.h"
 #include "plan/host.h"
+#include "plan/outline.h"
 #include "plan/plan.h"
 
 bool eng_probe(EngHost *ret_host, EngError *err)
@@ -69,6 +70,15 @@ static bool open_text(EngModel *m, bool required, EngError *err)
     return true;
 }
 
+static bool check_vocabulary(const EngModel *m, EngError *err)
+{
+    if (!m->tokenizer || eng_tokenizer_size(m->tokenizer) <= m->h.n_vocab) return true;
+    return eng_fail(err, ENG_ERR_REFUSED,
+                    "This GGUF file is damaged: its vocabulary has %d tokens and its token table "
+                    "%d. Download it again.",
+                    eng_tokenizer_size(m->tokenizer), m->h.n_vocab);
+}
+
 static bool build_graph(EngModel *m, const EngModelSettings *s, EngError *err)
 {
     EngBuild build = {
@@ -76,12 +86,17 @@ static bool build_graph(EngModel *m, const EngModelSettings *s, EngError *err)
     bool ok = eng_arch_build(&build, m->gguf);
     m->h = build.h;
     m->derived = build.derived;
-    if (ok && m->tokenizer && eng_tokenizer_size(m->tokenizer) > m->h.n_vocab)
-        ok = eng_fail(err, ENG_ERR_REFUSED,
-                      "This GGUF file is damaged: its vocabulary has %d tokens and its token table "
-                      "%d. Download it again.",
-                      eng_tokenizer_size(m->tokenizer), m->h.n_vocab);
-    return ok;
+    return ok && check_vocabulary(m, err);
+}
+
+/* The same checks over addresses alone: nothing is derived. */
+static bool check_graph(EngModel *m, const EngModelSettings *s, EngError *err)
+{
+    EngOutline *outline = eng_outline_new(m->gguf, s->experts, s->defer, err);
+    bool ok = outline != NULL;
+    if (outline) m->h = outline->h;
+    eng_outline_free(outline);
+    return ok && check_vocabulary(m, err);
 }
 
 /* Whether the weights are to be copied out of the file; false when they should and cannot be. */
@@ -152,6 +167,14 @@ static bool open_backend(EngModel *m, const EngModelSettings *settings, EngError
     return true;
 }
 
+static bool check_batch(const EngModelSettings *s, EngError *err)
+{
+    if (s->batch >= 0 && s->batch <= MOST_BATCH) return true;
+    return eng_fail(err, ENG_ERR_USAGE,
+                    "A prefill chunk of %d tokens cannot be used: choose 1 to %d.", s->batch,
+                    MOST_BATCH);
+}
+
 /* Takes over `gguf` and, unless NULL, `rehearsal`. */
 static EngModel *open_model(EngGguf *gguf, EngRehearsal *rehearsal,
                             const EngModelSettings *settings, EngError *err)
@@ -160,15 +183,18 @@ static EngModel *open_model(EngGguf *gguf, EngRehearsal *rehearsal,
     EngModel *m = eng_alloc0(sizeof *m);
     m->gguf = gguf;
     m->rehearsal = rehearsal;
-    bool ok = s.batch >= 0 && s.batch <= MOST_BATCH;
-    if (!ok)
-        eng_fail(err, ENG_ERR_USAGE, "A prefill chunk of %d tokens cannot be used: choose 1 to %d.",
-                 s.batch, MOST_BATCH);
-    if (ok && open_text(m, s.vocab_only, err) &&
+    if (check_batch(&s, err) && open_text(m, s.vocab_only, err) &&
         (s.vocab_only || (build_graph(m, &s, err) && open_backend(m, &s, err))) &&
         eng_gguf_check(m->gguf, err))
         return m;
     eng_model_free(m);
+    return NULL;
+}
+
+static EngGguf *open_memory(const void *data, size_t size, EngError *err)
+{
+    if ((uintptr_t)data % 32 == 0) return eng_gguf_open_memory(data, size, err);
+    eng_fail(err, ENG_ERR_USAGE, "A model in memory must begin at a multiple of 32 bytes.");
     return NULL;
 }
 
@@ -181,12 +207,40 @@ EngModel *eng_model_open(const char *path, const EngModelSettings *settings, Eng
 EngModel *eng_model_open_memory(const void *data, size_t size, const EngModelSettings *settings,
                                 EngError *err)
 {
-    if ((uintptr_t)data % 32 != 0) {
-        eng_fail(err, ENG_ERR_USAGE, "A model in memory must begin at a multiple of 32 bytes.");
-        return NULL;
-    }
-    EngGguf *gguf = eng_gguf_open_memory(data, size, err);
+    EngGguf *gguf = open_memory(data, size, err);
     return gguf ? open_model(gguf, NULL, settings, err) : NULL;
+}
+
+/* Takes over `gguf`, or NULL. */
+static bool check(EngGguf *gguf, const EngModelSettings *settings, const EngModel *gone,
+                  EngError *err)
+{
+    EngModelSettings s = settings ? *settings : eng_model_defaults();
+    EngSeats seats;
+    if (!gguf) return false;
+    EngModel *m = eng_alloc0(sizeof *m);
+    m->gguf = gguf;
+    bool ok = check_batch(&s, err) && open_text(m, s.vocab_only, err);
+    if (ok && !s.vocab_only) {
+        ok = check_graph(m, &s, err) && eng_model_may_place(m, &s, gone, err) &&
+             eng_host_seats(s.threads, &seats, err);
+        if (ok) eng_seats_clear(&seats);
+    }
+    ok = ok && eng_gguf_check(m->gguf, err);
+    eng_model_free(m);
+    return ok;
+}
+
+bool eng_model_check(const char *path, const EngModelSettings *settings, const EngModel *gone,
+                     EngError *err)
+{
+    return check(eng_gguf_open(path, err), settings, gone, err);
+}
+
+bool eng_model_check_memory(const void *data, size_t size, const EngModelSettings *settings,
+                            const EngModel *gone, EngError *err)
+{
+    return check(open_memory(data, size, err), settings, gone, err);
 }
 
 static EngModel *rehearse(EngGguf *gguf, uint64_t dram, const EngModelSettings *settings,

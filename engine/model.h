@@ -79,6 +79,10 @@ bool eng_model_place(EngModel *model, const EngModelSettings *settings, EngError
 bool eng_model_attach(EngModel *model, const EngModelSettings *settings, EngError *err);
 void eng_model_detach(EngModel *model);
 
+/* Whether eng_model_place would refuse, once `gone` (or NULL) is. Takes nothing. */
+bool eng_model_may_place(const EngModel *model, const EngModelSettings *settings,
+                         const EngModel *gone, EngError *err);
+
 /* Whether the numbers of the last run can be used; otherwise the device is lost. Under `compute`.
  */
 bool eng_model_computed(EngModel *model);
@@ -101,6 +105,10 @@ typedef struct {
 } EngVramLeft;
 EngPlan *eng_plan_gguf(const EngGguf *gguf, const EngPlanSettings *settings,
                        const EngVramLeft *left, EngError *err);
+
+/* For this machine as it is without `gone` (or NULL). */
+EngPlan *eng_plan_instead(const EngGguf *gguf, const EngPlanSettings *settings,
+                          const EngModel *gone, EngError *err);
 
 /* Whether the model knows text; otherwise ENG_ERR_REFUSED. */
 bool eng_model_has_text(const EngModel *model, EngError *err);

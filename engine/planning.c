@@ -214,10 +214,18 @@ EngPlan *eng_plan_file(const char *path, const EngPlanSettings *settings, EngErr
     return plan;
 }
 
+EngPlan *eng_plan_instead(const EngGguf *gguf, const EngPlanSettings *settings,
+                          const EngModel *gone, EngError *err)
+{
+    Held held = {0};
+    if (gone) {
+        held.dram = eng_model_copied_bytes(gone) + (gone->backend ? gone->backend->bytes : 0);
+        for (int g = 0; g < ENG_MAX_GPUS; g++) held.vram[g] = eng_model_gpu_bytes(gone, g);
+    }
+    return plan_for(gguf, settings, &held, NULL, err);
+}
+
 EngPlan *eng_plan_model(const EngModel *model, const EngPlanSettings *settings, EngError *err)
 {
-    Held held = {.dram =
-                     eng_model_copied_bytes(model) + (model->backend ? model->backend->bytes : 0)};
-    for (int g = 0; g < ENG_MAX_GPUS; g++) held.vram[g] = eng_model_gpu_bytes(model, g);
-    return plan_for(model->gguf, settings, &held, NULL, err);
+    return eng_plan_instead(model->gguf, settings, model, err);
 }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "error_from.h"
-#include "models/ember.h"
 #include "sync.h"
 #include "worker/model_info_new.h"
 #include "worker/plan_new.h"
@@ -82,6 +81,15 @@ static bool is_interrupted(void *data)
     return interrupted;
 }
 
+/* What is told of the model that is there. KV caches come and go with sessions, so what they take
+ * is added each time. */
+static HearthModelInfo *info_now(HearthThread *t)
+{
+    HearthModelInfo *info = hearth_model_info_new(t->info);
+    memcpy(info->bytes[HEARTH_KIND_KV], t->kv_bytes, sizeof t->kv_bytes);
+    return info;
+}
+
 /* ---- reporting ------------------------------------------------------------------------------- */
 
 static void report_model(HearthThread *t, HearthModelState state, const char *error)
@@ -91,7 +99,7 @@ static void report_model(HearthThread *t, HearthModelState state, const char *er
     hearth_report_clear(r);
     *r = (HearthReport){.serial = t->serial,
                         .state = state,
-                        .info = t->info ? hearth_model_info_ref(t->info) : NULL,
+                        .info = state == HEARTH_MODEL_READY ? info_now(t) : NULL,
                         .error = g_strdup(error),
                         .loaded = r->loaded,
                         .total = r->total,
@@ -144,8 +152,7 @@ static void report_measured(void *data, double rate, int used, int size)
         vram != t->kv_bytes[HEARTH_DEVICE_VRAM]) {
         t->kv_bytes[HEARTH_DEVICE_DRAM] = dram;
         t->kv_bytes[HEARTH_DEVICE_VRAM] = vram;
-        info = hearth_model_info_new(t->info);
-        memcpy(info->bytes[HEARTH_KIND_KV], t->kv_bytes, sizeof t->kv_bytes);
+        info = info_now(t);
     }
     hearth_lock(&t->lock);
     t->report.rate = rate;
@@ -197,32 +204,6 @@ static void free_model(HearthThread *t)
     eng_model_free(model);
 }
 
-static EngModel *open_model(const Wish *wish, HearthModelInfo **ret_info, EngError *failure)
-{
-    size_t size;
-    const void *ember = hearth_ember_data(&size);
-    EngModelSettings settings = eng_model_defaults();
-    const HearthModelSettings *want = &wish->settings;
-    settings.threads = want->threads;
-    settings.context = want->context;
-    if (want->kv) eng_kv_type(want->kv, &settings.kv);
-    settings.no_gpu = want->no_gpu;
-    settings.vram = want->vram;
-    if (hearth_model_settings_count_rules(want->rules)) settings.rules = want->rules;
-    EngModel *model = wish->path ? eng_model_open(wish->path, &settings, failure)
-                                 : eng_model_open_memory(ember, size, &settings, failure);
-    if (!model) return NULL;
-    EngPeek *peek =
-        wish->path ? eng_peek(wish->path, failure) : eng_peek_bytes(ember, size, size, failure);
-    if (!peek) {
-        eng_model_free(model);
-        return NULL;
-    }
-    *ret_info = hearth_model_info_of(model, peek, wish->path, want);
-    eng_peek_free(peek);
-    return model;
-}
-
 /* Slice by slice; false when interrupted or failed (`failure` then says so). */
 static bool bring_in(HearthThread *t, EngModel *model, EngError *failure)
 {
@@ -248,7 +229,7 @@ static void load(HearthThread *t, const Wish *wish)
     gint64 begun = g_get_monotonic_time();
     tell_tasks(t, HEARTH_STATE_LOADING, NULL);
     report_model(t, HEARTH_MODEL_LOADING, NULL);
-    EngModel *model = open_model(wish, &info, &failure);
+    EngModel *model = hearth_model_open(wish->path, &wish->settings, &info, &failure);
     if (model && bring_in(t, model, &failure)) {
         info->load_s = (double)(g_get_monotonic_time() - begun) / G_USEC_PER_SEC;
         hearth_model_info_place(info, model); /* the GPU may have failed meanwhile */
@@ -271,8 +252,33 @@ static void load(HearthThread *t, const Wish *wish)
     report_model(t, HEARTH_MODEL_FAILED, error->message);
 }
 
+/* Before the model that is there goes: two do not fit into memory. False: it stays, and answers
+ * that waited for the other one are its. */
+static bool look(HearthThread *t, const Wish *wish)
+{
+    EngError failure = {0};
+    hearth_lock(&t->lock);
+    HearthReport before = t->report;
+    hearth_unlock(&t->lock);
+    tell_tasks(t, HEARTH_STATE_LOADING, NULL);
+    report_model(t, HEARTH_MODEL_LOADING, NULL);
+    if (hearth_model_check(wish->path, &wish->settings, t->model, &failure)) return true;
+    g_autoptr(GError) error = NULL;
+    hearth_error_from_engine(&error, &failure);
+    tell_tasks(t, HEARTH_STATE_QUEUED, NULL);
+    report_model(t, HEARTH_MODEL_READY, error->message);
+    hearth_lock(&t->lock);
+    t->report.last = before.last;
+    t->report.context_used = before.context_used;
+    t->report.context_size = before.context_size;
+    hearth_unlock(&t->lock);
+    hearth_wake_ring(t->wake);
+    return false;
+}
+
 static void fulfil(HearthThread *t, Wish *wish)
 {
+    if (wish->load && t->info && !look(t, wish)) return;
     free_model(t);
     if (wish->load) {
         load(t, wish);

@@ -82,6 +82,14 @@ static void show(HearthWorker *worker, HearthReport *next)
     hearth_report_clear(&old);
 }
 
+static void set_path(HearthWorker *worker, const char *path)
+{
+    if (g_strcmp0(path, worker->path) == 0) return;
+    g_free(worker->path);
+    worker->path = g_strdup(path);
+    g_object_notify_by_pspec(G_OBJECT(worker), properties[PATH]);
+}
+
 /* What the thread says of an older wish is not news. */
 static void deliver(void *data)
 {
@@ -91,7 +99,10 @@ static void deliver(void *data)
     hearth_thread_read(worker->thread, &report);
     if (report.serial == worker->serial) {
         g_object_ref(worker);
+        g_object_freeze_notify(G_OBJECT(worker));
+        if (report.info) set_path(worker, report.info->path ? report.info->path : "");
         show(worker, &report);
+        g_object_thaw_notify(G_OBJECT(worker));
         g_object_unref(worker);
     }
     hearth_report_clear(&report);
@@ -170,11 +181,7 @@ static void show_wish(HearthWorker *worker, HearthModelState state, const char *
 {
     HearthReport report = {.serial = worker->serial, .state = state};
     g_object_freeze_notify(G_OBJECT(worker));
-    if (g_strcmp0(path, worker->path) != 0) {
-        g_free(worker->path);
-        worker->path = g_strdup(path);
-        g_object_notify_by_pspec(G_OBJECT(worker), properties[PATH]);
-    }
+    set_path(worker, path);
     show(worker, &report);
     g_object_thaw_notify(G_OBJECT(worker));
 }

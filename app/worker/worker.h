@@ -28,7 +28,7 @@ typedef enum {
  *   "path"      string  of the model that is loaded or loading; "" = built in
  *   "loaded"    uint64  bytes brought into memory so far;   "total" uint64
  *   "speed"     double  bytes per second of the loading
- *   "error"     string  one sentence, or NULL
+ *   "error"     string  one sentence, or NULL; in READY: why the model asked for last is not loaded
  *   "busy"      boolean an answer is being computed
  *   "rate"      double  tokens per second now: decoding over the last second, else 0
  *   "context-used", "context-size"  int  tokens of the session used last; 0 = none */
@@ -44,7 +44,8 @@ void hearth_worker_close(HearthWorker *worker);
 void hearth_worker_expect(HearthWorker *worker, const char *path);
 
 /* `path` NULL or "": the built-in model. `settings` NULL = all automatic. When what they ask of the
- * GPU cannot be, loading fails. */
+ * GPU cannot be, loading fails. The file is looked at first: when that tells that it cannot be
+ * loaded, a model that is there stays, READY with its own path again and an "error". */
 void hearth_worker_load(HearthWorker *worker, const char *path,
                         const HearthModelSettings *settings);
 void hearth_worker_unload(HearthWorker *worker); /* also cancels a load */

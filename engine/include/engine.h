@@ -262,6 +262,15 @@ EngModel *eng_model_open(const char *path, const EngModelSettings *settings, Eng
 EngModel *eng_model_open_memory(const void *data, size_t size, const EngModelSettings *settings,
                                 EngError *err);
 
+/* Whether opening it in place of `gone` (NULL: of no model), which is then closed first, would
+ * succeed: the same checks, and what settings ask of the GPU with what `gone` has there counted as
+ * free. Takes no memory but for the vocabulary's; that there is enough for the CPU's buffers is not
+ * checked. */
+bool eng_model_check(const char *path, const EngModelSettings *settings, const EngModel *gone,
+                     EngError *err);
+bool eng_model_check_memory(const void *data, size_t size, const EngModelSettings *settings,
+                            const EngModel *gone, EngError *err);
+
 /* A model of random weights, as fast and as slow as the one whose headers these are (of all its
  * parts; copied) or whose file `path` is. At most `dram` bytes stand for all its weights. It must
  * be loaded before it computes: that fills them. */

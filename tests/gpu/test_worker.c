@@ -116,12 +116,20 @@ static void settings_hold(void)
     CHECK_INT(all(worker, HEARTH_DEVICE_VRAM), 0);
     CHECK(info->plan && !info->plan->gpu && info->plan->decode_tok_s > 0);
 
-    CHECK_INT(load(worker, &tight), HEARTH_MODEL_FAILED);
+    /* What cannot be is told without letting go of the model that is there, and with none. */
+    HearthWorker *empty = hearth_worker_new();
+    CHECK_INT(load(empty, &tight), HEARTH_MODEL_FAILED);
+    CHECK_INT(load(worker, &tight), HEARTH_MODEL_READY);
+    CHECK(hearth_worker_get_info(worker)->settings.no_gpu);
     const char *error = hearth_worker_get_error(worker);
     CHECK_MSG(strstr(error, "of VRAM are needed") && strstr(error, "0.09 GiB"), "%s", error);
-    CHECK_INT(load(worker, &wrong), HEARTH_MODEL_FAILED);
+    CHECK_STR(error, hearth_worker_get_error(empty));
+    CHECK_INT(load(empty, &wrong), HEARTH_MODEL_FAILED);
+    CHECK_INT(load(worker, &wrong), HEARTH_MODEL_READY);
     error = hearth_worker_get_error(worker);
     CHECK_MSG(strstr(error, "Line 3 of the rules"), "%s", error);
+    CHECK_STR(error, hearth_worker_get_error(empty));
+    worker_free(empty);
     CHECK_INT(load(worker, &blank), HEARTH_MODEL_READY);
     uint64_t attention = vram(worker, HEARTH_KIND_ATTENTION);
     CHECK_INT(load(worker, &cpu), HEARTH_MODEL_READY);

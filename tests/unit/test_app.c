@@ -98,6 +98,32 @@ static void opens_the_last_one_asked_for(void)
     end(app);
 }
 
+static void take_notice(HearthApp *app, const char *sentence, char **ret)
+{
+    (void)app;
+    g_free(*ret);
+    *ret = g_strdup(sentence);
+}
+
+static void tells_why_the_model_before_stays(void)
+{
+    HearthApp *app = begin();
+    g_autofree char *path = model_file("other.gguf"), *none = data_file("none.gguf"), *said = NULL;
+    g_signal_connect(app, "notice", G_CALLBACK(take_notice), &said);
+    hearth_app_open_model(app, path);
+    CHECK(wait_for(app, HEARTH_MODEL_READY, path));
+    CHECK(said == NULL);
+    hearth_app_open_model(app, none);
+    CHECK(wait_for(app, HEARTH_MODEL_LOADING, none));
+    CHECK(wait_for(app, HEARTH_MODEL_READY, path));
+    CHECK_MSG(said && strstr(said, "none.gguf") && strstr(said, "is still loaded."), "%s",
+              said ? said : "(null)");
+    g_autofree char *last = setting(app, "last-model"), *left = setting(app, "loading-model");
+    CHECK_STR(last, path);
+    CHECK_STR(left, "");
+    end(app);
+}
+
 static void opens_a_file_whose_name_is_no_text(void)
 {
     HearthApp *app = begin();
@@ -105,7 +131,8 @@ static void opens_a_file_whose_name_is_no_text(void)
     hearth_app_open_model(app, path);
     CHECK(wait_for(app, HEARTH_MODEL_READY, path));
     hearth_app_open_model(app, none);
-    CHECK(wait_for(app, HEARTH_MODEL_FAILED, none));
+    CHECK(wait_for(app, HEARTH_MODEL_LOADING, none));
+    CHECK(wait_for(app, HEARTH_MODEL_READY, path));
     const char *error = hearth_worker_get_error(hearth_app_get_worker(app));
     CHECK(error && strstr(error, "n\xef\xbf\xbd.gguf") && g_utf8_validate(error, -1, NULL));
     end(app);
@@ -192,6 +219,7 @@ int main(int argc, char **argv)
         {"opens the last one asked for", opens_the_last_one_asked_for},
         {"makes sentences", makes_sentences},
         {"has the folder to itself", has_the_folder_to_itself},
+        {"tells why the model before stays", tells_why_the_model_before_stays},
         {"opens a file whose name is no text", opens_a_file_whose_name_is_no_text},
     };
     if (argc == 2 && strcmp(argv[1], "hold") == 0) return hold();

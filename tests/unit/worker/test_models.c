@@ -230,9 +230,89 @@ static void refuses_what_is_no_model(void)
     RUN_UNTIL(answer.ended);
     CHECK_INT(hearth_job_get_state(answer.job), HEARTH_STATE_LENGTH);
     answer_clear(&answer);
-    hearth_worker_load(worker, "/nowhere/at/all.gguf", NULL); /* and Ember is gone */
+    worker_free(worker);
+}
+
+/* `worker` has the endless Ember. Asked for meanwhile, an answer is its. */
+static void check_kept(HearthWorker *worker, const char *path, const HearthModelSettings *settings,
+                       const char *word)
+{
+    HearthModelInfo *had = hearth_worker_get_info(worker);
+    uint64_t bytes = had->bytes[HEARTH_KIND_KV][HEARTH_DEVICE_DRAM];
+    g_autofree char *shown = NULL;
+    Answer answer;
+    CHECK(bytes > 0 && hearth_worker_get_last_stats(worker).tokens == 5);
+    hearth_worker_load(worker, path, settings);
+    CHECK_INT(state_of(worker), HEARTH_MODEL_LOADING);
+    answer_begin(&answer, worker, request_new("What is Hearth?", 5));
     RUN_UNTIL(is_settled(worker));
-    CHECK_INT(state_of(worker), HEARTH_MODEL_FAILED);
+    CHECK_INT(state_of(worker), HEARTH_MODEL_READY);
+    const char *error = hearth_worker_get_error(worker);
+    CHECK_MSG(error && strstr(error, word), "%s: \"%s\" has no \"%s\"", path ? path : "Ember",
+              error ? error : "(null)", word);
+    g_object_get(worker, "path", &shown, NULL);
+    CHECK_STR(shown, endless());
+    HearthModelInfo *info = hearth_worker_get_info(worker);
+    CHECK_STR(info->path, endless());
+    CHECK(info->bytes[HEARTH_KIND_KV][HEARTH_DEVICE_DRAM] == bytes);
+    RUN_UNTIL(answer.ended);
+    CHECK_INT(hearth_job_get_state(answer.job), HEARTH_STATE_LENGTH);
+    CHECK(answer.text->len > 0);
+    answer_clear(&answer);
+}
+
+/* The endless Ember with some letters behind `key` turned into others. */
+static char *altered(const char *key, const char *from, const char *to)
+{
+    char *path = large_file(1), *bytes;
+    gsize n;
+    CHECK(g_file_get_contents(endless(), &bytes, &n, NULL));
+    char *at = memmem(bytes, n, key, strlen(key));
+    if (at) at = memmem(at, 100, from, strlen(from));
+    CHECK(at != NULL);
+    if (at) memcpy(at, to, strlen(to));
+    CHECK(g_file_set_contents(path, bytes, (gssize)n, NULL));
+    g_free(bytes);
+    return path;
+}
+
+static void keeps_the_model_when_another_is_bad(void)
+{
+    HearthWorker *worker = worker_new(endless());
+    g_autofree char *folder = g_path_get_dirname(endless());
+    g_autofree char *garbage = g_build_filename(folder, "garbage.gguf", NULL);
+    char *cut = large_file(1);
+    Answer answer;
+    CHECK(g_file_set_contents(garbage, "This is a letter to a friend, not a model.", -1, NULL));
+    answer_begin(&answer, worker, request_new("What is Hearth?", 5));
+    RUN_UNTIL(answer.ended);
+    RUN_UNTIL(hearth_worker_get_last_stats(worker).tokens == 5);
+    answer_clear(&answer);
+    check_kept(worker, garbage, NULL, "GGUF");
+    check_kept(worker, "/nowhere/at/all.gguf", NULL, "check the path");
+    check_kept(worker, cut, NULL, "cut short");
+    remove_file(cut);
+    char *wrong = altered("tokenizer.ggml.model", "gpt2", "gpt9");
+    check_kept(worker, wrong, NULL, "gpt9");
+    remove_file(wrong);
+    wrong = altered("output_norm.weight", "norm", "form"); /* what the forward pass needs */
+    check_kept(worker, wrong, NULL, "output_norm");
+    remove_file(wrong);
+    HearthModelSettings settings = {.rules = (char *)"nothing device=moon"};
+    check_kept(worker, endless(), &settings, "moon");
+    check_kept(worker, NULL, &settings, "moon");
+    g_remove(garbage);
+
+    /* What is wished for while it is being looked at counts, and a good file is loaded. */
+    hearth_worker_load(worker, garbage, NULL);
+    hearth_worker_load(worker, NULL, NULL);
+    RUN_UNTIL(is_settled(worker));
+    CHECK_INT(state_of(worker), HEARTH_MODEL_READY);
+    CHECK(hearth_worker_get_error(worker) == NULL);
+    CHECK(hearth_worker_get_info(worker)->path == NULL);
+    hearth_worker_load(worker, garbage, NULL);
+    hearth_worker_unload(worker);
+    RUN_UNTIL(state_of(worker) == HEARTH_MODEL_NONE);
     worker_free(worker);
 }
 
@@ -369,6 +449,7 @@ int main(int argc, char **argv)
         {"stops an answer that waits", stops_an_answer_that_waits},
         {"refuses what is no model", refuses_what_is_no_model},
         {"refuses a projector", refuses_a_projector},
+        {"keeps the model when another is bad", keeps_the_model_when_another_is_bad},
         {"keeps the text when the file shrinks", keeps_the_text_when_the_file_shrinks},
         {"loads while answering", loads_while_answering},
         {"closes at any moment", closes_at_any_moment},

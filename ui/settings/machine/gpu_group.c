@@ -67,15 +67,16 @@ static void show_reload(HearthGpuGroup *group)
     HearthWorker *worker = hearth_app_get_worker(group->app);
     HearthModelInfo *info = hearth_worker_get_info(worker);
     HearthReloadRow *row = HEARTH_RELOAD_ROW(group->reload);
+    const char *error = hearth_worker_get_error(worker); /* if asked for again already */
     g_auto(HearthModelSettings) now = hearth_model_settings_read(
         hearth_app_get_settings(group->app), hearth_app_get_chat_settings(group->app));
     if (hearth_worker_get_state(worker) == HEARTH_MODEL_FAILED)
-        hearth_reload_row_set(row, _("The model could not be loaded"),
-                              hearth_worker_get_error(worker));
+        hearth_reload_row_set(row, _("The model could not be loaded"), error);
     else if (!info)
         hearth_reload_row_set(row, NULL, NULL);
     else if (!hearth_model_settings_place_alike(&now, &info->settings, info->gpu != NULL))
-        hearth_reload_row_set(row, NULL, _("Until then it stays where it is"));
+        hearth_reload_row_set(row, error ? _("The model could not be loaded") : NULL,
+                              error ? error : _("Until then it stays where it is"));
     else if (info->gpu_state == HEARTH_GPU_FAILED)
         hearth_reload_row_set(row, _("The GPU failed"), info->gpu_reason);
     else
