@@ -48,6 +48,7 @@ static bool print_help(const HearthCommand *command, GError **error)
                            command->synopsis, command->details);
     hearth_options_describe(command->options, out);
     hearth_options_describe(hearth_options_common, out);
+    hearth_options_describe_sizes(command->options, out);
     return hearth_io_write(out->str, out->len, error);
 }
 

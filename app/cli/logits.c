@@ -34,9 +34,7 @@ static bool read_tokens(const char *list, GArray *tokens, GError **error)
     if ((from_file || from_stdin) &&
         !hearth_io_read_text(from_file ? list + 1 : "-", "list of tokens", &text, error))
         return false;
-    if (!hearth_tokens_parse(text ? text : list, tokens, error)) return false;
-    return tokens->len > 0 || hearth_error(error, HEARTH_ERROR_USAGE,
-                                           "There are no token ids: write them as --tokens 1,2,3.");
+    return hearth_tokens_parse(text ? text : list, tokens, error);
 }
 
 static bool compute(EngSession *session, const GArray *tokens, size_t n_vocab, HearthIoFile *file,

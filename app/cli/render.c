@@ -21,11 +21,24 @@ static const HearthOption options[] = {
     {NULL},
 };
 
+/* What is wrong is told by its place in the file: the parts of the request, which the template gets
+ * written anew, have other places. */
+static bool check_json(const char *text, GError **error)
+{
+    EngError failure = {0};
+    char *said = NULL;
+    bool sound = eng_chat_render_template("", text, NULL, &said, &failure);
+    if (!sound) hearth_error(error, HEARTH_ERROR_REFUSED, "%s", said ? said : failure.message);
+    free(said);
+    return sound;
+}
+
 /* The template's variables: the members of "input", and those of "tokens" that it has not. */
 static bool read_request(const char *path, char **ret_variables, char **ret_now, GError **error)
 {
     g_autofree char *text = NULL;
-    if (!hearth_io_read_text(path, "request", &text, error)) return false;
+    if (!hearth_io_read_text(path, "request", &text, error) || !check_json(text, error))
+        return false;
     g_autoptr(HearthMembers) request = hearth_members_new(text, error);
     if (!request) return false;
     const char *input_text = hearth_members_get(request, "input");

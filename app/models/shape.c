@@ -34,6 +34,15 @@ static JsonObject *part(JsonParser *parser, const char *name)
     return json_object_get_object_member(json_node_get_object(json_parser_get_root(parser)), name);
 }
 
+/* The member's own name, which people write in any case; NULL = there is none. Borrowed. */
+static const char *name_in(JsonObject *object, const char *name)
+{
+    g_autoptr(GList) names = json_object_get_members(object);
+    for (GList *at = names; at; at = at->next)
+        if (g_ascii_strcasecmp(at->data, name) == 0) return at->data;
+    return NULL;
+}
+
 static char *names_of(const char *kind)
 {
     g_autoptr(JsonParser) parser = catalog();
@@ -50,7 +59,7 @@ char *hearth_shape_quants(void) { return names_of("quants"); }
 bool hearth_shape_is_known(const char *shape)
 {
     g_autoptr(JsonParser) parser = catalog();
-    return json_object_has_member(part(parser, "shapes"), shape);
+    return name_in(part(parser, "shapes"), shape) != NULL;
 }
 
 /* ---- metadata -------------------------------------------------------------------------------- */
@@ -193,23 +202,26 @@ HearthShape *hearth_shape_new(const char *shape, const char *quant, GError **err
 {
     g_autoptr(JsonParser) parser = catalog();
     JsonObject *shapes = part(parser, "shapes"), *quants = part(parser, "quants");
-    bool known = json_object_has_member(shapes, shape);
-    if (!known || !json_object_has_member(quants, quant)) {
+    const char *known = name_in(shapes, shape), *known_quant = name_in(quants, quant);
+    if (!known || !known_quant) {
         g_autofree char *names = known ? hearth_shape_quants() : hearth_shape_names();
         hearth_error(error, HEARTH_ERROR_USAGE, "There is no %s called \"%s\": choose one of %s.",
                      known ? "quantization" : "shape", known ? quant : shape, names);
         return NULL;
     }
-    JsonObject *one = json_object_get_object_member(shapes, shape);
+    JsonObject *one = json_object_get_object_member(shapes, known);
     const char *arch = json_object_get_string_member(one, "family");
-    return make(one, json_object_get_object_member(part(parser, "families"), arch),
-                json_object_get_array_member(quants, quant), error);
+    HearthShape *made = make(one, json_object_get_object_member(part(parser, "families"), arch),
+                             json_object_get_array_member(quants, known_quant), error);
+    if (made) made->quant = g_strdup(known_quant);
+    return made;
 }
 
 void hearth_shape_free(HearthShape *shape)
 {
     if (!shape) return;
     g_free(shape->name);
+    g_free(shape->quant);
     free((void *)shape->header.data);
     g_free(shape);
 }

@@ -13,11 +13,13 @@
 #include "error_from.h"
 
 typedef struct {
-    char *name; /* "DeepSeek-R1 671B" */
+    char *name;  /* "DeepSeek-R1 671B" */
+    char *quant; /* "Q4_K_M" */
     EngHeader header;
 } HearthShape;
 
-/* `shape`: "deepseek-r1"; `quant`: "Q4_K_M", … An unknown one is a usage error that names all. */
+/* `shape`: "deepseek-r1"; `quant`: "Q4_K_M", …, in any case of letters. An unknown one is a usage
+ * error that names all. */
 HearthShape *hearth_shape_new(const char *shape, const char *quant, GError **error);
 void hearth_shape_free(HearthShape *shape);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HearthShape, hearth_shape_free)

@@ -80,6 +80,12 @@ class Detokenize(Case):
         self.refuse(2, '"x" is no token id', "detokenize", "-m", VOCAB, "1,x")
         self.refuse(2, "is no token id", "detokenize", "-m", VOCAB, "99999999999999999999")
         self.refuse(3, "259|0 to 258", "detokenize", "-m", VOCAB, "259")
+        for nothing in ("", " "):
+            self.refuse(2, "no token ids", "detokenize", "-m", VOCAB, nothing)
+            self.refuse(2, "no token ids", "detokenize", "-m", VOCAB, "256", nothing)
+        for ids, place in (("256,,257", 4), ("256, ,257", 5), ("256,", 4)):
+            self.refuse(2, f"behind a comma at byte {place}:", "detokenize", "-m", VOCAB, ids)
+        self.refuse(2, '"" is no token id', "detokenize", "-m", VOCAB, ",256")
 
 
 class Render(Case):
@@ -144,6 +150,11 @@ class Render(Case):
         for text in ("", "[]", "{", "nonsense", '{"input": {}', '{"input": {} "x": 1}', "{} {}",
                      '{"input": 5}', '{"input": {}, "tokens": []}', '{"input": {"a": }}'):
             self.refuse(3, "request", "render", "--template", path, "--request",
+                        self.request(text))
+        for text, place in (('{"input": {"messages": [}}', "byte 24 (line 1)"),
+                            ('{"now": "x",\n "input": {"a": tru}}', "byte 29 (line 2)"),
+                            ('{"input": {"a": 1}\n', "byte 19 (line 2)")):
+            self.refuse(3, f"not JSON|{place}", "render", "--template", path, "--request",
                         self.request(text))
         self.refuse(3, '"input"', "render", "--template", path, "--request", self.request("{}"))
         self.refuse(3, '"now"', "render", "--template", path, "--request",
@@ -212,7 +223,8 @@ class Logits(Case):
         os.remove(self.OUT)
 
     def test_bad_tokens(self):
-        for code, ids, words in ((2, "", "no token ids"), (2, "1,,x", '"x"'), (2, "-1", '"-1"'),
+        for code, ids, words in ((2, "", "no token ids"), (2, "1,,2", "behind a comma"),
+                                 (2, "1,", "behind a comma"), (2, "1,x", '"x"'), (2, "-1", '"-1"'),
                                  (3, "259", "0 to 258"), (1, "@/nonexistent", "no file")):
             self.refuse(code, words, "logits", "-m", TINY, f"--tokens={ids}", "--out", self.OUT)
 
@@ -360,13 +372,28 @@ class Rehearse(Case):
     def test_names(self):
         self.refuse(1, 'no file "r1"|deepseek-r1, ', "rehearse", "r1")
         self.refuse(2, "Q9|Q4_K_M", "rehearse", "deepseek-r1", "-q", "Q9")
+        got = self.json("plan", "Mixtral-8x7B", "-q", "q2_k", "--gpu", "off")
+        self.assertEqual(got["name"], self.json("plan", "mixtral-8x7b", "-q", "Q2_K", "--gpu",
+                                                "off")["name"])
+        self.assertIn("Q2_K", got["name"])
         self.refuse(2, "for shapes", "rehearse", TINY, "-q", "Q4_K_M")
         self.refuse(2, "nothing to measure", "rehearse", TINY, "-p", 0, "-n", 0)
 
     def test_sizes(self):
-        for size in ("12", "GiB", "-1GiB", "12 GiB", "0GiB", "1e30GiB", "nanGiB", "12GB", "12gibb"):
+        for size in ("12", "GiB", "-1GiB", "12 GiB", "0GiB", "1e30GiB", "nanGiB", "12B", "12gibb",
+                     "12GBB", "12KMB", "12P"):
             self.refuse(2, f'24GiB|"{size}"', "rehearse", TINY, f"--dram={size}")
         self.json("rehearse", TINY, "--dram", "0.5gib", "-p", 1, "-n", 1)
+
+    def test_units(self):
+        for size, n in (("2G", 2 << 30), ("2GiB", 2 << 30), ("2gib", 2 << 30), ("2Gi", 2 << 30),
+                        ("2GB", 2 * 10 ** 9), ("2gb", 2 * 10 ** 9), ("4000M", 4000 << 20),
+                        ("4000MB", 4 * 10 ** 9), ("0.01T", (1 << 40) // 100), ("0.01TB", 10 ** 10),
+                        ("4000000K", 4000000 << 10), ("4000000KB", 4 * 10 ** 9)):
+            self.assertEqual(self.json("plan", TINY, "--vram", size)["vram_bytes"], n, size)
+        for name in ("chat", "plan", "rehearse"):
+            self.assertIn(b"KB, MB, GB and TB count by 1000", self.text(name, "--help"))
+        self.assertNotIn(b"SIZE", self.text("tokenize", "--help"))
 
     @unittest.skipIf(harness.sanitized(), "a whole model takes long in this build")
     def test_ctrl_c(self):
@@ -392,6 +419,20 @@ class Plan(Case):
             key = row["kind"], row["device"][:4]
             sums[key] = sums.get(key, 0) + row["bytes"]
         return sums
+
+    def test_progress_beside_a_document(self):
+        """Where the result goes to is no reason to leave a person at the terminal without news."""
+        ours, theirs = os.openpty()
+        for more in ([], ["--json"]):
+            done = subprocess.run([harness.CLI, "plan", TINY, *more], stdout=subprocess.PIPE,
+                                  stderr=theirs, timeout=harness.SLOW)
+            self.assertEqual(done.returncode, 0)
+            self.assertIn(b"Measuring", os.read(ours, 65536))
+            self.assertNotIn(b"Measuring", done.stdout)
+            if more:
+                json.loads(done.stdout)
+        os.close(ours)
+        os.close(theirs)
 
     def test_r1_on_24_gib(self):
         got = self.json("plan", *self.R1)

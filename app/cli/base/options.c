@@ -84,19 +84,32 @@ static bool set_seed(const HearthOption *o, const char *text, void *field, GErro
     return true;
 }
 
+/* As GNU's tools read them: a letter alone, or with i or iB, counts by 1024; with B, by 1000. */
+static bool unit(const char *text, double *ret)
+{
+    static const char letters[] = "KMGT";
+    static const struct {
+        const char *behind;
+        double base;
+    } kinds[] = {{"", 1024}, {"i", 1024}, {"iB", 1024}, {"B", 1000}};
+    const char *letter = *text ? strchr(letters, g_ascii_toupper(*text)) : NULL;
+    for (size_t i = 0; letter && i < G_N_ELEMENTS(kinds); i++)
+        if (g_ascii_strcasecmp(text + 1, kinds[i].behind) == 0) {
+            *ret = pow(kinds[i].base, (double)(letter - letters + 1));
+            return true;
+        }
+    return false;
+}
+
 static bool set_size(const HearthOption *o, const char *text, void *field, GError **error)
 {
-    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
     char *end;
-    double value = g_ascii_strtod(text, &end);
-    bool sound = end != text && g_ascii_isdigit(*text) && isfinite(value), known = false;
-    for (size_t i = 0; sound && i < G_N_ELEMENTS(units) && !known; i++) {
-        known = g_ascii_strcasecmp(end, units[i]) == 0;
-        if (known) value *= (double)((guint64)1 << 10 * (i + 1));
-    }
-    if (!known || value < 1 || value > 1e18)
+    double value = g_ascii_strtod(text, &end), bytes = 0;
+    bool sound = end != text && g_ascii_isdigit(*text) && isfinite(value) && unit(end, &bytes);
+    value *= bytes;
+    if (!sound || value < 1 || value > 1e18)
         return hearth_error(error, HEARTH_ERROR_USAGE,
-                            "--%s takes a size such as 24GiB or 800MiB, not \"%s\".", o->name,
+                            "--%s takes a size such as 24GiB, 800M or 25GB, not \"%s\".", o->name,
                             text);
     *(guint64 *)field = (guint64)value;
     return true;
@@ -175,4 +188,15 @@ void hearth_options_describe(const HearthOption *options, GString *out)
         if (o->arg) g_string_append_printf(left, " %s", o->arg);
         g_string_append_printf(out, "  %-26s  %s\n", left->str, o->help);
     }
+}
+
+void hearth_options_describe_sizes(const HearthOption *options, GString *out)
+{
+    for (const HearthOption *o = options; o->name; o++)
+        if (o->kind == HEARTH_OPTION_SIZE) {
+            g_string_append(out,
+                            "\nA SIZE ends with K, M, G or T. These count by 1024, also as KiB, "
+                            "MiB, GiB and TiB;\nKB, MB, GB and TB count by 1000.\n");
+            return;
+        }
 }

@@ -15,7 +15,7 @@ typedef enum {
     HEARTH_OPTION_INT,    /* int, min … max */
     HEARTH_OPTION_REAL,   /* double, min … max */
     HEARTH_OPTION_SEED,   /* guint64 below ENG_SEED_RANDOM */
-    HEARTH_OPTION_SIZE    /* guint64, bytes, not 0: a number with KiB, MiB, GiB or TiB behind it */
+    HEARTH_OPTION_SIZE    /* guint64, bytes, not 0: a number and its unit, 24GiB = 24G, 25GB */
 } HearthOptionKind;
 
 typedef struct {
@@ -36,8 +36,8 @@ extern const HearthOption hearth_options_common[];
 
 /* What commands that open a model are told of the GPU. */
 typedef struct {
-    const char *use;   /* "auto", "off"; NULL = "auto" */
-    const char *rules; /* a file */
+    const char *use;    /* "auto", "off"; NULL = "auto" */
+    const char *rules;  /* a file */
     const char *stream; /* of EngStreaming; NULL = "auto" */
     guint64 vram;
     int gpus;
@@ -79,6 +79,9 @@ bool hearth_options_parse(const char *command, const HearthOption *options, char
 
 /* Lines for --help: a table's options with their help texts. */
 void hearth_options_describe(const HearthOption *options, GString *out);
+
+/* How a SIZE is written, when one of them takes it. */
+void hearth_options_describe_sizes(const HearthOption *options, GString *out);
 
 /* A whole number and nothing else. For operands and lists, too. */
 bool hearth_options_number(const char *text, gint64 min, gint64 max, gint64 *ret);

@@ -68,12 +68,12 @@ static const char *main_type(const HearthSubject *s)
 }
 
 /* What the memory gives here, and what the kernel reaches that multiplies most. */
-static bool measure(const HearthSubject *s, bool quiet, EngPlanSpeeds *ret, GError **error)
+static bool measure(const HearthSubject *s, EngPlanSpeeds *ret, GError **error)
 {
     enum { TOKENS = 128 };
     EngError failure = {0};
     const char *type = main_type(s);
-    if (!quiet) hearth_console_progress("Measuring what the machine can do");
+    hearth_console_progress("Measuring what the machine can do");
     g_autoptr(EngGauge) gauge = eng_gauge_new(0, &failure);
     if (gauge) {
         ret->dram_gb_s = eng_gauge_limits(gauge).read_gb_s;
@@ -96,9 +96,10 @@ static EngPlan *make(const HearthSubject *s, const Values *values, GError **erro
     settings.defer = values->experts.defer;
     settings.no_gpu = strcmp(values->gpu, "off") == 0;
     eng_kv_type(values->kv, &settings.kv);
-    if (values->rules && !hearth_io_read_text(values->rules, "file of rules", &rules, error)) return NULL;
+    if (values->rules && !hearth_io_read_text(values->rules, "file of rules", &rules, error))
+        return NULL;
     settings.rules = rules;
-    if (!measure(s, values->common.json, &settings.speeds, error)) return NULL;
+    if (!measure(s, &settings.speeds, error)) return NULL;
     EngPlan *plan = s->path ? eng_plan_file(s->path, &settings, &failure)
                             : eng_plan((const EngHeader *)(void *)s->headers->data, s->headers->len,
                                        &settings, &failure);

@@ -72,6 +72,6 @@ bool hearth_subject_choose(HearthSubject *s, const char *what, const char *quant
     }
     const EngPeek *first = s->peeks->pdata[0];
     s->name = g_strdup_printf("%s, %s", *first->name ? first->name : what,
-                              is_shape ? quant ? quant : "Q4_K_M" : first->quant);
+                              is_shape ? s->shape->quant : first->quant);
     return true;
 }
