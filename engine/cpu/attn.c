@@ -165,6 +165,37 @@ static void pairs_i16(int n, int dv, const float *v, size_t v_stride, void *valu
         unit[i] = to_i16(v + (size_t)i * v_stride, value + i * dv, dv, ENG_I16_VALUE);
 }
 
+static float halves_to_i16(const uint16_t *x, int16_t *y, int n, int most)
+{
+    float amax = 0;
+    for (int i = 0; i < n; i++) amax = more(amax, fabsf(eng_f16_to_f32(x[i])));
+    amax = isinf(amax) ? NAN : amax;
+    float factor = amax > 0x1p-110f ? (float)most / amax : 0;
+    for (int i = 0; i < n; i++)
+        y[i] = factor > 0 ? (int16_t)lrintf(eng_f16_to_f32(x[i]) * factor) : 0;
+    return amax / (float)most;
+}
+
+static void keys_f16(int n, int dk, const uint16_t *k, size_t k_stride, void *keys)
+{
+    for (int i = 0; i < n; i++, k += k_stride) {
+        int16_t *key = (int16_t *)(void *)((uint8_t *)keys + (size_t)i * key_bytes(dk));
+        float *scale = (float *)(void *)(key + dk);
+        for (int b = 0; b < dk; b += ENG_I16_BLOCK) {
+            int d_n = dk - b < ENG_I16_BLOCK ? dk - b : ENG_I16_BLOCK;
+            *scale++ = halves_to_i16(k + b, key + b, d_n, ENG_I16_KEY);
+        }
+    }
+}
+
+static void pairs_f16(int n, int dv, const uint16_t *v, size_t v_stride, void *values)
+{
+    float *unit = values;
+    int16_t *value = (int16_t *)(void *)(unit + ENG_Q8_POSITIONS);
+    for (int i = 0; i < n; i++)
+        unit[i] = halves_to_i16(v + (size_t)i * v_stride, value + i * dv, dv, ENG_I16_VALUE);
+}
+
 static void values_i16(int n, int rows, int dv, const float *p, const void *values,
                        const float *keep, void *room, float *o, size_t o_stride)
 {
@@ -199,6 +230,8 @@ void eng_kernels_attn_c(EngKernels *k)
     k->values_q8 = values_q8;
     k->q8_pays = false;
     k->keys_i16 = keys_i16;
+    k->keys_f16 = keys_f16;
+    k->pairs_f16 = pairs_f16;
     k->scores_i16 = scores_i16;
     k->pairs_i16 = pairs_i16;
     k->values_i16 = values_i16;

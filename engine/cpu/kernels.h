@@ -109,6 +109,9 @@ typedef struct {
     void (*values_i16)(int n, int rows, int dv, const float *p, const void *values,
                        const float *keep, void *room, float *o, size_t o_stride);
     bool i16_pays;
+    /* What keys_i16 and pairs_i16 make of the same numbers as floats; strides in halves. */
+    void (*keys_f16)(int n, int dk, const uint16_t *k, size_t k_stride, void *keys);
+    void (*pairs_f16)(int n, int dv, const uint16_t *v, size_t v_stride, void *values);
     /* x as y times what is returned, |y| <= most; n a multiple of 16. NaN or infinity in x gives
      * NaN. */
     float (*to_i16)(const float *x, int16_t *y, int n, int most);

@@ -4,14 +4,15 @@
  * share a KV head, at most tile_queries(), walking over the past in blocks of BLOCK positions. A
  * query is a column of every matrix, so that its softmax runs down a vector's lane. A single token
  * with a past is cut along the past too (flash decoding) into at most SPLITS parts whose results
- * are merged afterwards. All cuts depend on shapes and positions alone. */
+ * are merged afterwards. These cuts depend on shapes and positions alone; how many heads a tile has
+ * may depend on the threads, for it changes no result. */
 #include <limits.h>
 #include <math.h>
 #include <string.h>
 
 #include "cpu/op_attn.h"
 
-enum { BLOCK = 64, SPLITS = 16, SPLIT_LEAST = 128, SLICE = 64 };
+enum { BLOCK = 64, SPLITS = 8, FEW_SPLITS = 16, SPLIT_LEAST = 128, SLICE = 64 };
 /* Queries of a tile at most: more share what is made of a row of the cache, but a tile's own
  * numbers should stay in the second-level cache. In 16 bits those of a group do, and only what a
  * block adds to passes through it. */
@@ -123,7 +124,7 @@ void eng_cpu_needs_attn(const EngOp *op, EngCpuNeeds *needs)
         needs->partial = ENG_MAX(needs->partial, parts * sizeof(float));
     }
     if (!attn_is_few(op, 1)) return;
-    size_t parts = SPLITS * (size_t)op->attn.n_kv * eng_cpu_few_part(op);
+    size_t parts = FEW_SPLITS * (size_t)op->attn.n_kv * eng_cpu_few_part(op);
     needs->partial = ENG_MAX(needs->partial, parts * sizeof(float));
     needs->scratch = ENG_MAX(needs->scratch, eng_cpu_few_scratch(op));
 }
@@ -135,7 +136,7 @@ static const float *query(const EngCpu *cpu, const EngOp *op, const Tile *t, int
 }
 
 /* A cache line of floats at a time. */
-static void take_queries(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
+static void take_queries_as_floats(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
 {
     int n = t->n_tokens * t->n_heads;
     for (int d0 = 0; d0 < op->attn.dk; d0 += LANES)
@@ -210,7 +211,8 @@ typedef struct {
     int n;
 } Cells;
 
-static Cells cells_at(const EngCpu *cpu, const EngOpAttn *a, const Tile *t, int at, int n)
+static Cells cells_at(const EngCpu *cpu, const EngOpAttn *a, const Tile *t, Form form, int at,
+                      int n)
 {
     const EngKv *kv = cpu->batch->kvs[t->row0];
     bool apart = kv->v_width > 0;
@@ -219,9 +221,11 @@ static Cells cells_at(const EngCpu *cpu, const EngOpAttn *a, const Tile *t, int 
     size_t k_bytes = eng_kv_part(kv->type, a->dk), v_bytes = eng_kv_part(kv->type, a->dv);
     const uint8_t *k = eng_kv_key(kv, a->layer, at) + (size_t)t->kv_head * k_bytes, *v = k;
     if (apart) v = eng_kv_value(kv, a->layer, at) + (size_t)t->kv_head * v_bytes;
-    int more = ENG_MIN(t->to - at - n, n);
-    ask_for(k + (size_t)n * k_row, k_row, k_bytes, more);
-    if (apart) ask_for(v + (size_t)n * v_row, v_row, v_bytes, more);
+    if (form == FLOATS) { /* the others' kernels ask themselves */
+        int more = ENG_MIN(t->to - at - n, n);
+        ask_for(k + (size_t)n * k_row, k_row, k_bytes, more);
+        if (apart) ask_for(v + (size_t)n * v_row, v_row, v_bytes, more);
+    }
     return (Cells){kv, k, v, k_width, v_width, k_row, v_row, apart, n};
 }
 
@@ -240,11 +244,9 @@ static const float *values_of(const EngCpu *cpu, const EngOpAttn *a, const Cells
 
 static void attend_i16(EngCpu *cpu, const EngOpAttn *a, const Cells *c, const Work *w)
 {
-    size_t stride = 0;
-    const float *floats = keys_of(cpu, a, c, w, &stride);
-    cpu->k->keys_i16(c->n, a->dk, floats, stride, w->wide.keys);
-    floats = values_of(cpu, a, c, w, floats, &stride);
-    cpu->k->pairs_i16(c->n, a->dv, floats, stride, w->wide.values);
+    const uint16_t *keys = (const void *)c->k, *values = (const void *)c->v;
+    cpu->k->keys_f16(c->n, a->dk, keys, (size_t)c->k_width, w->wide.keys);
+    cpu->k->pairs_f16(c->n, a->dv, values, (size_t)c->v_width, w->wide.values);
     Seeing x = {w->rows, w->q16, w->q_scale, w->seen, a->scale,
                 w->max,  w->sum, w->keep,    w->o,    w->s};
     see(cpu->k, &x, &w->wide, c->n, a->dk, a->dv);
@@ -263,7 +265,7 @@ static void attend_floats(EngCpu *cpu, const EngOpAttn *a, const Cells *c, const
 static void attend_block(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w, int at, int n)
 {
     const EngOpAttn *a = &op->attn;
-    Cells c = cells_at(cpu, a, t, at, n);
+    Cells c = cells_at(cpu, a, t, w->form, at, n);
     for (int r = 0; r < t->n_tokens * t->n_heads; r++)
         w->seen[r] = cpu->batch->positions[t->row0 + r / t->n_heads] - at + 1;
     if (w->form == I16) {
@@ -286,16 +288,22 @@ static Form form_of(const EngKernels *k, const EngOpAttn *a, EngKvType type, int
     return FLOATS;
 }
 
-static void attend(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
+static void take_queries(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
+{
+    if (w->form == I16)
+        take_queries_as_i16(cpu, op, t, w);
+    else if (cpu->batch->kvs[t->row0]->type == ENG_KV_Q8_0)
+        take_queries_as_bytes(cpu, op, t, w);
+    else
+        take_queries_as_floats(cpu, op, t, w);
+}
+
+/* `same`: as those that this thread took last, of which nothing but what was summed has changed. */
+static void attend(EngCpu *cpu, const EngOp *op, const Tile *t, bool same, Work *w)
 {
     EngKvType type = cpu->batch->kvs[t->row0]->type;
     w->form = form_of(cpu->k, &op->attn, type, t->queries);
-    if (w->form == I16)
-        take_queries_as_i16(cpu, op, t, w);
-    else if (type == ENG_KV_Q8_0)
-        take_queries_as_bytes(cpu, op, t, w);
-    else
-        take_queries(cpu, op, t, w);
+    if (!same) take_queries(cpu, op, t, w);
     for (int r = 0; r < w->rows; r++) {
         w->max[r] = -INFINITY;
         w->sum[r] = 0;
@@ -375,11 +383,22 @@ static void whole_past(EngCpu *cpu, const EngOp *op, int thread)
             Tile t = tile_of(op, heads, i, row0, n, 0, cpu->batch->positions[row0 + n - 1] + 1);
             t.queries *= run;
             Work w = work_for(cpu, &op->attn, &t, thread);
-            attend(cpu, op, &t, &w);
+            attend(cpu, op, &t, false, &w);
             finish(cpu, op, &t, &w);
             mine = eng_pool_next(cpu->pool, INT64_MAX);
         }
     }
+}
+
+/* Of the tiles of a past in parts: fewer where threads would go without, though each tile makes
+ * anew what is made of a row. Queries stand in the same sixteens in any of them. */
+static int heads_of_split(const EngCpu *cpu, const EngOp *op, int past, int n_splits)
+{
+    int heads = heads_per_tile(op, past), threads = eng_pool_threads(cpu->pool);
+    while (heads % (2 * LANES) == 0 &&
+           tiles_per_token(op, heads) * n_splits < (heads > TILE_LEAST ? 2 : 1) * threads)
+        heads /= 2;
+    return heads;
 }
 
 static float *part_of(const EngCpu *cpu, const EngOp *op, int heads, int tile, int split)
@@ -423,14 +442,16 @@ static void merge(EngCpu *cpu, const EngOp *op, int heads, int tile, int n_split
 static void split_past(EngCpu *cpu, const EngOp *op, int split_len, int n_splits, int thread)
 {
     const EngOpAttn *a = &op->attn;
-    int past = cpu->batch->positions[0] + 1, heads = heads_per_tile(op, past);
-    int tiles = tiles_per_token(op, heads);
+    int past = cpu->batch->positions[0] + 1, heads = heads_of_split(cpu, op, past, n_splits);
+    int tiles = tiles_per_token(op, heads), tile = -1;
     for (int64_t i; (i = eng_pool_next(cpu->pool, (int64_t)tiles * n_splits)) >= 0;) {
-        int split = (int)(i % n_splits), tile = (int)(i / n_splits), from = split * split_len;
+        bool same = i / n_splits == tile;
+        int split = (int)(i % n_splits), from = split * split_len;
+        tile = (int)(i / n_splits);
         Tile t = tile_of(op, heads, tile, 0, 1, from, ENG_MIN(from + split_len, past));
         Work w = work_for(cpu, a, &t, thread);
         put_result(&w, a, part_of(cpu, op, heads, tile, split));
-        attend(cpu, op, &t, &w);
+        attend(cpu, op, &t, same, &w);
     }
     eng_pool_barrier(cpu->pool, thread);
     int slices = (a->dv + SLICE - 1) / SLICE;
@@ -462,14 +483,15 @@ static void split_few(EngCpu *cpu, const EngOp *op, int split_len, int n_splits,
 
 void eng_cpu_op_attn(EngCpu *cpu, const EngOp *op, int thread)
 {
-    int past = cpu->batch->positions[0] + 1;
-    int least = ENG_MAX(SPLIT_LEAST, (past + SPLITS - 1) / SPLITS);
+    bool few = attn_is_few(op, 1);
+    int past = cpu->batch->positions[0] + 1, most = few ? FEW_SPLITS : SPLITS;
+    int least = ENG_MAX(SPLIT_LEAST, (past + most - 1) / most);
     int split_len = (least + BLOCK - 1) / BLOCK * BLOCK;
     int n_splits = (past + split_len - 1) / split_len;
-    if (cpu->rows == 1 && n_splits > 1 && attn_is_few(op, 1))
-        split_few(cpu, op, split_len, n_splits, thread);
-    else if (cpu->rows == 1 && n_splits > 1)
-        split_past(cpu, op, split_len, n_splits, thread);
-    else
+    if (cpu->rows > 1 || n_splits == 1)
         whole_past(cpu, op, thread);
+    else if (few)
+        split_few(cpu, op, split_len, n_splits, thread);
+    else
+        split_past(cpu, op, split_len, n_splits, thread);
 }

@@ -200,6 +200,38 @@ static void fewer_i16(const EngKernels *k, const Wide *w)
     free(want);
 }
 
+/* The same bytes as of the same numbers as floats, also where one is not finite. */
+static void halves_once(const EngKernels *k, const Wide *w)
+{
+    size_t n = (size_t)w->n, apart = w->stride, all = n * apart;
+    uint16_t *h = (uint16_t *)(void *)floats_new(all / 2 + 1);
+    k->f32_to_f16(w->x, h, (int64_t)all);
+    if (test_range(0, 3) == 0)
+        h[(size_t)test_range(0, (int)all - 1)] = test_range(0, 1) ? 0xfc00 : 0x7e00;
+    Wide as = *w;
+    as.x = floats_new(all);
+    k->f16_to_f32(h, as.x, (int64_t)all);
+    size_t key_bytes = n * (2 * (size_t)w->d + 4 * (size_t)ENG_I16_BLOCKS(w->d));
+    size_t value_bytes = eng_i16_values_bytes(w->d);
+    uint8_t *keys = (uint8_t *)floats_new(key_bytes / sizeof(float));
+    uint8_t *values = (uint8_t *)floats_new(value_bytes / sizeof(float));
+    memset(values, 0, value_bytes);
+    memset(w->values, 0, value_bytes);
+    k->keys_f16(w->n, w->d, h, apart, keys);
+    int dv = w->d - LANES * test_range(0, 1);
+    k->pairs_f16(w->n, dv, h, apart, values);
+    k->keys_i16(w->n, w->d, as.x, apart, w->keys);
+    k->pairs_i16(w->n, dv, as.x, apart, w->values);
+    CHECK_MSG(memcmp(keys, w->keys, key_bytes) == 0, "%s: keys of halves differ, %d x %d",
+              kernel_now, w->n, w->d);
+    CHECK_MSG(memcmp(values, w->values, value_bytes) == 0, "%s: values of halves differ, %d x %d",
+              kernel_now, w->n, dv);
+    free(h);
+    free(as.x);
+    free(keys);
+    free(values);
+}
+
 /* Of equal small weights beside a large one, a position that is not seen, and what is no number. */
 static void i16_edges(const EngKernels *k)
 {
@@ -249,6 +281,8 @@ static void i16_of_level(EngCpuLevel level, const EngKernels *k, const EngKernel
         values_i16_once(k, &w);
         if (level != ENG_CPU_C) i16_is_c(k, &w);
         fewer_i16(k, &w);
+        kernel_name("keys_f16, pairs_f16", "", level);
+        halves_once(k, &w);
         wide_free(&w);
     }
     i16_edges(k);

@@ -53,6 +53,13 @@ INLINE __m256i sixteen(const float *x, Floats factor)
     return _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(mul(loadf(x), factor)));
 }
 
+/* Whole numbers of 32 bits that fit 16: those of a, then those of b. */
+INLINE Ints in_order(Ints a, Ints b)
+{
+    const Ints order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    return _mm512_permutexvar_epi64(order, _mm512_packs_epi32(a, b));
+}
+
 /* NaN where one of n is not finite. */
 INLINE float largest(const float *x, int n)
 {
@@ -90,6 +97,58 @@ static void keys_i16(int n, int dk, const float *k, size_t k_stride, void *keys)
         float *d = (float *)(void *)(to + dk);
         for (int b = 0; b < dk; b += ENG_I16_BLOCK)
             *d++ = to_i16(k + b, to + b, ENG_MIN(dk - b, ENG_I16_BLOCK), ENG_I16_KEY);
+    }
+}
+
+/* 16 halves as floats, times the factor, as whole numbers. */
+INLINE Ints whole_f16(const uint16_t *x, Floats factor)
+{
+    Floats at = _mm512_cvtph_ps(_mm256_loadu_si256((const void *)x));
+    return _mm512_cvtps_epi32(mul(at, factor));
+}
+
+/* The largest magnitude of n halves, found in their bits; NaN where one is not finite. */
+INLINE float largest_f16(const uint16_t *x, int n)
+{
+    const Ints magnitudes = _mm512_set1_epi16(0x7fff);
+    Ints bits = zero();
+    int i = 0;
+    for (; i + 32 <= n; i += 32) bits = _mm512_max_epu16(bits, and(load(x + i), magnitudes));
+    if (i < n) {
+        Ints last = _mm512_zextsi256_si512(load32(x + i));
+        bits = _mm512_max_epu16(bits, and(last, magnitudes));
+    }
+    __m256i half_way =
+        _mm256_max_epu16(_mm512_castsi512_si256(bits), _mm512_extracti64x4_epi64(bits, 1));
+    __m128i eight =
+        _mm_max_epu16(_mm256_castsi256_si128(half_way), _mm256_extracti128_si256(half_way, 1));
+    eight = _mm_minpos_epu16(_mm_xor_si128(eight, _mm_set1_epi16(-1)));
+    uint16_t most = (uint16_t)~_mm_extract_epi16(eight, 0);
+    return most >= 0x7c00 ? __builtin_nanf("") : half(most);
+}
+
+/* The cache's rows come from memory, and nobody asked for them: too many at once are not fetched
+ * but forgotten, and the processor's own prefetchers stop at each page and follow none of the rows
+ * that lie between those of other heads. */
+enum { ROWS_AHEAD = 8 };
+
+/* A block at once: 32 or 64 halves. */
+static void keys_f16(int n, int dk, const uint16_t *k, size_t k_stride, void *keys)
+{
+    for (int i = 0; i < n; i++, k += k_stride) {
+        uint16_t *to = (uint16_t *)((int32_t *)keys + (size_t)i * key_words(dk));
+        float *d = (float *)(void *)(to + dk);
+        for (int b = 0; b < dk; b += ENG_I16_BLOCK) {
+            int d_n = ENG_MIN(dk - b, ENG_I16_BLOCK);
+            float amax = largest_f16(k + b, d_n), factor = factor_of(amax, ENG_I16_KEY);
+            *d++ = amax / ENG_I16_KEY;
+            for (int c = b; c < b + d_n; c += 32) {
+                _mm_prefetch(k + ROWS_AHEAD * k_stride + c, _MM_HINT_T0);
+                Ints low = factor > 0 ? whole_f16(k + c, all(factor)) : zero();
+                Ints high = factor > 0 ? whole_f16(k + c + 16, all(factor)) : zero();
+                store(to + c, in_order(low, high));
+            }
+        }
     }
 }
 
@@ -177,6 +236,13 @@ INLINE Ints whole(const float *v, float factor)
     return _mm512_cvtps_epi32(mul(_mm512_maskz_loadu_ps(factor > 0 ? 0xffff : 0, v), by));
 }
 
+INLINE void put_pairs(int32_t *to, Ints first, Ints second)
+{
+    Ints both = side_by_side(first, second);
+    _mm256_storeu_si256((__m256i *)(void *)to, _mm512_castsi512_si256(both));
+    _mm256_storeu_si256((__m256i *)(void *)(to + APART), _mm512_extracti64x4_epi64(both, 1));
+}
+
 static void pairs_i16(int n, int dv, const float *v, size_t v_stride, void *values)
 {
     float *unit = values;
@@ -189,12 +255,34 @@ static void pairs_i16(int n, int dv, const float *v, size_t v_stride, void *valu
             factor[r] = factor_of(amax[r], ENG_I16_VALUE);
         }
         int32_t *to = (int32_t *)(void *)(unit + ENG_Q8_POSITIONS) + 4 * i;
-        for (int d = 0; d < dv; d += 16, to += 2 * APART) {
-            Ints both = side_by_side(whole(v + d, factor[0]), whole(other + d, factor[1]));
-            _mm256_storeu_si256((__m256i *)(void *)to, _mm512_castsi512_si256(both));
-            _mm256_storeu_si256((__m256i *)(void *)(to + APART),
-                                _mm512_extracti64x4_epi64(both, 1));
+        for (int d = 0; d < dv; d += 16, to += 2 * APART)
+            put_pairs(to, whole(v + d, factor[0]), whole(other + d, factor[1]));
+    }
+}
+
+static void pairs_f16(int n, int dv, const uint16_t *v, size_t v_stride, void *values)
+{
+    float *unit = values;
+    for (int i = 0; i < n; i += 2, v += 2 * v_stride) {
+        const uint16_t *other = i + 1 < n ? v + v_stride : v;
+        float amax[2] = {largest_f16(v, dv), i + 1 < n ? largest_f16(other, dv) : 0};
+        __mmask16 some[2];
+        Floats factor[2];
+        UNROLL for (int r = 0; r < 2; r++)
+        {
+            float by = factor_of(amax[r], ENG_I16_VALUE);
+            unit[i + r] = amax[r] / ENG_I16_VALUE;
+            some[r] = by > 0 ? 0xffff : 0;
+            factor[r] = all(by);
         }
+        int32_t *to = (int32_t *)(void *)(unit + ENG_Q8_POSITIONS) + 4 * i;
+        for (int d = 0; d < dv; d += 32) {
+            _mm_prefetch(v + ROWS_AHEAD * v_stride + d, _MM_HINT_T0);
+            _mm_prefetch(other + ROWS_AHEAD * v_stride + d, _MM_HINT_T0);
+        }
+        for (int d = 0; d < dv; d += 16, to += 2 * APART)
+            put_pairs(to, _mm512_maskz_mov_epi32(some[0], whole_f16(v + d, factor[0])),
+                      _mm512_maskz_mov_epi32(some[1], whole_f16(other + d, factor[1])));
     }
 }
 
@@ -270,6 +358,8 @@ static void values_i16(int n, int rows, int dv, const float *p, const void *valu
 void eng_kernels_attn_i16_vnni(EngKernels *k)
 {
     k->keys_i16 = keys_i16;
+    k->keys_f16 = keys_f16;
+    k->pairs_f16 = pairs_f16;
     k->scores_i16 = scores_i16;
     k->pairs_i16 = pairs_i16;
     k->values_i16 = values_i16;

@@ -29,6 +29,16 @@ typedef struct {
     int dk;
 } Keys;
 
+/* The cache's rows come from memory, and nobody asked for them: too many at once are not fetched
+ * but forgotten, and the processor's own prefetchers stop at each page and follow none of the rows
+ * that lie between those of other heads. */
+INLINE void ask_for_row(const uint8_t *row, size_t stride, size_t bytes)
+{
+    enum { ROWS_AHEAD = 8 };
+    for (size_t at = 0; at < bytes; at += 64)
+        _mm_prefetch(row + ROWS_AHEAD * stride + at, _MM_HINT_T0);
+}
+
 static Keys raise_keys(int n, int dk, const uint8_t *k, size_t k_stride, void *room)
 {
     uint8_t *bytes_at = room;
@@ -36,6 +46,7 @@ static Keys raise_keys(int n, int dk, const uint8_t *k, size_t k_stride, void *r
     Keys keys = {bytes_at, d, dk};
     int blocks = dk / 32;
     for (int i = 0; i < n; i++, k += k_stride, d += blocks) {
+        ask_for_row(k, k_stride, (size_t)blocks * sizeof(EngBlockQ8_0));
         const EngBlockQ8_0 *block = (const EngBlockQ8_0 *)(const void *)k;
         for (int b = 0; b < blocks; b++, bytes_at += 32) {
             __m256i raised = _mm256_xor_si256(load32(block[b].qs), _mm256_set1_epi8((char)0x80));
@@ -146,6 +157,8 @@ static void take_scales(const Values *x, int n, const uint8_t *v, size_t v_strid
         __mmask16 mask = first_of(x->blocks - b);
         Floats d[ENG_Q8_POSITIONS], most = all(0), poison = all(0);
         for (int i = 0; i < n; i++) {
+            ask_for_row(v + (size_t)i * v_stride + (size_t)b * sizeof(EngBlockQ8_0), v_stride,
+                        (size_t)ENG_MIN(x->blocks - b, 16) * sizeof(EngBlockQ8_0));
             d[i] = scales_at(v + (size_t)i * v_stride + (size_t)b * sizeof(EngBlockQ8_0), mask);
             most = _mm512_max_ps(d[i], most);
             poison = mul_add(d[i], all(0), poison);
@@ -278,20 +291,32 @@ INLINE void value_tile(int columns, int groups, bool rough, const Values *x, int
     }
 }
 
-INLINE void value_block(int columns, int groups, const Values *x, int b, int j, const float *keep,
-                        float *o)
+INLINE void value_block(int columns, int groups, bool rough, const Values *x, int b, int j,
+                        const float *keep, float *o)
 {
-    bool rough = true;
-    for (int g = 0; g < groups; g++) rough = rough && x->rough[j / 16 + g];
-    if (rough) {
-        weigh(true, x, b, j, 16 * groups);
-        for (int place = 0; place < 32; place += columns)
-            value_tile(columns, groups, true, x, b, place, j, keep, o);
-    } else {
-        weigh(false, x, b, j, 16 * groups);
-        for (int place = 0; place < 32; place += columns)
-            value_tile(columns, groups, false, x, b, place, j, keep, o);
-    }
+    weigh(rough, x, b, j, 16 * groups);
+    for (int place = 0; place < 32; place += columns)
+        value_tile(columns, groups, rough, x, b, place, j, keep, o);
+}
+
+/* Groups from j on for which the upper bytes do, or for which they do not: up to four. */
+INLINE int groups_alike(const Values *x, int j)
+{
+    int n = 1, first = j / 16, most = ENG_MIN(x->rows / 16 - first, 4);
+    while (n < most && x->rough[first + n] == x->rough[first]) n++;
+    return n == 3 ? 2 : n;
+}
+
+INLINE int value_groups(bool rough, const Values *x, int b, int j, const float *keep, float *o)
+{
+    int groups = groups_alike(x, j);
+    if (groups == 4)
+        value_block(4, 4, rough, x, b, j, keep, o);
+    else if (groups == 2)
+        value_block(8, 2, rough, x, b, j, keep, o);
+    else
+        value_block(16, 1, rough, x, b, j, keep, o);
+    return 16 * groups;
 }
 
 static void values_q8(int n, int rows, int dv, const float *p, const void *v, size_t v_stride,
@@ -311,10 +336,9 @@ static void values_q8(int n, int rows, int dv, const float *p, const void *v, si
     take_scales(&x, n, v, v_stride);
     for (int b = 0; b < x.blocks; b++) {
         turn_values(&x, n, b, v, v_stride);
-        int j = 0;
-        for (; j + 64 <= rows; j += 64) value_block(4, 4, &x, b, j, keep, o);
-        if (j + 32 <= rows) value_block(8, 2, &x, b, j, keep, o), j += 32;
-        if (j < rows) value_block(16, 1, &x, b, j, keep, o);
+        for (int j = 0; j < rows;)
+            j += x.rough[j / 16] ? value_groups(true, &x, b, j, keep, o)
+                                 : value_groups(false, &x, b, j, keep, o);
     }
 }
 
