@@ -30,6 +30,7 @@ static void gpu_begin(EngDevice *device, const EngBatch *batch, uint32_t turn)
            (size_t)batch->n_out * sizeof *batch->out);
     eng_cuda_enqueue_write(g->cuda, ENG_CU_COMPUTE, g->step, g->host_step, g->step_bytes);
     if (g->table_changed) eng_gpu_send_table(g);
+    eng_guests_begin(g);
     g->batch_rows = batch->n;
     g->bytes_of.buf = -1;
     g->dirty = true;

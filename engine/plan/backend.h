@@ -109,7 +109,7 @@ struct EngDevice {
     uint64_t guest_bytes, pinned_bytes;    /* of all guests; pages */
     char pin_reason[160];                  /* why not all are */
     uint64_t guests_copied, bounced_bytes; /* so far; of those through other memory */
-    double copied_gb_s;                    /* when last measured; 0 = not yet */
+    double copied_gb_s, guests_gop_s;      /* when last measured, as plans count; 0 = not yet */
     EngBackend *cpu;                       /* set by who walks */
 
     /* kv->far[number]: memory for the layers whose attention is the device's; its own as long as

@@ -291,21 +291,35 @@ static void begin(Exec *e, const EngBatch *batch)
     for (int d = 0; d < e->n_devices; d++) e->devices[d]->begin(e->devices[d], batch, e->turn);
 }
 
+/* By the slower of the devices that had guests. */
+static void take_speeds(Exec *e)
+{
+    double gb_s = 0, gop_s = 0;
+    for (int d = 0; d < e->n_devices; d++) {
+        const EngDevice *device = e->devices[d];
+        if (device->copied_gb_s > 0 && (gb_s == 0 || device->copied_gb_s < gb_s))
+            gb_s = device->copied_gb_s;
+        if (device->guests_gop_s > 0 && (gop_s == 0 || device->guests_gop_s < gop_s))
+            gop_s = device->guests_gop_s;
+    }
+    eng_regimes_sent(&e->regimes, gb_s, gop_s);
+}
+
 /* What failed first is told. */
 static void finish(Exec *e, const EngBatch *batch)
 {
     for (int d = 0; d < e->n_devices; d++) {
         EngError err = {0};
         EngDevice *device = use(e, d);
-        if (device->finish(device, &err)) {
-            if (e->base.streaming != ENG_STREAM_CPU)
-                eng_regimes_copied(&e->regimes, device->copied_gb_s);
-            continue;
-        }
+        if (device->finish(device, &err)) continue;
         e->failed = true;
         if (!e->error.code) e->error = err;
     }
-    if (!e->failed && batch->n > FEW) eng_regimes_cpu_took(&e->regimes, batch->n, e->guests_s);
+    if (e->failed || batch->n <= FEW) return;
+    if (e->base.streaming != ENG_STREAM_CPU)
+        take_speeds(e);
+    else
+        eng_regimes_cpu_took(&e->regimes, batch->n, e->guests_s);
 }
 
 static void exec_run(EngBackend *backend, int first, int n, const EngBatch *batch)

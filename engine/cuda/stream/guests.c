@@ -70,6 +70,9 @@ bool eng_guests_open(EngGpu *g, EngError *err)
         ok = (s->begun[i] = eng_cuda_event_new(g->cuda, err)) &&
              (s->copied[i] = eng_cuda_event_new(g->cuda, err)) &&
              (s->read[i] = eng_cuda_event_new(g->cuda, err));
+    for (int i = 0; ok && i < ENG_GUEST_SAMPLES; i++)
+        ok = (s->samples[i].begun = eng_cuda_event_new(g->cuda, err)) &&
+             (s->samples[i].done = eng_cuda_event_new(g->cuda, err));
     for (int i = 0; ok && i < ENG_GUEST_PIECES; i++)
         ok = (s->sent[i] = eng_cuda_event_new(g->cuda, err)) &&
              (s->pieces[i] = eng_cuda_alloc_host(g->cuda, ENG_GUEST_PIECE, what, err));
@@ -181,6 +184,7 @@ typedef struct {
     int first, n, mats, each;
     const bool *used;
     int from, to, n_used;
+    double products; /* multiply-adds of one of its experts, on average */
 } Round;
 
 static bool is_used(const Round *r, int expert) { return !r->used || r->used[expert]; }
@@ -205,6 +209,16 @@ static Round round_of(const EngGpu *g, int op, int first, int n, const bool *use
         if (lay_out(r.w, n, r.each, r.at) <= g->guests.slot_bytes) break;
     lay_out(r.w, n, r.each, r.at);
     return r;
+}
+
+/* `slots`: tokens of all experts that are used. */
+static double products_of(const Round *r, int slots)
+{
+    double weights = 0;
+    int n = 0;
+    for (int e = 0; e < r->mats; e++) n += is_used(r, e);
+    for (int j = 0; j < r->n; j++) weights += (double)r->w[j]->rows * (double)r->w[j]->cols;
+    return n > 0 ? weights * slots / n : 0;
 }
 
 /* The table says where those used will lie, for a group's are not all neighbours. */
@@ -248,8 +262,15 @@ static void bring_group(EngGpu *g, const Round *r, unsigned slot)
 static void multiply_group(EngGpu *g, const Round *r, unsigned slot, const EngCuMatmulExperts *args,
                            float *const *dst)
 {
+    enum { EVERY = 4 }; /* no divisor in common with the samples: each has its turn */
     EngGuests *s = &g->guests;
+    unsigned sample = s->groups % ENG_GUEST_SAMPLES;
+    bool is_timed = s->groups++ % EVERY == 0;
     eng_cuda_event_await(g->cuda, s->copied[slot], ENG_CU_COMPUTE);
+    if (is_timed) {
+        eng_cuda_event_mark(g->cuda, s->samples[sample].begun, ENG_CU_COMPUTE);
+        s->samples[sample].products = r->products * r->n_used;
+    }
     for (int j = 0; j < r->n; j++) {
         EngCuMatmulExperts a = *args;
         const EngWeight *w = r->w[j];
@@ -264,6 +285,7 @@ static void multiply_group(EngGpu *g, const Round *r, unsigned slot, const EngCu
         a.dst = dst[j];
         eng_cuda_matmul_experts(g->cuda, w->type, &a);
     }
+    if (is_timed) eng_cuda_event_mark(g->cuda, s->samples[sample].done, ENG_CU_COMPUTE);
     eng_cuda_event_mark(g->cuda, s->read[slot], ENG_CU_COMPUTE);
 }
 
@@ -271,6 +293,7 @@ void eng_guests_multiply(EngGpu *g, int op, int first, int n, EngCuMatmulExperts
                          float *const *dst, const bool *used)
 {
     Round r = round_of(g, op, first, n, used);
+    r.products = products_of(&r, args.most);
     if (used) write_table(g, r);
     while (next_group(&r) && !eng_cuda_failed(g->cuda)) {
         unsigned slot = g->guests.next++ % ENG_GUEST_SLOTS;
@@ -279,18 +302,55 @@ void eng_guests_multiply(EngGpu *g, int op, int first, int n, EngCuMatmulExperts
     }
 }
 
+void eng_guests_begin(EngGpu *g)
+{
+    EngGuests *s = &g->guests;
+    s->groups = 0;
+    for (int i = 0; i < ENG_GUEST_SAMPLES; i++) s->samples[i].products = 0;
+}
+
 /* The last group of each slot stands for all. */
-void eng_guests_time(EngGpu *g)
+static double copies_gb_s(EngGpu *g)
 {
     EngGuests *s = &g->guests;
     double seconds = 0, bytes = 0;
-    for (int i = 0; s->is && i < ENG_GUEST_SLOTS; i++) {
+    for (int i = 0; i < ENG_GUEST_SLOTS; i++) {
         if (s->bytes[i] == 0) continue;
         seconds += eng_cuda_event_seconds(g->cuda, s->begun[i], s->copied[i]);
         bytes += (double)s->bytes[i];
         s->bytes[i] = 0;
     }
-    if (seconds > 0) g->base.copied_gb_s = bytes * 1e-9 / seconds;
+    return seconds > 0 ? bytes * 1e-9 / seconds : 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The middle one of the groups that were timed: a driver may have to load a kernel's code for the
+ * first, and a group's experts may have met more tokens than others'. */
+static double products_gop_s(EngGpu *g)
+{
+    EngGuests *s = &g->guests;
+    double rates[ENG_GUEST_SAMPLES];
+    size_t n = 0;
+    for (int i = 0; i < ENG_GUEST_SAMPLES; i++) {
+        if (s->samples[i].products <= 0) continue;
+        double t = eng_cuda_event_seconds(g->cuda, s->samples[i].begun, s->samples[i].done);
+        if (t > 0) rates[n++] = 2e-9 * s->samples[i].products / t;
+    }
+    qsort(rates, n, sizeof *rates, by_size);
+    return n > 0 ? rates[n / 2] : 0;
+}
+
+void eng_guests_time(EngGpu *g)
+{
+    if (!g->guests.is) return;
+    double gb_s = copies_gb_s(g), gop_s = products_gop_s(g);
+    if (gb_s > 0) g->base.copied_gb_s = gb_s;
+    if (gop_s > 0) g->base.guests_gop_s = gop_s;
 }
 
 /* ---- pinning --------------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@
 typedef struct EngGpu EngGpu;
 
 enum { ENG_GUEST_SLOTS = 2, ENG_GUEST_PIECES = 2, ENG_GUEST_PIECE = 16 << 20 };
+enum { ENG_GUEST_SAMPLES = 15 }; /* groups whose products are timed */
 
 typedef struct {
     const uint8_t *data;
@@ -30,8 +31,13 @@ typedef struct {
 
     uint8_t *slots[ENG_GUEST_SLOTS];
     EngCuEvent *begun[ENG_GUEST_SLOTS], *copied[ENG_GUEST_SLOTS], *read[ENG_GUEST_SLOTS];
-    size_t bytes[ENG_GUEST_SLOTS];       /* copied into it last */
-    unsigned next;                       /* slot, counted on and on */
+    size_t bytes[ENG_GUEST_SLOTS]; /* copied into it last */
+    unsigned next;                 /* slot, counted on and on */
+    struct {
+        EngCuEvent *begun, *done;
+        double products; /* multiply-adds; 0: it is of no group of this walk */
+    } samples[ENG_GUEST_SAMPLES];
+    unsigned groups;                     /* of this walk */
     const uint8_t **table, **host_table; /* [3][most] where a matrix lies, when not all are there */
 
     uint8_t *pieces[ENG_GUEST_PIECES];
@@ -59,7 +65,9 @@ bool eng_guests_open(EngGpu *gpu, EngError *err);
 void eng_guests_multiply(EngGpu *gpu, int op, int first, int n, EngCuMatmulExperts args,
                          float *const *dst, const bool *used);
 
-/* How fast the last copies of a walk that is done were: sets base.copied_gb_s. */
+/* Before a walk; and when it is done: how fast its last copies and its products were, which sets
+ * base.copied_gb_s and base.guests_gop_s. */
+void eng_guests_begin(EngGpu *gpu);
 void eng_guests_time(EngGpu *gpu);
 
 /* EngDevice.pin */

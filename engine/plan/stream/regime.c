@@ -29,19 +29,20 @@ void eng_regimes_add(EngRegimes *r, const EngOp *op)
         r->products += (double)e->n_used * (double)w[i]->rows * (double)w[i]->cols;
     }
     r->share = (double)e->n_used / (double)e->gate.mats;
-    if (r->cpu == 0) r->cpu = 1;
+    if (r->cpu == 0) r->cpu = r->bus = r->gpu = 1;
 }
 
 double eng_regime_seconds(const EngRegimes *r, EngStreaming streaming, int tokens)
 {
-    const EngPlanSpeeds *s = &r->speeds;
+    EngPlanSpeeds s = r->speeds;
     double used = eng_cost_at_work(r->share, tokens), products = r->products * tokens;
-    double gop_s = used > 0 ? eng_cost_few(s->cpu_gop_s, tokens * r->share / used) : s->cpu_gop_s;
+    double gop_s = used > 0 ? eng_cost_few(s.cpu_gop_s, tokens * r->share / used) : s.cpu_gop_s;
     EngTime time;
+    s.pcie_gb_s *= r->bus, s.gpu_gop_s *= r->gpu;
     switch (streaming) {
-    case ENG_STREAM_USED: time = eng_cost_sent(s, r->bytes * used, products, 0); break;
-    case ENG_STREAM_ALL: time = eng_cost_sent(s, r->bytes, products, 0); break;
-    default: time = eng_cost_here(s, gop_s, r->bytes * used, products, 0); break;
+    case ENG_STREAM_USED: time = eng_cost_sent(&s, r->bytes * used, products, 0); break;
+    case ENG_STREAM_ALL: time = eng_cost_sent(&s, r->bytes, products, 0); break;
+    default: time = eng_cost_here(&s, gop_s, r->bytes * used, products, 0); break;
     }
     return eng_time_sum(&time) * (streaming == ENG_STREAM_CPU ? r->cpu : 1);
 }
@@ -58,14 +59,22 @@ EngStreaming eng_regime_choose(const EngRegimes *r, int tokens)
     return gains ? sent : ENG_STREAM_CPU;
 }
 
+static double factor(double is, double planned)
+{
+    static const double most = ENG_REGIME_MOST;
+    return ENG_MAX(1 / most, ENG_MIN(is / planned, most));
+}
+
 void eng_regimes_cpu_took(EngRegimes *r, int tokens, double took)
 {
     double predicted = eng_regime_seconds(r, ENG_STREAM_CPU, tokens) / r->cpu;
-    if (took > 0 && predicted > 0) r->cpu = took / predicted;
+    if (took > 0 && predicted > 0) r->cpu = factor(took, predicted);
 }
 
-void eng_regimes_copied(EngRegimes *r, double gb_s)
+void eng_regimes_sent(EngRegimes *r, double gb_s, double gop_s)
 {
-    if (gb_s > 0) r->speeds.pcie_gb_s = gb_s;
+    const EngPlanSpeeds *s = &r->speeds;
+    if (gb_s > 0 && s->pcie_gb_s > 0) r->bus = sqrt(r->bus * factor(gb_s, s->pcie_gb_s));
+    if (gop_s > 0 && s->gpu_gop_s > 0) r->gpu = sqrt(r->gpu * factor(gop_s, s->gpu_gop_s));
     r->cpu = sqrt(r->cpu);
 }

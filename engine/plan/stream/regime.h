@@ -7,7 +7,16 @@
  * and the bus rests meanwhile; when nearly all are used, all are copied, and the bus never rests.
  *
  * Speeds are at first those that plans count with, and seconds are what cost.h makes of them. What
- * a run shows corrects them: how long the CPU's experts took, and how fast copies were. */
+ * a run shows corrects them, for as long as the model is open: how long the CPU's experts took, how
+ * fast copies were, and how fast the GPU multiplied. Each can be off by anything, as where weights
+ * still came from the disk or another program had the card. So none counts for more than
+ * ENG_REGIME_MOST times what a plan counts with, or less than that part of it; one of the GPU's
+ * counts half, or a single one could keep it out for good; and with each chunk that is sent the
+ * CPU's counts less.
+ *
+ * This decides how soon a chunk is read. What is read is the same to the last bit whether all
+ * experts are copied or those that are used; on the CPU, where activations are bytes and not
+ * halves, it differs by as much as with another placement. */
 #ifndef ENG_PLAN_STREAM_REGIME_H
 #define ENG_PLAN_STREAM_REGIME_H
 
@@ -18,9 +27,12 @@ typedef struct {
         products; /* of all such experts; multiply-adds of a token with those of its own */
     double share; /* of a layer's experts, those of one token */
     EngPlanSpeeds speeds;
-    double cpu;        /* the CPU's measured seconds by predicted ones; 1 at first */
+    /* Measured by predicted: the CPU's seconds, the bus's speed, the GPU's. 1 at first */
+    double cpu, bus, gpu;
     EngStreaming only; /* ENG_STREAM_AUTO: the soonest done */
 } EngRegimes;
+
+enum { ENG_REGIME_MOST = 64 };
 
 /* Adds an EXPERTS op. */
 void eng_regimes_add(EngRegimes *regimes, const EngOp *op);
@@ -30,10 +42,9 @@ double eng_regime_seconds(const EngRegimes *regimes, EngStreaming streaming, int
 /* Never AUTO. Without experts: CPU. */
 EngStreaming eng_regime_choose(const EngRegimes *regimes, int tokens);
 
-/* What a chunk of so many tokens took on the CPU; what the copies of one that was sent were
- * measured to do. With each of these the CPU's measurement counts less: weights that still came
- * from the disk then would otherwise speak against it for good. */
+/* What a chunk of so many tokens took on the CPU; how fast one that was sent was copied, and
+ * multiplied. 0: it is not known. */
 void eng_regimes_cpu_took(EngRegimes *regimes, int tokens, double seconds);
-void eng_regimes_copied(EngRegimes *regimes, double gb_s);
+void eng_regimes_sent(EngRegimes *regimes, double gb_s, double gop_s);
 
 #endif

@@ -426,9 +426,8 @@ static void the_past_is_expanded_seldom(void)
     free((void *)h.data);
 }
 
-/* A few tokens on the CPU, then those used, then all; each where its seconds are the least, and
- * where a measurement moves that. */
-static void the_regime_follows_the_seconds(void)
+/* 58 layers of DeepSeek-R1's experts. */
+static EngRegimes regimes_of(EngPlanSpeeds speeds)
 {
     EngOp op = {.kind = ENG_OP_EXPERTS};
     EngWeight *w[] = {&op.experts.gate, &op.experts.up, &op.experts.down};
@@ -438,9 +437,50 @@ static void the_regime_follows_the_seconds(void)
                             .mats = 256,
                             .row_bytes = i < 2 ? 4032 : 1152};
     op.experts.n_used = 8;
-    EngRegimes r = {.speeds = {300, 3000, 800, 80000, 25, 2}};
+    EngRegimes r = {.speeds = speeds};
     CHECK_INT(eng_regime_choose(&r, 16384), ENG_STREAM_CPU); /* there are none */
     for (int i = 0; i < 58; i++) eng_regimes_add(&r, &op);
+    return r;
+}
+
+/* A GPU that multiplies slower than its plan thought is sent less, down to nothing, but a single
+ * measurement does not keep it out; a faster one is sent more. */
+static void the_regime_learns_the_gpus_speed(void)
+{
+    const EngPlanSpeeds speeds = {300, 3000, 800, 80000, 25, 2};
+    EngRegimes r = regimes_of(speeds);
+    const int n = 8192;
+    CHECK_INT(eng_regime_choose(&r, n), ENG_STREAM_ALL);
+    double sent = eng_regime_seconds(&r, ENG_STREAM_ALL, n);
+    double cpu = eng_regime_seconds(&r, ENG_STREAM_CPU, n);
+    for (int i = 0; i < 40; i++) eng_regimes_sent(&r, 25, 80000); /* as planned */
+    CHECK(fabs(eng_regime_seconds(&r, ENG_STREAM_ALL, n) / sent - 1) < 1e-9);
+    eng_regimes_sent(&r, 25, 1);
+    CHECK(r.gpu == 1.0 / 8 && r.gpu * r.gpu == 1.0 / ENG_REGIME_MOST);
+    CHECK_INT(eng_regime_choose(&r, n), ENG_STREAM_ALL);
+    for (int i = 0; i < 40; i++) eng_regimes_sent(&r, 25, 80000 / 40.0);
+    CHECK(fabs(r.gpu * 40 - 1) < 1e-6);
+    CHECK_INT(eng_regime_choose(&r, n), ENG_STREAM_CPU);
+    CHECK_MSG(eng_regime_seconds(&r, ENG_STREAM_ALL, n) > cpu, "%.0f s, and the CPU %.0f s",
+              eng_regime_seconds(&r, ENG_STREAM_ALL, n), cpu);
+    eng_regimes_cpu_took(&r, n, cpu); /* which tells nothing new */
+    CHECK_INT(eng_regime_choose(&r, n), ENG_STREAM_CPU);
+    eng_regimes_sent(&r, 0, 0); /* nor does this */
+    CHECK_INT(eng_regime_choose(&r, n), ENG_STREAM_CPU);
+    r = regimes_of(speeds);
+    int least = 1, with = 1;
+    while (eng_regime_choose(&r, least) == ENG_STREAM_CPU) least++;
+    for (int i = 0; i < 40; i++) eng_regimes_sent(&r, 1000, 1e9);
+    CHECK(r.gpu <= ENG_REGIME_MOST && r.bus <= 1000.0 / 25 * 1.0001);
+    while (eng_regime_choose(&r, with) == ENG_STREAM_CPU) with++;
+    CHECK_MSG(with < least, "from %d tokens on, not %d", with, least);
+}
+
+/* A few tokens on the CPU, then those used, then all; each where its seconds are the least, and
+ * where a measurement moves that. */
+static void the_regime_follows_the_seconds(void)
+{
+    EngRegimes r = regimes_of((EngPlanSpeeds){300, 3000, 800, 80000, 25, 2});
     CHECK(fabs(r.bytes / (58.0 * 256 * 3 * 2048 * 4032) - 1) < 1e-9);
     EngStreaming before = ENG_STREAM_CPU;
     bool seen[ENG_STREAMINGS] = {false};
@@ -456,7 +496,7 @@ static void the_regime_follows_the_seconds(void)
     eng_regimes_cpu_took(&r, 8, 100 * eng_regime_seconds(&r, ENG_STREAM_CPU, 8));
     CHECK_INT(eng_regime_choose(&r, 8), ENG_STREAM_USED);
     CHECK_INT(eng_regime_choose(&r, 4096), ENG_STREAM_ALL);
-    eng_regimes_copied(&r, 0.01);
+    for (int i = 0; i < 4; i++) eng_regimes_sent(&r, 0.01, 0);
     CHECK_INT(eng_regime_choose(&r, 4096), ENG_STREAM_CPU);
     r.only = ENG_STREAM_USED;
     CHECK_INT(eng_regime_choose(&r, 4096), ENG_STREAM_USED);
@@ -570,6 +610,7 @@ int main(int argc, char **argv)
         {"the CPU reads more where it pays", the_cpu_reads_more_where_it_pays},
         {"the past is expanded seldom", the_past_is_expanded_seldom},
         {"the regime follows the seconds", the_regime_follows_the_seconds},
+        {"the regime learns the GPU's speed", the_regime_learns_the_gpus_speed},
         {"refusals name the least", refusals_name_the_least},
         {"settings out of range are refused", settings_out_of_range_are_refused},
         {"VRAM is filled by value", vram_is_filled_by_value},
