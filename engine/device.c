@@ -217,10 +217,11 @@ static EngDevice *new_device(EngModel *m, int d, EngError *err)
 {
     bool *here = eng_alloc0((m->graph.ops.n + 1) * sizeof *here);
     for (size_t i = 0; i < m->graph.ops.n; i++) here[i] = m->device_of[i] == d;
+    EngGpuGuests guests = {m->plan->streams ? ENG_GUEST_SLOT : 0, m->plan->sends};
     EngGpuCache cache = {planned(m->plan, ENG_PLAN_CACHE, d), m->plan->caches};
-    EngDevice *device = eng_gpu_new(&m->graph, here, m->backend->max_tokens, m->backend->max_out,
-                                    planned(m->plan, ENG_PLAN_KV, d), cache,
-                                    m->plan->streams ? ENG_GUEST_SLOT : 0, m->cudas[d], err);
+    EngDevice *device =
+        eng_gpu_new(&m->graph, here, m->backend->max_tokens, m->backend->max_out,
+                    planned(m->plan, ENG_PLAN_KV, d), cache, guests, m->cudas[d], err);
     m->cudas[d] = NULL;
     free(here);
     if (device) device->number = d, device->cache_policy = m->plan->cache_policy;

@@ -89,10 +89,11 @@ static bool describe_gpus(const EngHost *host, const EngPlanSettings *want, bool
 }
 
 static uint64_t gpu_bytes(const EngGraph *graph, const bool *on_device, int max_tokens,
-                          bool streams, int processors, uint64_t *ret_matrices)
+                          const bool *sends, int processors, uint64_t *ret_matrices)
 {
+    EngGpuGuests guests = {sends ? ENG_GUEST_SLOT : 0, sends};
     EngGpuBytes bytes = eng_gpu_bytes(graph, on_device, max_tokens, eng_cpu_max_out(max_tokens),
-                                      streams ? ENG_GUEST_SLOT : 0, processors);
+                                      guests, processors);
     *ret_matrices = bytes.matrices;
     return bytes.small + bytes.buffers;
 }

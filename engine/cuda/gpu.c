@@ -115,6 +115,12 @@ static bool gpu_replay(EngDevice *device, int key)
     return true;
 }
 
+static bool gpu_is_guest(const EngDevice *device, int op)
+{
+    const EngGuests *guests = &((const EngGpu *)device)->guests;
+    return guests->is && guests->is[op];
+}
+
 static uint64_t gpu_pin(EngDevice *device)
 {
     EngGpu *g = (EngGpu *)device;
@@ -233,7 +239,7 @@ static bool number_layers(EngGpu *g, const bool *on_device, EngError *err)
 }
 
 EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
-                       uint64_t contexts, EngGpuCache cache, uint64_t guest_slot, EngCuda *cuda,
+                       uint64_t contexts, EngGpuCache cache, EngGpuGuests guests, EngCuda *cuda,
                        EngError *err)
 {
     EngGpu *g = eng_alloc0(sizeof *g);
@@ -246,6 +252,7 @@ EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tok
                           .keep_begin = gpu_keep_begin,
                           .keep_end = gpu_keep_end,
                           .replay = gpu_replay,
+                          .is_guest = gpu_is_guest,
                           .guests = eng_gpu_guests,
                           .pin = gpu_pin,
                           .failed = gpu_failed,
@@ -270,7 +277,7 @@ EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tok
     g->buffers = eng_alloc0((graph->widths.n + 1) * sizeof *g->buffers);
     g->ops = eng_alloc0((graph->ops.n + 1) * sizeof *g->ops);
     g->layer_of = eng_alloc0((size_t)(graph->n_layers + 1) * sizeof *g->layer_of);
-    eng_guests_find(&g->guests, graph, on_device, guest_slot);
+    eng_guests_find(&g->guests, graph, on_device, guests);
     eng_cuda_enter(cuda);
     eng_gpu_fuse(g, on_device);
     if (number_layers(g, on_device, err) && eng_gpu_allocate(g, on_device, contexts, cache, err) &&

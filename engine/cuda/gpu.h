@@ -14,13 +14,16 @@
 
 /* Bytes that the ops with on_device[op] take: their matrices; norms, biases and what lies between;
  * buffers, also for experts that may be cached (model/slot.h). Only shapes are looked at.
- * guest_slot: bytes in which experts of other ops come as guests (stream/guests.h), as far as they
- * can; 0 = none come. */
+ */
+typedef struct {
+    uint64_t slot;   /* bytes in which experts of other ops come as guests; 0 = none come */
+    const bool *ops; /* [ops] whose may, as far as they can (stream/guests.h); NULL = all */
+} EngGpuGuests;
 typedef struct {
     uint64_t matrices, small, buffers;
 } EngGpuBytes;
 EngGpuBytes eng_gpu_bytes(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
-                          uint64_t guest_slot, int processors);
+                          EngGpuGuests guests, int processors);
 
 /* A cache of other ops' experts: of so many bytes, for those with ops[op]; NULL = for all that may.
  */
@@ -33,7 +36,7 @@ typedef struct {
  * `contexts` bytes more (kv_new). The weights are still to be loaded. Takes over `cuda`; `graph`
  * must outlive it. ENG_ERR_MEMORY names bytes and device. */
 EngDevice *eng_gpu_new(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
-                       uint64_t contexts, EngGpuCache cache, uint64_t guest_slot, EngCuda *cuda,
+                       uint64_t contexts, EngGpuCache cache, EngGpuGuests guests, EngCuda *cuda,
                        EngError *err);
 
 #endif

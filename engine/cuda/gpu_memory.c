@@ -65,15 +65,6 @@ static void place_vector(EngGpu *g, Cutter *c, const float *x, int64_t n, const 
     if (*ret) await(g, x, (void *)*ret, (size_t)n * sizeof *x);
 }
 
-/* Experts that are computed in two goes (model/arch.h) are there once. */
-static bool shares_experts(const EngGpu *g, const bool *on_device, size_t i)
-{
-    const EngOp *op = &g->graph->ops.data[i];
-    return i > 0 && op->kind == ENG_OP_EXPERTS && op[-1].kind == ENG_OP_EXPERTS &&
-           on_device[i - 1] &&
-           eng_weight_mat(&op->experts.gate, 0) == eng_weight_mat(&op[-1].experts.gate, 0);
-}
-
 static void place_op(EngGpu *g, Cutter *c, size_t i)
 {
     const EngOp *op = &g->graph->ops.data[i];
@@ -93,8 +84,8 @@ static void place_weights(EngGpu *g, Cutter *c, const bool *on_device)
     for (size_t i = 0; i < g->graph->ops.n; i++)
         if (!is_here(g->graph, on_device, i))
             continue;
-        else if (shares_experts(g, on_device, i))
-            g->ops[i] = g->ops[i - 1];
+        else if (eng_graph_continues(g->graph, (int)i) && on_device[i - 1])
+            g->ops[i] = g->ops[i - 1]; /* experts that are computed in two goes are there once */
         else
             place_op(g, c, i);
 }
@@ -156,6 +147,8 @@ static EngGpuNeeds needs_of(const EngGpu *g, const bool *on_device, int processo
         }
         if (op->kind != ENG_OP_EXPERTS) continue;
         size_t used = (size_t)op->experts.n_used, ff = (size_t)op->experts.gate.rows;
+        if (is_guest(g, i) && eng_graph_continues(g->graph, (int)i))
+            used += (size_t)op[-1].experts.n_used; /* guests of both at once */
         n.slots = ENG_MAX(n.slots, t * used);
         n.experts = ENG_MAX(n.experts, (size_t)op->experts.gate.mats);
         n.hidden = ENG_MAX(n.hidden, t * used * ff);
@@ -315,12 +308,12 @@ static EngGpuBytes count(EngGpu *g, const bool *on_device, int processors)
 }
 
 EngGpuBytes eng_gpu_bytes(const EngGraph *graph, const bool *on_device, int max_tokens, int max_out,
-                          uint64_t guest_slot, int processors)
+                          EngGpuGuests guests, int processors)
 {
     EngGpu g = {.graph = graph, .max_tokens = max_tokens, .max_out = max_out};
     g.buffers = eng_alloc0((graph->widths.n + 1) * sizeof *g.buffers);
     g.ops = eng_alloc0((graph->ops.n + 1) * sizeof *g.ops);
-    eng_guests_find(&g.guests, graph, on_device, guest_slot);
+    eng_guests_find(&g.guests, graph, on_device, guests);
     EngGpuBytes bytes = count(&g, on_device, processors);
     eng_guests_clear(&g.guests);
     free(g.buffers);

@@ -177,13 +177,29 @@ static void products_many(EngGpu *g, int op, int first, int n, EngCuMatmulExpert
     }
 }
 
-/* used: see EngDevice.guests. */
-static void experts_many(EngGpu *g, int i, int rows, const bool *used)
+/* The sums of n ops. */
+static void combine(EngGpu *g, const EngOp *ops, int n, const EngCuMoe *all)
+{
+    EngCuMoe moe = *all;
+    moe.src = g->sums;
+    for (int i = 0; i < n; i++) {
+        moe.chosen = chosen_of(g, &ops[i].experts);
+        moe.dst = eng_gpu_view(g, ops[i].dst);
+        moe.set = ops[i].experts.set;
+        eng_cuda_moe_combine(g->cuda, &moe);
+        moe.slots.slot += ops[i].experts.n_used;
+    }
+}
+
+/* Of n ops with the same experts; used: see EngDevice.guests. */
+static void experts_many(EngGpu *g, int i, int n, int rows, const bool *used)
 {
     const EngOp *op = &g->graph->ops.data[i];
     const EngOpExperts *e = &op->experts;
-    int ff = (int)e->gate.rows, most = rows * e->n_used;
-    EngCuMoe moe = {.chosen = chosen_of(g, e), .slots = g->slots, .tokens = rows, .set = e->set};
+    EngCuMoe moe = {.chosen = chosen_of(g, e), .slots = g->slots, .tokens = rows};
+    for (int k = 1; k < n; k++) moe.chosen.n_used += op[k].experts.n_used;
+    int ff = (int)e->gate.rows, most = rows * moe.chosen.n_used;
+    moe.slot_row = moe.chosen.n_used;
     moe.slots.experts = (int)e->gate.mats;
     eng_cuda_moe_group(g->cuda, &moe);
     EngCuMatmulExperts a = {.slots = moe.slots, .most = most, .gather = true};
@@ -194,9 +210,7 @@ static void experts_many(EngGpu *g, int i, int rows, const bool *used)
     a.act = prepare_many(g, gate, most);
     a.gather = false;
     products_many(g, i, 2, 1, a, used);
-    moe.src = g->sums;
-    moe.dst = eng_gpu_view(g, op->dst);
-    eng_cuda_moe_combine(g->cuda, &moe);
+    combine(g, op, n, &moe);
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */
@@ -313,11 +327,11 @@ static void forget_written(EngGpu *g, const EngOp *op, bool leaves)
     for (int i = 0; i < u.n_writes && !leaves; i++) eng_gpu_written(g, u.writes[i].buf);
 }
 
-void eng_gpu_guests(EngDevice *device, int op, int rows, const bool *used)
+void eng_gpu_guests(EngDevice *device, int op, int n, int rows, const bool *used)
 {
     EngGpu *g = (EngGpu *)device;
-    if (rows > 0) experts_many(g, op, rows, used);
-    forget_written(g, &g->graph->ops.data[op], false);
+    if (rows > 0) experts_many(g, op, n, rows, used);
+    for (int i = op; i < op + n; i++) forget_written(g, &g->graph->ops.data[i], false);
 }
 
 void eng_gpu_op(EngGpu *gpu, int i, int rows)
@@ -341,7 +355,7 @@ void eng_gpu_op(EngGpu *gpu, int i, int rows)
         if (few)
             experts_few(gpu, op, there, rows);
         else
-            experts_many(gpu, i, rows, NULL);
+            experts_many(gpu, i, 1, rows, NULL);
         break;
     default: element(gpu, op, there, rows);
     }

@@ -120,6 +120,6 @@ static inline void eng_gpu_written(EngGpu *gpu, int buf)
 EngCuView eng_gpu_view(const EngGpu *gpu, EngView view);
 void eng_gpu_op(EngGpu *gpu, int op, int rows);
 /* EngDevice.guests */
-void eng_gpu_guests(EngDevice *device, int op, int rows, const bool *used);
+void eng_gpu_guests(EngDevice *device, int op, int n, int rows, const bool *used);
 
 #endif

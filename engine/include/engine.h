@@ -442,6 +442,7 @@ struct EngPlan {
     size_t n_ops;
     EngPlace *ops;
     bool *caches;             /* [n_ops] whose single experts may be cached */
+    bool *sends;              /* [n_ops] whose experts prompts may send, when `streams` */
     struct EngChoice *choice; /* what eng_plan_kernel tells */
 };
 

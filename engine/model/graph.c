@@ -134,6 +134,17 @@ int eng_graph_router(const EngGraph *graph, int op)
     return op;
 }
 
+bool eng_graph_continues(const EngGraph *graph, int op)
+{
+    const EngOp *p = &graph->ops.data[op];
+    if (op == 0 || p->kind != ENG_OP_EXPERTS || p[-1].kind != ENG_OP_EXPERTS) return false;
+    const EngOpExperts *e = &p->experts, *before = &p[-1].experts;
+    return e->ids.buf == before->ids.buf && e->ids.at == before->ids.at + before->n_used &&
+           e->weights.buf == before->weights.buf &&
+           e->weights.at == before->weights.at + before->n_used &&
+           eng_weight_mat(&e->gate, 0) == eng_weight_mat(&before->gate, 0);
+}
+
 int eng_graph_cut(const EngGraph *graph, int op)
 {
     const EngOp *ops = graph->ops.data;

@@ -26,6 +26,10 @@ uint64_t eng_graph_expanded_products(const EngGraph *graph, uint64_t *ret_positi
 /* The ROUTE that chooses for the EXPERTS op; -1 = there is none. */
 int eng_graph_router(const EngGraph *graph, int op);
 
+/* Whether an op has more of the experts that the op before it has, of the same router's choice:
+ * those that are deferred (arch.h). */
+bool eng_graph_continues(const EngGraph *graph, int op);
+
 /* The first op from `op` on that a run may begin with, or the number of ops: an attention's HEADS
  * (EngOpAttn.absorbed) stay with it. */
 int eng_graph_cut(const EngGraph *graph, int op);

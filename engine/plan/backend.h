@@ -88,10 +88,12 @@ struct EngDevice {
     bool (*keep_begin)(EngDevice *device);
     bool (*keep_end)(EngDevice *device, int key);
     bool (*replay)(EngDevice *device, int key); /* false: nothing is kept under it */
-    /* An EXPERTS op that is the host's, computed here: the weights come with it. It can be when its
-     * router is the device's and the device was made for guests. used: [experts] those that have
-     * tokens; NULL = all may. */
-    void (*guests)(EngDevice *device, int op, int rows, const bool *used);
+    /* An EXPERTS op that is the host's, computed here, and with n = 2 the one that continues it
+     * (eng_graph_continues): the weights come with it, once for both. It can be when its router is
+     * the device's and the device was made for it. used: [experts] those that have tokens; NULL =
+     * all may. */
+    bool (*is_guest)(const EngDevice *device, int op);
+    void (*guests)(EngDevice *device, int op, int n, int rows, const bool *used);
     bool (*failed)(EngDevice *device); /* already known to have */
     bool (*finish)(EngDevice *device, EngError *err);
     void *(*pinned)(EngDevice *device, size_t bytes, const char *what, EngError *err);

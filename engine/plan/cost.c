@@ -205,6 +205,11 @@ static void add_outside(EngTime *sum, const EngPlanSpeeds *s, bool may_send, dou
     add(sum, send ? &sent : &here);
 }
 
+static bool may_send(const EngSpread *spread, size_t part)
+{
+    return spread->may_send && !(spread->stays && spread->stays[part]);
+}
+
 /* The head is asked for the last token of all. */
 static EngTime chunk(const EngOutline *o, const EngSpread *spread, const EngPlanSpeeds *speeds,
                      double tokens, bool last)
@@ -220,7 +225,7 @@ static EngTime chunk(const EngOutline *o, const EngSpread *spread, const EngPlan
         double read = p->read * share, products = p->products * share * each;
         add_gpu(&sum, speeds, read * s.vram, products * s.vram);
         if (s.cpu > 0)
-            add_outside(&sum, speeds, experts && spread->may_send, cpu_gop_s(speeds, p, each),
+            add_outside(&sum, speeds, experts && may_send(spread, i), cpu_gop_s(speeds, p, each),
                         read * s.cpu, products * s.cpu, read * s.disk);
     }
     sum.s[ENG_TERM_HANDOVER] += spread->crossings * handover_s;

@@ -38,7 +38,8 @@ const char *eng_time_term(const EngTime *time); /* the largest: "DRAM reading" *
 typedef struct {
     uint64_t *vram, *disk; /* [parts] */
     bool gpu_attention;    /* whether attention over the context runs on a GPU */
-    bool may_send;         /* whether experts may be sent to it */
+    bool may_send;         /* whether experts may be sent to it, */
+    const bool *stays;     /* [parts] but for these; NULL = all */
     int crossings;         /* in one walk over the ops */
 } EngSpread;
 

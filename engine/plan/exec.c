@@ -177,10 +177,25 @@ static void run_part(Exec *e, int k, const EngBatch *batch)
     __atomic_store_n(down_flag(e, k), e->turn, __ATOMIC_RELEASE);
 }
 
-/* Which experts have tokens: the device has chosen, and tells. */
-static bool learn_used(Exec *e, int op, EngDevice *device, int rows)
+/* Guests come once for an op and the one that continues it: as one op, what is chosen for both. */
+static bool comes_along(const Exec *e, int op)
 {
-    const EngOpExperts *p = &e->graph->ops.data[op].experts;
+    return eng_graph_continues(e->graph, op) && e->is_guest[op - 1];
+}
+
+static int guests_of(const Exec *e, int op, EngOp *ret_op)
+{
+    const EngOp *ops = &e->graph->ops.data[op];
+    bool both = op + 1 < (int)e->graph->ops.n && e->is_guest[op + 1] && comes_along(e, op + 1);
+    *ret_op = *ops;
+    if (both) ret_op->experts.n_used += ops[1].experts.n_used;
+    if (both) ret_op->experts.ids.n += ops[1].experts.ids.n;
+    return both ? 2 : 1;
+}
+
+/* Which experts have tokens: the device has chosen, and tells. */
+static bool learn_used(Exec *e, int op, const EngOpExperts *p, EngDevice *device, int rows)
+{
     int mats = (int)p->gate.mats, n = rows * p->n_used;
     EngHandOver move = {p->ids, e->ids[device->number]};
     uint32_t *flag = guest_flag(e, op);
@@ -196,9 +211,11 @@ static bool learn_used(Exec *e, int op, EngDevice *device, int rows)
 static void enqueue_guests(Exec *e, int op, EngDevice *device, int rows)
 {
     bool all = e->base.streaming == ENG_STREAM_ALL;
-    if (e->failed) return;
-    if (all || learn_used(e, op, device, rows))
-        device->guests(device, op, rows, all ? NULL : e->used);
+    EngOp guests;
+    if (e->failed || comes_along(e, op)) return;
+    int n = guests_of(e, op, &guests);
+    if (all || learn_used(e, op, &guests.experts, device, rows))
+        device->guests(device, op, n, rows, all ? NULL : e->used);
     else
         e->failed = true;
 }
@@ -453,7 +470,7 @@ static bool write_schedule(Exec *e, EngSchedule *ret, const int *device_of, bool
     return ok;
 }
 
-/* Experts of the CPU's whose router is that of a device which was made for guests. */
+/* Experts of the CPU's that are guests of the device which has their router. */
 static bool find_guests(Exec *e, const int *device_of, const EngStreams *streams, EngError *err)
 {
     size_t most = 0, ids[ENG_MAX_GPUS] = {0};
@@ -464,11 +481,16 @@ static bool find_guests(Exec *e, const int *device_of, const EngStreams *streams
         const EngOp *op = &e->graph->ops.data[i];
         int router = op->kind == ENG_OP_EXPERTS ? eng_graph_router(e->graph, i) : ENG_NONE;
         int d = router >= 0 ? device_of[router] : ENG_NONE;
-        if (d < 0 || device_of[i] >= 0 || e->devices[d]->guest_bytes == 0) continue;
-        e->is_guest[i] = true;
-        most = ENG_MAX(most, (size_t)op->experts.gate.mats);
-        eng_regimes_add(&e->regimes, op);
-        ids[d] = ENG_MAX(ids[d], view_floats(op->experts.ids, e->base.max_tokens));
+        e->is_guest[i] = d >= 0 && device_of[i] < 0 && e->devices[d]->is_guest(e->devices[d], i);
+    }
+    for (int i = 0; i < (int)e->graph->ops.n; i++) {
+        EngOp op;
+        if (!e->is_guest[i] || comes_along(e, i)) continue;
+        int d = device_of[eng_graph_router(e->graph, i)];
+        guests_of(e, i, &op);
+        most = ENG_MAX(most, (size_t)op.experts.gate.mats);
+        eng_regimes_add(&e->regimes, &op);
+        ids[d] = ENG_MAX(ids[d], view_floats(op.experts.ids, e->base.max_tokens));
     }
     for (int d = 0; d < e->n_devices; d++) {
         if (ids[d]) e->ids[d] = pinned(e, d, ids[d] * sizeof(float), err);

@@ -67,6 +67,22 @@ static bool read_rules(EngPlanner *p, const EngPlanSettings *want, EngError *err
     return p->choice != NULL;
 }
 
+/* Of a layer's experts all are sent or none. */
+static void find_sent(EngPlanner *p)
+{
+    const EngGraph *g = &p->o->graph;
+    p->sends = eng_alloc0((g->ops.n + 1) * sizeof *p->sends);
+    p->stays = eng_alloc0((p->o->parts.n + 1) * sizeof *p->stays);
+    for (size_t i = 0; i < g->ops.n; i++) {
+        if (g->ops.data[i].kind != ENG_OP_EXPERTS) continue;
+        p->sends[i] = !eng_layout_keeps(p, p->o->parts.data[p->o->op_parts[i]].layer);
+    }
+    for (size_t i = 0; i < p->o->parts.n; i++) {
+        const EngPlanPart *part = &p->o->parts.data[i];
+        p->stays[i] = part->kind == ENG_PLAN_EXPERTS && eng_layout_keeps(p, part->layer);
+    }
+}
+
 /* How many GPUs rules need. */
 static int gpus_ruled(const EngPlanner *p)
 {
@@ -225,16 +241,22 @@ static void try_cpu(const EngPlanner *p, int batch, Search *s)
     keep_better(&s->best, &s->found, &layout);
 }
 
+static bool can_send(const EngPlanner *p)
+{
+    bool any = false;
+    for (size_t i = 0; i < p->o->graph.ops.n; i++) any = any || p->sends[i];
+    return any;
+}
+
 static bool search(const EngPlanner *p, const EngPlanSettings *want, Search *s, EngError *err)
 {
     *s = (Search){0};
     int most = ENG_MIN(MOST_TOKENS, p->context), ruled = gpus_ruled(p);
+    bool sends = want->streaming != ENG_STREAM_CPU && can_send(p);
     for (int gpus = ENG_MAX(ruled, 1); gpus <= p->m->n_gpus; gpus++)
         for (int batch = want->batch ? want->batch : most;; batch /= 2) {
-            if (want->streaming != ENG_STREAM_CPU && (p->o->h.n_experts > 0 || want->streaming))
-                try_one(p, s, gpus, true, batch);
-            if (want->streaming == ENG_STREAM_AUTO || want->streaming == ENG_STREAM_CPU)
-                try_one(p, s, gpus, false, batch);
+            if (sends) try_one(p, s, gpus, true, batch);
+            if (!sends || want->streaming == ENG_STREAM_AUTO) try_one(p, s, gpus, false, batch);
             if (want->batch || batch / 2 < LEAST_BATCH) break;
         }
     if (p->m->n_gpus && !s->gpu_fits && !s->dram_short && p->m->vram_given)
@@ -410,10 +432,12 @@ static EngPlan *write_plan(EngPlanner *p, const EngPlanSettings *want, Search *s
                       .n_ops = p->o->graph.ops.n,
                       .ops = s->best.ops,
                       .caches = s->best.caches,
+                      .sends = p->sends,
                       .choice = p->choice};
     plan->speeds.kernels = NULL; /* whose are the caller's */
     s->best.ops = NULL;
     s->best.caches = NULL;
+    p->sends = NULL;
     p->choice = NULL;
     describe_gpus(p, s, plan);
     add_rows(plan, sums);
@@ -444,11 +468,14 @@ EngPlan *eng_plan_make(const EngOutline *outline, const EngPlanSettings *want,
     p.kv_layer =
         (uint64_t)(token / (size_t)ENG_MAX(outline->graph.n_layers, 1)) * (uint64_t)p.context;
     p.ruled = eng_alloc0((outline->parts.n + 1) * sizeof *p.ruled);
-    if (read_rules(&p, want, err) && search(&p, want, &s, err))
-        plan = write_plan(&p, want, &s, err);
+    bool ok = read_rules(&p, want, err);
+    if (ok) find_sent(&p);
+    if (ok && search(&p, want, &s, err)) plan = write_plan(&p, want, &s, err);
     eng_layout_clear(&s.best);
     eng_choice_free(p.choice);
     free(p.ruled);
+    free(p.sends);
+    free(p.stays);
     return plan;
 }
 
@@ -458,6 +485,7 @@ void eng_plan_free(EngPlan *plan)
     free(plan->rows);
     free(plan->ops);
     free(plan->caches);
+    free(plan->sends);
     eng_choice_free(plan->choice);
     free(plan);
 }

@@ -45,9 +45,9 @@ typedef struct {
     size_t (*cpu_bytes)(const EngGraph *graph, int max_tokens, int threads,
                         const EngKernel *const *kernels); /* its buffers */
     /* What a GPU needs beside the matrices of its ops, and how much these are; with room for
-     * experts of others or without. */
+     * experts of ops with sends[op] or, where that is NULL, without. */
     uint64_t (*gpu_bytes)(const EngGraph *graph, const bool *on_device, int max_tokens,
-                          bool streams, int processors, uint64_t *ret_matrices);
+                          const bool *sends, int processors, uint64_t *ret_matrices);
 } EngPlanMachine;
 
 /* Bytes that a larger chunk's buffers may take of so many of DRAM, of which weights and contexts

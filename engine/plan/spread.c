@@ -89,6 +89,7 @@ static void count_ops(const EngPlanner *p, EngLayout *l)
     }
     l->spread.crossings += was >= 0; /* logits come back */
     l->spread.may_send = l->streams && l->spread.gpu_attention;
+    l->spread.stays = p->stays;
 }
 
 /* What has no weights is done where the next weights are, for it prepares their input; but experts
@@ -123,8 +124,9 @@ static void count_buffers(const EngPlanner *p, EngLayout *l, int gpu)
     uint64_t matrices = 0, planned = 0;
     for (size_t i = 0; i < p->o->graph.ops.n; i++)
         l->on_gpu[i] = l->ops[i].kind == ENG_PLACE_GPU && l->ops[i].index == gpu;
-    l->gpu_buffers[gpu] = p->m->gpu_bytes(&p->o->graph, l->on_gpu, l->batch, l->streams,
-                                          p->m->gpus[gpu].processors, &matrices);
+    l->gpu_buffers[gpu] =
+        p->m->gpu_bytes(&p->o->graph, l->on_gpu, l->batch, l->streams ? p->sends : NULL,
+                        p->m->gpus[gpu].processors, &matrices);
     for (size_t i = 0; i < p->o->parts.n; i++) {
         EngPlanKind kind = p->o->parts.data[i].kind;
         if (kind != ENG_PLAN_TABLE && kind != ENG_PLAN_UNUSED && eng_layout_gpu(p, l, i) == gpu)
@@ -174,6 +176,17 @@ static void place_fixed(const EngPlanner *p, EngLayout *l)
     l->least_dram = cpu + (uint64_t)near * p->kv_layer;
 }
 
+bool eng_layout_keeps(const EngPlanner *p, int layer)
+{
+    for (size_t i = 0; i < p->o->parts.n; i++) {
+        const EngPlanPart *part = &p->o->parts.data[i];
+        const EngKernel *kernel = p->ruled[i].kernel;
+        if (part->kind == ENG_PLAN_EXPERTS && part->layer == layer && kernel && kernel->matmul)
+            return true;
+    }
+    return false;
+}
+
 /* Parts of a kind and layer (-1: any) that no rule has placed. */
 static bool in_group(const EngPlanner *p, size_t i, EngPlanKind kind, int layer)
 {
@@ -183,6 +196,7 @@ static bool in_group(const EngPlanner *p, size_t i, EngPlanKind kind, int layer)
 
 static bool has_group(const EngPlanner *p, EngPlanKind kind, int layer)
 {
+    if (kind == ENG_PLAN_EXPERTS && eng_layout_keeps(p, layer)) return false;
     for (size_t i = 0; i < p->o->parts.n; i++)
         if (in_group(p, i, kind, layer) && p->o->parts.data[i].bytes) return true;
     return false;
@@ -325,17 +339,14 @@ bool eng_layout_make(const EngPlanner *planner, int gpus, bool streams, int batc
 
 /* ---- what is left ---------------------------------------------------------------------------- */
 
-/* Rules about some experts of a layer are about them all. A kernel that was chosen for the CPU is
- * to be used. */
+/* Rules about some experts of a layer are about them all. */
 static bool is_ruled(const EngPlanner *p, int layer)
 {
     for (size_t i = 0; i < p->o->parts.n; i++) {
         const EngPlanPart *part = &p->o->parts.data[i];
-        if (part->kind == ENG_PLAN_EXPERTS && part->layer == layer &&
-            (p->ruled[i].line || p->ruled[i].kernel_line))
-            return true;
+        if (part->kind == ENG_PLAN_EXPERTS && part->layer == layer && p->ruled[i].line) return true;
     }
-    return false;
+    return eng_layout_keeps(p, layer);
 }
 
 static void find_cached(const EngPlanner *p, EngLayout *l)

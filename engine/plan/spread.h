@@ -10,6 +10,8 @@ typedef struct {
     const EngPlanMachine *m;
     EngRuled *ruled;   /* [parts] */
     EngChoice *choice; /* NULL = there are no rules */
+    bool *sends; /* [ops] experts that may be sent: no rule names the kernel that multiplies them */
+    bool *stays; /* [parts] those that may not */
     EngRuledCache cache;
     int context, prompt, depth;        /* see EngPlanSettings */
     double positions;                  /* that a token sees whose time counts */
@@ -46,6 +48,10 @@ void eng_layout_clear(EngLayout *layout);
  * been chosen, as nothing is expected of it. With a little more VRAM the experts of one more layer
  * may take its place, and that must not look slower. */
 void eng_layout_cache(const EngPlanner *planner, EngLayout *layout);
+
+/* Whether a layer's experts are the CPU's in any case, as a rule names one of its kernels for some:
+ * that is to be used, so they are not in VRAM, cached or sent. */
+bool eng_layout_keeps(const EngPlanner *planner, int layer);
 
 /* The GPU that a part is on when it is in VRAM. */
 int eng_layout_gpu(const EngPlanner *planner, const EngLayout *layout, size_t part);

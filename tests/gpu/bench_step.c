@@ -308,7 +308,7 @@ static void gpu_side(void)
     NoExperts rest = {*m->backend, m->backend, &m->graph};
     rest.base.run = run_without, rest.base.buffer = buffer_of, rest.base.logits = logits_of;
     EngDevice *gpu = eng_gpu_new(&m->graph, here, m->backend->max_tokens, m->backend->max_out,
-                                 GIB / 4, (EngGpuCache){0}, 0, cuda, &err);
+                                 GIB / 4, (EngGpuCache){0}, (EngGpuGuests){0}, cuda, &err);
     CHECK_MSG(gpu, "%s", err.message);
     CHECK(eng_kv_init(&kv, &m->graph, ENG_KV_F16, quick ? 64 : 1024, NULL, &err));
     const uint8_t *from;

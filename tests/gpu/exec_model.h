@@ -194,9 +194,9 @@ static inline EngDevice *open_device(const int *device_of, int number)
     if (!cuda) return NULL;
     bool *here = calloc(model->graph.ops.n, sizeof *here);
     for (size_t i = 0; i < model->graph.ops.n; i++) here[i] = device_of[i] == number;
-    EngDevice *gpu =
-        eng_gpu_new(&model->graph, here, model->backend->max_tokens, model->backend->max_out,
-                    1 << 20, (EngGpuCache){cached_bytes, NULL}, stream.slot, cuda, &err);
+    EngDevice *gpu = eng_gpu_new(
+        &model->graph, here, model->backend->max_tokens, model->backend->max_out, 1 << 20,
+        (EngGpuCache){cached_bytes, NULL}, (EngGpuGuests){stream.slot, NULL}, cuda, &err);
     free(here);
     CHECK_MSG(gpu, "%s", err.message);
     if (!gpu) return NULL;

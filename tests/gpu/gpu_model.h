@@ -62,7 +62,7 @@ static EngModel *open_model(const char *file, EngModelSettings settings)
     return m;
 }
 
-static EngModel *on_gpu(const char *file, const char *rules)
+static inline EngModel *on_gpu(const char *file, const char *rules)
 {
     EngModel *m = open_model(file, (EngModelSettings){.rules = rules});
     if (m) CHECK_MSG(*eng_model_info(m).gpu, "%s", eng_model_info(m).gpu_reason);
@@ -129,6 +129,31 @@ static inline void compare(const EngModel *m, const float *got, const float *wan
         double d = distance(got + i * vocab, want + i * vocab, vocab);
         CHECK_MSG(d <= bound, "%s, token %zu: %.5f from the CPU's logits", what, i, d);
     }
+}
+
+static inline uint64_t planned(const EngModel *m, int kind)
+{
+    const EngPlan *plan = eng_model_plan(m);
+    uint64_t bytes = 0;
+    for (size_t i = 0; plan && i < plan->n_rows; i++)
+        if (plan->rows[i].place.kind == ENG_PLACE_GPU &&
+            (kind < 0 || (int)plan->rows[i].kind == kind))
+            bytes += plan->rows[i].bytes;
+    return bytes;
+}
+
+/* ---- experts that prompts send --------------------------------------------------------------- */
+
+static const char *const sent_rules =
+    "ffn_(gate|up|down)(_exps|\\.[0-9]) device=cpu\n. device=gpu0";
+
+static inline EngModel *streaming(const char *file, EngStreaming how)
+{
+    EngError err = {0};
+    EngModel *m = open_model(file, (EngModelSettings){.rules = sent_rules, .streaming = how});
+    uint64_t done = 0, total = 1;
+    while (m && done < total) CHECK_MSG(eng_model_load(m, &done, &total, &err), "%s", err.message);
+    return m;
 }
 
 #endif

@@ -66,7 +66,7 @@ if [ -z "$simulated" ]; then
     sanitizer=$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)
     for name in $programs; do
         tools="memcheck racecheck synccheck"
-        case $name in exec | guests | model | tops) tools=memcheck ;; esac
+        case $name in exec | guests | model | stream | tops) tools=memcheck ;; esac
         for tool in $tools; do
             run "$name-$tool" "$sanitizer" --tool "$tool" --report-api-errors no \
                 --error-exitcode 9 "$build/tests/gpu/test-gpu-$name" &

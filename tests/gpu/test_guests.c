@@ -105,6 +105,43 @@ static void guests_are_multiplied_alike(void)
     if (library) CHECK(count("a copy beside a kernel") > 0);
 }
 
+/* A layer's experts that are computed at once and those that are deferred are the same: they come
+ * together, and what each op makes of them is no other than when they come twice. */
+static void deferred_experts_come_once(void)
+{
+    static const char *const files[] = {"mixtral.gguf", "v3_fused.gguf"};
+    int n = placements() == PLACEMENTS ? 2 : 1;
+    for (size_t i = 0; i < 2 * TEST_COUNT(files); i++) {
+        const char *file = files[i / 2];
+        EngStreaming how = test_range(0, 1) ? ENG_STREAM_USED : ENG_STREAM_ALL;
+        if (!open_model(file, 1)) continue;
+        choose_tokens(file, 0.004);
+        compare_guests(file, i % (size_t)n ? TWO_BUT_EXPERTS : BUT_EXPERTS, how, 0.004);
+        stream.streaming = ENG_STREAM_ALL;
+        stream.slot = test_range(1, 3) * expert_bytes();
+        uint64_t bytes = 0;
+        for (size_t k = 0; k < model->graph.ops.n; k++) {
+            const EngWeight *w[ENG_LINEAR_MAX];
+            const EngOp *op = &model->graph.ops.data[k];
+            int m = op->kind == ENG_OP_EXPERTS && !op->experts.set ? eng_op_weights(op, w) : 0;
+            for (int j = 0; j < m; j++)
+                bytes += (uint64_t)w[j]->mats * (uint64_t)w[j]->rows * w[j]->row_bytes;
+        }
+        EngBackend *exec = open_exec(NEAR_SUMS);
+        memset(kv.data, 0, kv.bytes);
+        if (exec) run(exec, 0, PROMPT, 0, got);
+        if (exec) {
+            CHECK_INT(opened[0]->guest_bytes, bytes);
+            CHECK_INT(opened[0]->guests_copied, bytes);
+            CHECK(distance(got, want, model->h.n_vocab) <= 0.004);
+            memset(kv.far, 0, sizeof kv.far);
+            exec->free(exec);
+        }
+        close_model();
+        memset(&stream, 0, sizeof stream);
+    }
+}
+
 /* With all experts sent, a chunk is the host's to enqueue and the device's to compute: between the
  * token table and the logits nobody waits. */
 static void a_streamed_chunk_never_waits(void)
@@ -172,6 +209,7 @@ int main(int argc, char **argv)
 {
     static const Test tests[] = {
         {"guests_are_multiplied_alike", guests_are_multiplied_alike},
+        {"deferred_experts_come_once", deferred_experts_come_once},
         {"a_streamed_chunk_never_waits", a_streamed_chunk_never_waits},
         {"a_gpu_slower_than_planned_is_sent_less", a_gpu_slower_than_planned_is_sent_less},
     };

@@ -192,17 +192,6 @@ static void rewinding_and_pretending(void)
 
 /* ---- what it takes --------------------------------------------------------------------------- */
 
-static uint64_t planned(const EngModel *m, int kind)
-{
-    const EngPlan *plan = eng_model_plan(m);
-    uint64_t bytes = 0;
-    for (size_t i = 0; plan && i < plan->n_rows; i++)
-        if (plan->rows[i].place.kind == ENG_PLACE_GPU &&
-            (kind < 0 || (int)plan->rows[i].kind == kind))
-            bytes += plan->rows[i].bytes;
-    return bytes;
-}
-
 static uint64_t planned_on(const EngModel *m, int gpu)
 {
     const EngPlan *plan = eng_model_plan(m);
@@ -513,80 +502,6 @@ static void without_wishes_a_gpu_is_used_when_it_gains(void)
 
 /* ---- experts that prompts send --------------------------------------------------------------- */
 
-static const char *const sent_rules =
-    "ffn_(gate|up|down)(_exps|\\.[0-9]) device=cpu\n. device=gpu0";
-
-static EngModel *streaming(const char *file, EngStreaming how)
-{
-    EngError err = {0};
-    EngModel *m = open_model(file, (EngModelSettings){.rules = sent_rules, .streaming = how});
-    uint64_t done = 0, total = 1;
-    while (m && done < total) CHECK_MSG(eng_model_load(m, &done, &total, &err), "%s", err.message);
-    return m;
-}
-
-static void prompts_send_experts(void)
-{
-    static const struct {
-        const char *file;
-        double bound;
-    } sparse[] = {{"mixtral_old.gguf", 0.006}, {"v3_fused.gguf", 0.006}};
-    for (size_t i = 0; i < TEST_COUNT(sparse); i++) {
-        EngModel *cpu = on_cpu(sparse[i].file);
-        float *want = logits_on(cpu, ENG_KV_F32);
-        for (int how = ENG_STREAM_CPU; how <= ENG_STREAM_ALL; how++) {
-            if (simulated()) sim("hearth_sim_peak", NULL);
-            EngModel *m = streaming(sparse[i].file, (EngStreaming)how);
-            if (!m) continue;
-            EngModelInfo info = eng_model_info(m);
-            CHECK_INT(eng_model_plan(m)->streams, how != ENG_STREAM_CPU);
-            CHECK_INT(info.guest_bytes > 0, how != ENG_STREAM_CPU);
-            if (simulated()) CHECK_INT(info.pinned_bytes >= info.guest_bytes, true);
-            float *got = logits_on(m, ENG_KV_F32);
-            compare(m, got, want, sparse[i].bound, eng_streaming_name((EngStreaming)how));
-            if (simulated()) {
-                uint64_t peak = (uint64_t)sim("hearth_sim_peak", NULL);
-                CHECK_MSG(peak <= planned(m, -1), "%llu bytes of %llu planned",
-                          (unsigned long long)peak, (unsigned long long)planned(m, -1));
-            }
-            free(got);
-            eng_model_free(m);
-        }
-        free(want);
-        eng_model_free(cpu);
-    }
-}
-
-/* A device that fails in the middle costs time alone, and so does memory that is not pinned. */
-static void a_streamed_prompt_can_be_lost(void)
-{
-    if (!simulated()) return;
-    EngModel *cpu = on_cpu("mixtral.gguf");
-    float *want = logits_on(cpu, ENG_KV_F32);
-    setenv("SIM_FAIL", "cuMemHostRegister_v2:1:304", 1);
-    EngModel *m = streaming("mixtral.gguf", ENG_STREAM_ALL);
-    unsetenv("SIM_FAIL");
-    EngModelInfo info = eng_model_info(m);
-    CHECK_INT(info.pinned_bytes, 0);
-    CHECK_MSG(strstr(info.pin_reason, "does not pin"), "%s", info.pin_reason);
-    long copies = calls("cuMemcpyHtoDAsync_v2");
-    float *got = logits_on(m, ENG_KV_F32);
-    compare(m, got, want, 0.006, "not pinned");
-    copies = calls("cuMemcpyHtoDAsync_v2") - copies;
-    for (int i = 0; i < 4; i++) {
-        free(got);
-        fail_from("cuMemcpyHtoDAsync_v2", test_range(1, (int)copies), 700);
-        got = logits_on(m, ENG_KV_F32);
-        unsetenv("SIM_FAIL");
-        compare(m, got, want, 0.006, "lost");
-        CHECK_STR(eng_model_info(m).gpu, "");
-        eng_model_free(m);
-        m = streaming("mixtral.gguf", i % 2 ? ENG_STREAM_USED : ENG_STREAM_ALL);
-    }
-    free(want), free(got);
-    eng_model_free(m), eng_model_free(cpu);
-}
-
 /* The stats tell where experts were. */
 static void a_stopped_prompt_is_read_again(void)
 {
@@ -771,8 +686,6 @@ int main(int argc, char **argv)
         {"without_wishes_the_cpu_may_be_quicker", without_wishes_the_cpu_may_be_quicker},
         {"without_wishes_a_gpu_is_used_when_it_gains", without_wishes_a_gpu_is_used_when_it_gains},
         {"a_driver_that_fails_is_a_reason", a_driver_that_fails_is_a_reason},
-        {"prompts_send_experts", prompts_send_experts},
-        {"a_streamed_prompt_can_be_lost", a_streamed_prompt_can_be_lost},
         {"a_stopped_prompt_is_read_again", a_stopped_prompt_is_read_again},
         {"loading_counts_both_memories", loading_counts_both_memories},
         {"copied_weights_leave_out_the_devices", copied_weights_leave_out_the_devices},

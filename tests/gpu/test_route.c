@@ -235,14 +235,20 @@ static void combines(void)
         m.args.dst = y.view;
         m.args.set = round & 1;
         eng_cuda_moe_group(gpu, &m.args);
-        eng_cuda_moe_combine(gpu, &m.args);
+        int from = test_range(0, n_used - 1), to = test_range(from + 1, n_used);
+        EngCuMoe some = m.args; /* of a token's slots */
+        some.slot_row = n_used;
+        some.slots.slot += from;
+        some.chosen.weights += from;
+        some.chosen.n_used = to - from;
+        eng_cuda_moe_combine(gpu, &some);
         gpu_sync();
         buffer_read(&y);
         for (int i = 0; i < tokens * rows; i++) {
             int t = i / rows, r = i % rows;
             size_t at = buffer_index(&y, t, 0, r);
             double want = m.args.set ? 0 : y.old[at], size = fabs(want);
-            for (int k = 0; k < n_used; k++) {
+            for (int k = from; k < to; k++) {
                 int slot = m.slot[t * n_used + k];
                 double part = slot < 0 ? 0
                                        : (double)m.weights[t * m.args.chosen.weights_row + k] *

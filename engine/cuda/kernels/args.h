@@ -125,13 +125,14 @@ typedef struct {
 } EngCuMatmulExperts;
 
 /* moe_group: fills slots from chosen. moe_combine: dst(t, r) (+)= sum over k, ascending, of
- * weight(t, k) * src[slot(t, k) * rows + r]. */
+ * weight(t, k) * src[slot(t, k) * rows + r]; it may be about some of a token's slots alone, which
+ * begin at slots.slot and are slot_row apart. */
 typedef struct {
     EngCuChosen chosen;
     EngCuSlots slots;
     const float *src;
     EngCuView dst;
-    int tokens;
+    int tokens, slot_row;
     int set; /* dst = */
 } EngCuMoe;
 

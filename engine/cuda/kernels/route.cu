@@ -225,7 +225,7 @@ ENG_KERNEL(moe_combine, EngCuMoe a)
 {
     int step = (int)(gridDim.x * blockDim.x), n = a.dst.n;
     for (int t = (int)blockIdx.y; t < a.tokens; t += (int)gridDim.y) {
-        const int32_t *slot = a.slots.slot + (size_t)t * a.chosen.n_used;
+        const int32_t *slot = a.slots.slot + (size_t)t * a.slot_row;
         const float *weight = a.chosen.weights + (size_t)t * a.chosen.weights_row;
         float *y = a.dst.data + (size_t)t * a.dst.row;
         for (int i = (int)(blockIdx.x * blockDim.x + threadIdx.x); i < n; i += step) {

@@ -37,21 +37,28 @@ static size_t round_bytes(const EngOp *op, int each)
     return ENG_MAX(lay_out(w, 2, each, at), lay_out(w + 2, 1, each, at));
 }
 
-void eng_guests_find(EngGuests *guests, const EngGraph *graph, const bool *on_device, uint64_t slot)
+void eng_guests_find(EngGuests *guests, const EngGraph *graph, const bool *on_device,
+                     EngGpuGuests wanted)
 {
     size_t least = 0, all = 0;
-    for (int i = 0; slot > 0 && i < (int)graph->ops.n; i++) {
+    for (int i = 0; wanted.slot > 0 && i < (int)graph->ops.n; i++) {
         const EngOp *op = &graph->ops.data[i];
         int router = op->kind == ENG_OP_EXPERTS ? eng_graph_router(graph, i) : -1;
         if (router < 0 || on_device[i] || !on_device[router]) continue;
+        if (wanted.ops && !wanted.ops[i]) continue;
         if (!guests->is) guests->is = eng_alloc0(graph->ops.n * sizeof *guests->is);
         guests->is[i] = true;
-        guests->n_ops++;
         guests->most = ENG_MAX(guests->most, (int)op->experts.gate.mats);
         least = ENG_MAX(least, round_bytes(op, 1));
         all = ENG_MAX(all, round_bytes(op, (int)op->experts.gate.mats));
     }
-    guests->slot_bytes = (size_t)ENG_MAX(least, ENG_MIN(slot, all));
+    guests->slot_bytes = (size_t)ENG_MAX(least, ENG_MIN(wanted.slot, all));
+}
+
+/* Whose weights another op brings. */
+static bool comes_along(const EngGpu *g, size_t op)
+{
+    return eng_graph_continues(g->graph, (int)op) && g->guests.is[op - 1];
 }
 
 void eng_guests_clear(EngGuests *guests)
@@ -80,7 +87,7 @@ bool eng_guests_open(EngGpu *g, EngError *err)
     if (ok) s->host_table = eng_cuda_alloc_host(g->cuda, table, what, err);
     for (size_t i = 0; i < g->graph->ops.n; i++) {
         const EngWeight *w[ENG_LINEAR_MAX];
-        int n = s->is[i] ? eng_op_weights(&g->graph->ops.data[i], w) : 0;
+        int n = s->is[i] && !comes_along(g, i) ? eng_op_weights(&g->graph->ops.data[i], w) : 0;
         for (int j = 0; j < n; j++) g->base.guest_bytes += (uint64_t)w[j]->mats * mat_bytes(w[j]);
     }
     return ok && s->host_table;
@@ -406,7 +413,7 @@ uint64_t eng_guests_pin(EngGpu *g)
     while (s->is && !s->refused && s->pin_at < MATRICES * (int)g->graph->ops.n) {
         int op = s->pin_at / MATRICES, j = s->pin_at % MATRICES;
         s->pin_at++;
-        if (!s->is[op]) continue;
+        if (!s->is[op] || comes_along(g, (size_t)op)) continue;
         const EngWeight *w[MATRICES];
         weights_of(&g->graph->ops.data[op], w);
         pin_weight(g, w[j]);

@@ -11,8 +11,7 @@
 #ifndef ENG_CUDA_STREAM_GUESTS_H
 #define ENG_CUDA_STREAM_GUESTS_H
 
-#include "cuda/device.h"
-#include "plan/backend.h"
+#include "cuda/gpu.h"
 
 typedef struct EngGpu EngGpu;
 
@@ -25,8 +24,8 @@ typedef struct {
 } EngGuestPin;
 
 typedef struct {
-    bool *is;        /* [ops] whose experts come so; NULL: none do */
-    int n_ops, most; /* of those ops; matrices of one at most */
+    bool *is; /* [ops] whose experts come so; NULL: none do */
+    int most; /* matrices of one at most */
     size_t slot_bytes;
 
     uint8_t *slots[ENG_GUEST_SLOTS];
@@ -49,11 +48,11 @@ typedef struct {
     bool refused;
 } EngGuests;
 
-/* Finds the ops whose experts can come: those that are not here and whose router is. `slot`: bytes
- * of a slot, of which what one expert needs is the least and what all need the most; 0 = none
- * come. Only shapes are looked at. */
+/* Finds the ops whose experts can come: those that are not here and whose router is. Of a slot's
+ * bytes what one expert needs is the least and what all need the most. Only shapes are looked at.
+ */
 void eng_guests_find(EngGuests *guests, const EngGraph *graph, const bool *on_device,
-                     uint64_t slot);
+                     EngGpuGuests wanted);
 void eng_guests_clear(EngGuests *guests);
 
 /* Events and the host's memory; slots and the table are the caller's to place. */

@@ -138,7 +138,7 @@ static void rules_keep_experts_out_of_the_cache(void)
         {"blk.3.*_exps device=gpu0\nblk.[567].*_exps device=cpu\nexperts=uniform",
          1 << 2 | 1 << 4 | 7 << 5},
         {"_exps device=cpu\nexperts=lru", 63 << 2},
-        {"blk.[2-5].ffn_down_exps kernel=q6_k.c", 3 << 6},
+        {"blk.[23].ffn_down_exps kernel=q6_k.c", 15 << 4},
     };
     Shape shape = large_shape();
     EngHeader h = header_of(&shape);
