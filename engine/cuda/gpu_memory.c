@@ -223,6 +223,10 @@ static void bind_cached(EngGpu *g, const bool *on_device, const bool *ops)
         const EngWeight *w[ENG_LINEAR_MAX];
         if (!eng_slot_may(g->graph, on_device, i) || (ops && !ops[i])) continue;
         int n = eng_op_weights(&g->graph->ops.data[i], w);
+        if (eng_graph_continues(g->graph, (int)i)) { /* the same experts */
+            memcpy(g->ops[i].w, g->ops[i - 1].w, sizeof g->ops[i].w);
+            continue;
+        }
         for (int j = 0; j < n; j++, row += experts)
             g->ops[i].w[j] = (EngCuWeight){.mats = row,
                                            .row_bytes = w[j]->row_bytes,

@@ -8,7 +8,9 @@ bool eng_slot_may(const EngGraph *graph, const bool *on_device, size_t op)
 {
     const EngOp *ops = graph->ops.data;
     size_t router = op;
-    if (ops[op].kind != ENG_OP_EXPERTS || ops[op].experts.set || on_device[op]) return false;
+    if (ops[op].kind != ENG_OP_EXPERTS || on_device[op]) return false;
+    if (ops[op].experts.set && (!eng_graph_continues(graph, (int)op) || on_device[op - 1]))
+        return false;
     while (router > 0 && ops[router].kind != ENG_OP_ROUTE) router--;
     return on_device[router];
 }
@@ -31,6 +33,7 @@ EngSlotShape eng_slot_shape(const EngGraph *graph, const bool *on_device, const 
     for (size_t i = 0; i < graph->ops.n; i++) {
         size_t at[3];
         if (!eng_slot_may(graph, on_device, i) || (ops && !ops[i])) continue;
+        if (eng_graph_continues(graph, (int)i)) continue;
         s.layers++;
         s.experts = ENG_MAX(s.experts, (int)graph->ops.data[i].experts.gate.mats);
         s.slot_bytes = ENG_MAX(s.slot_bytes, eng_slot_layout(&graph->ops.data[i], at));

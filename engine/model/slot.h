@@ -6,8 +6,8 @@
 
 #include "model/graph.h"
 
-/* Whether an op's experts may be cached by a device with these ops: it must have chosen them. Not
- * deferred ones, for which nobody waits. */
+/* Whether an op's experts may be cached by a device with these ops: it must have chosen them.
+ * Deferred ones are those of the op before them, and cached with them or not at all. */
 bool eng_slot_may(const EngGraph *graph, const bool *on_device, size_t op);
 
 typedef struct {

@@ -31,7 +31,7 @@ typedef struct {
     EngCache *caches[ENG_MAX_GPUS]; /* NULL: none */
     struct {
         int device, layer; /* ENG_NONE; its number in the device's cache */
-    } * cached;            /* [ops] */
+    } * cached;            /* [ops] of EXPERTS, and of an ADD of what deferred ones were hits */
     bool asks_caches;      /* this run does */
     int logits_part;       /* the last, when it only fetches these; ENG_NONE */
     EngTops *tops;         /* pinned: [FEW]; NULL = the CPU has the logits */
@@ -148,7 +148,8 @@ static void leave_hits(Exec *e, const EngHostPart *p, const EngBatch *batch)
 {
     for (int op = p->from; op < p->to && e->asks_caches; op++) {
         const EngOpExperts *experts = &e->graph->ops.data[op].experts;
-        if (e->cached[op].device == ENG_NONE) continue;
+        if (e->graph->ops.data[op].kind != ENG_OP_EXPERTS || e->cached[op].device == ENG_NONE)
+            continue;
         size_t width = (size_t)e->graph->widths.data[experts->ids.buf];
         int32_t *ids = (int32_t *)(void *)e->cpu->buffer(e->cpu, experts->ids.buf);
         for (int t = 0; t < batch->n; t++)
@@ -220,11 +221,22 @@ static void enqueue_guests(Exec *e, int op, EngDevice *device, int rows)
         e->failed = true;
 }
 
-/* Beside the CPU's part. */
+/* Beside the CPU's part. Deferred experts, which are a part of their own, need what the device
+ * hands over for the others; their hits wait in a buffer of its own, as the misses do on the CPU,
+ * to be added in the next layer. */
 static void enqueue_hits(Exec *e, const EngHostPart *p, int device, int rows)
 {
-    for (int op = p->from; op < p->to && e->asks_caches; op++)
-        if (e->cached[op].device == device) e->devices[device]->hits(e->devices[device], op, rows);
+    EngDevice *d = e->devices[device];
+    for (int op = p->from; op < p->to && e->asks_caches; op++) {
+        if (e->cached[op].device != device || eng_graph_continues(e->graph, op)) continue;
+        if (e->graph->ops.data[op].kind == ENG_OP_ADD) {
+            d->op(d, op, rows);
+            continue;
+        }
+        d->hits(d, op, rows);
+        bool more = op + 1 < (int)e->graph->ops.n && eng_graph_continues(e->graph, op + 1);
+        if (more && e->cached[op + 1].device == device) d->hits(d, op + 1, rows);
+    }
 }
 
 static void enqueue(Exec *e, const EngScheduleStep *s, const EngBatch *batch)
@@ -519,10 +531,37 @@ static int cacher_of(const Exec *e, const EngHostPart *p, int op)
     return ENG_NONE;
 }
 
-static bool make_caches(Exec *e, EngError *err)
+/* The part in which the CPU adds what was deferred by `op`; *ret_add: which op does. NULL: it is
+ * not the CPU's. */
+static const EngHostPart *adds_deferred(const Exec *e, int op, int *ret_add)
 {
-    int n[ENG_MAX_GPUS] = {0}, *ops = eng_alloc0((e->graph->ops.n + 1) * sizeof *ops);
-    bool ok = true;
+    const EngOp *ops = e->graph->ops.data;
+    int n = (int)e->graph->ops.n, add = op + 1;
+    while (add < n && !(ops[add].kind == ENG_OP_ADD && ops[add].src.buf == ops[op].dst.buf)) add++;
+    *ret_add = add;
+    for (size_t k = 0; k < e->schedules[0].parts.n; k++) {
+        const EngHostPart *p = &e->schedules[0].parts.data[k];
+        if (p->from <= add && add < p->to) return p;
+    }
+    return NULL;
+}
+
+/* Where the same device has their layer's others in its cache and then the stream, too. */
+static void cache_deferred(Exec *e)
+{
+    for (int op = 1; op < (int)e->graph->ops.n; op++) {
+        int add, d = eng_graph_continues(e->graph, op) ? e->cached[op - 1].device : ENG_NONE;
+        const EngHostPart *p = d == ENG_NONE ? NULL : adds_deferred(e, op, &add);
+        bool sums = p && p->sum == e->graph->ops.data[add].dst.buf;
+        if (!sums || p->takes != 1u << d || !(p->gives >> d & 1)) continue;
+        e->cached[op] = e->cached[op - 1];
+        e->cached[add].device = d;
+    }
+}
+
+static void find_cached(Exec *e)
+{
+    int n[ENG_MAX_GPUS] = {0};
     e->cached = eng_alloc0((e->graph->ops.n + 1) * sizeof *e->cached);
     for (size_t i = 0; i < e->graph->ops.n; i++) e->cached[i].device = ENG_NONE;
     for (size_t k = 0; k < e->schedules[0].parts.n; k++) {
@@ -532,10 +571,20 @@ static bool make_caches(Exec *e, EngError *err)
             if (d != ENG_NONE) e->cached[op].layer = n[d]++;
         }
     }
+    cache_deferred(e);
+}
+
+static bool make_caches(Exec *e, EngError *err)
+{
+    int *ops = eng_alloc0((e->graph->ops.n + 1) * sizeof *ops);
+    bool ok = true;
+    find_cached(e);
     for (int d = 0; d < e->n_devices && ok; d++) {
         int found = 0;
-        for (size_t i = 0; i < e->graph->ops.n; i++)
-            if (e->cached[i].device == d) ops[found++] = (int)i;
+        for (int i = 0; i < (int)e->graph->ops.n; i++)
+            if (e->cached[i].device == d && e->graph->ops.data[i].kind == ENG_OP_EXPERTS &&
+                !eng_graph_continues(e->graph, i))
+                ops[found++] = i;
         if (found == 0 || e->devices[d]->cache_policy == ENG_CACHE_OFF) continue;
         e->caches[d] = eng_cache_new(e->graph, ops, found, use(e, d), err);
         ok = e->caches[d] != NULL;

@@ -197,8 +197,11 @@ static bool bring_in(Writer *w, const EngUses *u)
 static void begin_with(Writer *w, int op, const EngUses *u)
 {
     EngHostPart *p = begin_part(w, op);
-    if (u->adds == ENG_NONE || !w->valid[u->adds] || w->near[u->adds]) return;
+    if (u->adds == ENG_NONE || !w->valid[u->adds]) return;
+    bool stays = w->valid[u->adds] & wanted_by(w, op + 1, u->adds);
+    if (w->near[u->adds] && !stays) return; /* it came from one that has no more to do with it */
     p->sum = u->adds;
+    w->near[u->adds] = false;
     w->valid[u->adds] = home_of(w, op + 1, u->adds);
 }
 

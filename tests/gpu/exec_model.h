@@ -114,6 +114,7 @@ typedef enum {
     NEAR_SUMS, /* as plans do: what is deferred stays with the CPU */
     TWO,
     TWO_BUT_EXPERTS,
+    TWO_NEAR_SUMS,
     MIXED,
     PLACEMENTS
 } Placement;
@@ -155,7 +156,8 @@ static inline int *place(Placement placement)
         case SECOND_HALF: here = i >= cut; break;
         default: here = placement != TWO_BUT_EXPERTS || !experts;
         }
-        if (placement == NEAR_SUMS) here = !experts && model->graph.ops.data[i].kind != ENG_OP_ADD;
+        if (placement == NEAR_SUMS || placement == TWO_NEAR_SUMS)
+            here = !experts && model->graph.ops.data[i].kind != ENG_OP_ADD;
         device_of[i] = !here ? ENG_NONE : placement >= TWO && i >= cut;
         if (placement == MIXED) device_of[i] = test_range(ENG_NONE, 1);
     }

@@ -51,6 +51,8 @@ EngCache *eng_cache_new(const EngGraph *graph, const int *ops, int n, EngDevice 
         const EngOpExperts *e = &graph->ops.data[ops[i]].experts;
         c->experts = ENG_MAX(c->experts, (int)e->gate.mats);
         c->most_misses += MOST_ROWS * e->n_used;
+        bool both = ops[i] + 1 < (int)graph->ops.n && eng_graph_continues(graph, ops[i] + 1);
+        if (both) c->most_misses += MOST_ROWS * graph->ops.data[ops[i] + 1].experts.n_used;
     }
     size_t keys = (size_t)n * (size_t)c->experts, slots = (size_t)device->n_slots;
     c->slot_of = eng_alloc0(keys * sizeof *c->slot_of);
