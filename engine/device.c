@@ -279,8 +279,8 @@ uint64_t eng_model_gpu_bytes(const EngModel *m, int gpu)
     uint64_t bytes = 0;
     if (gpu >= m->n_devices || eng_model_is_lost(m)) return 0;
     for (int kind = 0; kind < ENG_PLAN_KINDS; kind++)
-        bytes += planned(m->plan, (EngPlanKind)kind, gpu);
-    return bytes;
+        if (kind != ENG_PLAN_CACHE) bytes += planned(m->plan, (EngPlanKind)kind, gpu);
+    return bytes + m->devices[gpu]->cache_bytes;
 }
 
 /* ---- failing --------------------------------------------------------------------------------- */

@@ -292,6 +292,7 @@ static void describe_gpu(const EngModel *m, EngModelInfo *info)
     for (int d = 0; d < m->n_devices; d++) {
         info->guest_bytes += m->devices[d]->guest_bytes;
         info->pinned_bytes += m->devices[d]->pinned_bytes;
+        if (!eng_model_is_lost(m)) info->cache_bytes += m->devices[d]->cache_bytes;
         if (!*info->pin_reason)
             memcpy(info->pin_reason, m->devices[d]->pin_reason, sizeof info->pin_reason);
     }

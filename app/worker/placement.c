@@ -116,7 +116,7 @@ void hearth_model_info_place(HearthModelInfo *info, const EngModel *model)
     info->bytes[HEARTH_KIND_BUFFERS][HEARTH_DEVICE_VRAM] =
         placed(plan, ENG_PLAN_BUFFERS, ENG_PLACE_GPU);
     info->bytes[HEARTH_KIND_CACHE][HEARTH_DEVICE_VRAM] =
-        placed(plan, ENG_PLAN_CACHE, ENG_PLACE_GPU);
+        now.cache_bytes; /* another program may have taken some of what was planned */
     move(info, plan, ENG_PLACE_GPU, HEARTH_DEVICE_VRAM);
     move(info, plan, ENG_PLACE_DISK, HEARTH_DEVICE_DISK);
 }

@@ -253,6 +253,7 @@ bool eng_gpu_cache_new(EngGpu *g, const bool *on_device, EngGpuCache cache, EngE
     bind_cached(g, on_device, cache.ops);
     g->base.n_slots = n;
     g->base.slot_bytes = g->cache_shape.slot_bytes;
+    g->base.cache_bytes = bytes;
     return g->sent_table != NULL;
 }
 

@@ -315,6 +315,7 @@ typedef struct {
      */
     uint64_t guest_bytes, pinned_bytes;
     char pin_reason[160];
+    uint64_t cache_bytes; /* of VRAM, for single experts: less than planned if it was not there */
 } EngModelInfo;
 
 EngModelInfo eng_model_info(const EngModel *model);

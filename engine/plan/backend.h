@@ -128,6 +128,7 @@ struct EngDevice {
      * `pending`, below ENG_CACHE_PENDING, has been made. */
     int n_slots;
     size_t slot_bytes;
+    uint64_t cache_bytes; /* that it takes, with the table */
     EngCachePolicy cache_policy;
     bool (*caches)(const EngDevice *device, int op);
     void (*hits)(EngDevice *device, int op, int rows);

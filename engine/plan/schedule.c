@@ -150,11 +150,14 @@ static unsigned wanted_by(const Writer *w, int op, int buf)
     return devices;
 }
 
-/* The device that reads a buffer's numbers before they change, or the lowest that has them. */
-static unsigned home_of(const Writer *w, int op, int buf)
+/* Devices that have a sum and will read it, or add to it, behind what the CPU adds from `op` on. */
+static unsigned awaits_sum(const Writer *w, int op, int buf)
 {
-    unsigned both = w->valid[buf] & wanted_by(w, op, buf);
-    return lowest(both ? both : w->valid[buf]);
+    for (; op < (int)w->graph->ops.n && w->device_of[op] < 0; op++) {
+        EngUses u = eng_op_uses(&w->graph->ops.data[op]);
+        if (touches(&u, buf) && u.adds != buf) break;
+    }
+    return w->valid[buf] & wanted_by(w, op, buf);
 }
 
 static EngHostPart *begin_part(Writer *w, int op)
@@ -198,11 +201,11 @@ static void begin_with(Writer *w, int op, const EngUses *u)
 {
     EngHostPart *p = begin_part(w, op);
     if (u->adds == ENG_NONE || !w->valid[u->adds]) return;
-    bool stays = w->valid[u->adds] & wanted_by(w, op + 1, u->adds);
-    if (w->near[u->adds] && !stays) return; /* it came from one that has no more to do with it */
+    unsigned await = awaits_sum(w, op + 1, u->adds);
+    if (w->near[u->adds] && !await) return; /* it came from one that has no more to do with it */
     p->sum = u->adds;
     w->near[u->adds] = false;
-    w->valid[u->adds] = home_of(w, op + 1, u->adds);
+    w->valid[u->adds] = lowest(await ? await : w->valid[u->adds]);
 }
 
 /* Whether the op may join the part: one that sums has ops which add to that sum alone. */

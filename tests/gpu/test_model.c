@@ -356,6 +356,7 @@ static void experts_are_cached_without_a_word(void)
         CHECK_MSG(plan && plan->cache_policy == ENG_CACHE_LRU && plan->cached_experts > 0, "%s",
                   file);
         CHECK(planned(m, ENG_PLAN_CACHE) > 0 && planned(m, -1) <= set.vram);
+        CHECK_INT(eng_model_info(m).cache_bytes, fails ? 0 : planned(m, ENG_PLAN_CACHE));
         EngSession *s = open_session(m, CONTEXT, ENG_KV_F32);
         for (int time = 0; time < 6; time++) {
             long launches = calls("cuGraphLaunch");
