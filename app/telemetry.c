@@ -41,6 +41,7 @@ static void free_host(void *data)
     g_free(host->no_amx);
     g_free(host->gpu);
     g_free(host->gpu_reason);
+    for (int i = 0; i < host->n_gpus; i++) g_free(host->gpus[i].name);
     g_free(host->error);
     g_free(host);
 }
@@ -65,6 +66,12 @@ static HearthHost *host_of(const EngHost *found, const char *error)
     host->gpu = g_utf8_make_valid(found->n_gpus ? found->gpus[0].name : "", -1);
     host->gpu_reason = hearth_sentence(found->gpu_reason);
     host->vram_total = found->n_gpus ? found->gpus[0].vram_total : 0;
+    G_STATIC_ASSERT(G_N_ELEMENTS(host->gpus) >= ENG_MAX_GPUS);
+    host->n_gpus = found->n_gpus;
+    for (int i = 0; i < found->n_gpus; i++) {
+        host->gpus[i].name = g_utf8_make_valid(found->gpus[i].name, -1);
+        host->gpus[i].vram_total = found->gpus[i].vram_total;
+    }
     host->error = g_strdup(error);
     return host;
 }
@@ -118,6 +125,14 @@ static double mean_rate(HearthTelemetry *telemetry)
     return sum / (double)n;
 }
 
+static uint64_t vram_of(const HearthHost *host, const HearthModelInfo *info)
+{
+    int used = info && info->plan ? info->plan->n_gpus : 0;
+    uint64_t total = host->vram_total;
+    for (int i = 1; i < MIN(used, host->n_gpus); i++) total += host->gpus[i].vram_total;
+    return total;
+}
+
 static void on_usage(GObject *source, GAsyncResult *result, void *data)
 {
     g_autoptr(HearthTelemetry) telemetry = data;
@@ -137,7 +152,7 @@ static void on_usage(GObject *source, GAsyncResult *result, void *data)
         sample.model_vram = hearth_bytes_total(info->bytes, HEARTH_DEVICE_VRAM);
     }
     if (telemetry->host && telemetry->host->vram_total) {
-        sample.vram_total = telemetry->host->vram_total;
+        sample.vram_total = vram_of(telemetry->host, info);
         sample.vram_available = sample.vram_total - MIN(sample.vram_total, sample.model_vram);
     }
     g_object_get(telemetry->worker, "context-used", &sample.context_used, "context-size",

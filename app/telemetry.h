@@ -16,8 +16,9 @@ typedef struct {
     uint64_t model_vram;
     uint64_t process; /* resident bytes of this program */
     uint64_t dram_total, dram_available;
-    uint64_t vram_total, vram_available; /* total 0 = no GPU */
-    double rate;                         /* tokens per second, mean of the second */
+    uint64_t vram_total,
+        vram_available; /* of the GPUs that the model uses, or the first; 0 = none */
+    double rate;        /* tokens per second, mean of the second */
     int context_used, context_size;
 } HearthSample;
 
@@ -30,6 +31,11 @@ typedef struct {
     uint64_t dram_total;
     char *gpu, *gpu_reason; /* gpu "" = none; the reason: a sentence */
     uint64_t vram_total;
+    int n_gpus; /* of these, gpu is the first */
+    struct {
+        char *name;
+        uint64_t vram_total;
+    } gpus[4];
     char *error; /* the probe itself failed: the sentence, else NULL */
 } HearthHost;
 

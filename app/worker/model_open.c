@@ -1,5 +1,6 @@
 #include "models/ember.h"
 #include "worker/model_info_new.h"
+#include "worker/plan_new.h"
 
 static EngModelSettings settings_of(const HearthModelSettings *want)
 {
@@ -8,6 +9,7 @@ static EngModelSettings settings_of(const HearthModelSettings *want)
     settings.context = want->context;
     if (want->kv) eng_kv_type(want->kv, &settings.kv);
     settings.no_gpu = want->no_gpu;
+    settings.gpus = hearth_plan_gpus(want);
     settings.vram = want->vram;
     if (hearth_model_settings_count_rules(want->rules)) settings.rules = want->rules;
     return settings;

@@ -11,6 +11,7 @@ HearthModelSettings hearth_model_settings_read(GSettings *program, GSettings *ch
                                  .context = g_settings_get_int(chat, "context"),
                                  .kv = g_settings_get_string(chat, "kv-type"),
                                  .no_gpu = !g_settings_get_boolean(program, "use-gpu"),
+                                 .gpus = g_settings_get_int(program, "gpus"),
                                  .vram = (uint64_t)llround(gib * GIB),
                                  .rules = g_settings_get_string(program, "rules")};
 }
@@ -54,7 +55,7 @@ bool hearth_model_settings_place_alike(const HearthModelSettings *a, const Heart
 {
     if (a->no_gpu != b->no_gpu || strcmp(said(a), said(b)) != 0) return false;
     if (a->no_gpu) return true;
-    return a->vram == b->vram &&
+    return a->vram == b->vram && MAX(a->gpus, 1) == MAX(b->gpus, 1) &&
            (!context || (a->context == b->context &&
                          strcmp(a->kv ? a->kv : "f16", b->kv ? b->kv : "f16") == 0));
 }

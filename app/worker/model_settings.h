@@ -11,7 +11,8 @@ typedef struct {
     int context; /* tokens that answers will mostly have, 0 = the engine's choice: a GPU's memory */
     char *kv;    /* is planned for it; a name of eng_kv_type, NULL = "f16" */
     bool no_gpu; /* the CPU alone */
-    uint64_t vram; /* bytes that may be used of a GPU's memory; 0 = all that is free */
+    int gpus;    /* that may be used, as far as there are; 0 = 1, or those that rules name */
+    uint64_t vram; /* bytes that may be used of each GPU's memory; 0 = all that is free */
     char *rules;   /* EngPlanSettings.rules; NULL or without a rule = none */
 } HearthModelSettings;
 

@@ -54,6 +54,7 @@ HearthPlan *hearth_plan_of(const EngPlan *from)
     HearthPlan *plan = &counted->plan;
     counted->refs = 1;
     *plan = (HearthPlan){.no_room = from->no_room,
+                         .n_gpus = from->n_gpus,
                          .assumed = from->assumed,
                          .vram = from->vram,
                          .vram_reserve = from->vram_reserve,
@@ -75,14 +76,22 @@ HearthPlan *hearth_plan_of(const EngPlan *from)
     return plan;
 }
 
-/* Of the GPU that there is, as opening a model takes it; eng_plan() would suppose one of that size.
- */
-static uint64_t vram_here(uint64_t most)
+int hearth_plan_gpus(const HearthModelSettings *settings)
+{
+    EngHost host;
+    if (settings->no_gpu || settings->gpus <= 1 || !eng_probe(&host, NULL)) return 0;
+    return host.n_gpus > 1 ? MIN(settings->gpus, host.n_gpus) : 0;
+}
+
+/* Of the GPUs that there are, as opening a model takes them; eng_plan() would suppose some of that
+ * size. */
+static uint64_t vram_here(uint64_t most, int gpus)
 {
     EngHost host;
     if (!most || !eng_probe(&host, NULL) || !host.n_gpus) return 0;
-    uint64_t available = host.gpus[0].vram_available;
-    return available ? MIN(most, available) : most;
+    for (int i = 0; i < MIN(MAX(gpus, 1), host.n_gpus); i++)
+        if (host.gpus[i].vram_available) most = MIN(most, host.gpus[i].vram_available);
+    return most;
 }
 
 HearthPlan *hearth_plan_make(const EngModel *model, const char *path,
@@ -97,7 +106,8 @@ HearthPlan *hearth_plan_make(const EngModel *model, const char *path,
     want.batch = eng_model_defaults().batch; /* as the worker opens it */
     if (settings->kv) eng_kv_type(settings->kv, &want.kv);
     want.no_gpu = settings->no_gpu;
-    want.vram = model ? settings->vram : vram_here(settings->vram);
+    want.gpus = hearth_plan_gpus(settings);
+    want.vram = model ? settings->vram : vram_here(settings->vram, want.gpus);
     want.rules = hearth_model_settings_count_rules(settings->rules) ? settings->rules : NULL;
     g_autoptr(EngPlan) plan = model  ? eng_plan_model(model, &want, &failure)
                               : path ? eng_plan_file(path, &want, &failure)

@@ -33,6 +33,7 @@ typedef uint64_t HearthBytes[HEARTH_N_KINDS][HEARTH_N_DEVICES];
 typedef struct {
     char *gpu;        /* its name; NULL = none is used */
     char *gpu_reason; /* a sentence: why not; NULL = it is used */
+    int n_gpus;       /* that are used */
     bool no_room;     /* because not enough of its memory is free */
     bool assumed;     /* there is no such GPU here */
     uint64_t vram;    /* bytes that the plan may use, vram_reserve of them left alone */

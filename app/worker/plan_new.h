@@ -7,6 +7,10 @@
 #include "worker/model_settings.h"
 #include "worker/plan.h"
 
+/* How many GPUs the engine is asked for: as many of those wished for as there are; 0 = one, or
+ * those that rules name. */
+int hearth_plan_gpus(const HearthModelSettings *settings);
+
 HearthPlan *hearth_plan_of(const EngPlan *plan);
 
 /* `model`: the opened one, else NULL and the file at `path` (NULL = built in) is looked into. NULL

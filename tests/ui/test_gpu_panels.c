@@ -38,6 +38,12 @@ typedef struct {
     const char *text; /* that is waited for */
 } Settings;
 
+static GtkWidget *spin_of(GtkWidget *group, const char *title)
+{
+    GtkWidget *row = world_row(group, title);
+    return row ? world_find(row, GTK_TYPE_SPIN_BUTTON, NULL, NULL) : NULL;
+}
+
 static Settings settings_new(void)
 {
     Settings s = {.w = world_new()};
@@ -47,7 +53,7 @@ static Settings settings_new(void)
     s.plan = world_find(s.group, HEARTH_TYPE_PLAN_ROW, NULL, NULL);
     s.rules = world_find(s.group, HEARTH_TYPE_RULES_ROW, NULL, NULL);
     s.reload = world_find(s.group, HEARTH_TYPE_RELOAD_ROW, NULL, NULL);
-    s.spin = world_find(s.group, GTK_TYPE_SPIN_BUTTON, NULL, NULL);
+    s.spin = spin_of(s.group, "VRAM at Most, in GiB");
     return s;
 }
 
@@ -172,6 +178,48 @@ static void switched_off(void)
     settings_free(&s);
 }
 
+/* A second GPU is seen, and used when that is asked for; the gauge is then of both. */
+static void several_are_seen(void)
+{
+    Settings s = settings_new();
+    CHECK(!world_seen(world_row(s.group, "GPUs at Most")));
+    settings_free(&s);
+    setenv("SIM_DEVICES", "2", 1);
+    s = settings_new();
+    const HearthHost *host = hearth_telemetry_get_host(s.w->telemetry);
+    CHECK_INT(host->n_gpus, 2);
+    CHECK(row_says(s.group, "Use the GPU", "VRAM\nSimulated GPU, "));
+    CHECK(row_says(s.group, "VRAM at Most, in GiB", "Of each GPU. "));
+    GtkWidget *spin = spin_of(s.group, "GPUs at Most");
+    CHECK(spin && world_seen(spin));
+    double lower, upper;
+    gtk_spin_button_get_range(GTK_SPIN_BUTTON(spin), &lower, &upper);
+    CHECK(lower == 1 && upper == 2);
+    CHECK_INT(world_load(s.w, ""), HEARTH_MODEL_READY);
+    CHECK_INT(info_of(s.w)->plan->n_gpus, 1);
+    CHECK(!gtk_widget_get_visible(s.reload));
+    gtk_spin_button_set_value(GTK_SPIN_BUTTON(spin), 2);
+    CHECK_INT(g_settings_get_int(s.w->settings, "gpus"), 2);
+    CHECK(gtk_widget_get_visible(s.reload));
+    g_settings_set_string(s.w->settings, "rules", "blk.0 device=gpu0\n. device=gpu1");
+    load_again(&s);
+    CHECK_MSG(info_of(s.w)->gpu && strcmp(info_of(s.w)->gpu, "2 x Simulated GPU") == 0, "%s",
+              hearth_worker_get_error(s.w->worker));
+    CHECK_INT(info_of(s.w)->plan->n_gpus, 2);
+    CHECK(!gtk_widget_get_visible(s.reload));
+    hearth_telemetry_watch(s.w->telemetry, true);
+    world_run(2.5);
+    CHECK_INT(hearth_telemetry_get_sample(s.w->telemetry).vram_total, 2 * host->vram_total);
+    hearth_telemetry_watch(s.w->telemetry, false);
+    settings_free(&s);
+    unsetenv("SIM_DEVICES");
+    s = settings_new(); /* the other has been taken out */
+    g_settings_set_int(s.w->settings, "gpus", 2);
+    CHECK_INT(world_load(s.w, ""), HEARTH_MODEL_READY);
+    CHECK_STR(info_of(s.w)->gpu, "Simulated GPU");
+    settings_free(&s);
+}
+
 static void rules_are_written(void)
 {
     Settings s = settings_new();
@@ -290,6 +338,7 @@ int main(int argc, char **argv)
         {"so much of the memory, or all", amount_of_memory},
         {"too little memory is told where it was set", too_little_memory},
         {"the GPU is switched off", switched_off},
+        {"a second GPU is seen, and used when asked for", several_are_seen},
         {"rules are written and judged", rules_are_written},
         {"a failing GPU is told of, and tried again", failing_is_said},
         {"a GPU that fails while a model is loaded", failing_while_loading},

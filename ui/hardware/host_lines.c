@@ -69,9 +69,15 @@ char *hearth_host_lines_no_gpu(const HearthHost *host)
 char *hearth_host_lines_gpu(const HearthHost *host)
 {
     if (!host->gpu || !*host->gpu) return hearth_host_lines_no_gpu(host);
-    g_autofree char *size = hearth_amount_bytes(host->vram_total);
-    /* Translators: a GPU's name and its memory: "GeForce RTX 4090, 24.0 GiB VRAM" */
-    return g_strdup_printf(_("%s, %s VRAM"), host->gpu, size);
+    GString *text = g_string_new(NULL);
+    for (int i = 0; i < MAX(host->n_gpus, 1); i++) {
+        g_autofree char *size =
+            hearth_amount_bytes(i ? host->gpus[i].vram_total : host->vram_total);
+        if (i) g_string_append_c(text, '\n');
+        /* Translators: a GPU's name and its memory: "GeForce RTX 4090, 24.0 GiB VRAM" */
+        g_string_append_printf(text, _("%s, %s VRAM"), i ? host->gpus[i].name : host->gpu, size);
+    }
+    return g_string_free(text, FALSE);
 }
 
 GPtrArray *hearth_host_lines_new(const HearthHost *host)

@@ -17,12 +17,22 @@
 struct _HearthGpuGroup {
     AdwPreferencesGroup parent;
     HearthApp *app;
-    GtkWidget *use, *vram, *rules, *plan, *reload;
+    GtkWidget *use, *gpus, *vram, *rules, *plan, *reload;
 };
 
 G_DEFINE_FINAL_TYPE(HearthGpuGroup, hearth_gpu_group, ADW_TYPE_PREFERENCES_GROUP)
 
 static const HearthRowSpec use_spec = {"use-gpu", HEARTH_ROW_SWITCH, N_("Use the GPU"), NULL};
+
+/* Where there are several. */
+static const HearthRowSpec gpus_spec = {.key = "gpus",
+                                        .kind = HEARTH_ROW_NUMBER,
+                                        .title = N_("GPUs at Most"),
+                                        .subtitle = N_("A model's layers are shared out to so "
+                                                       "many where that makes it quicker"),
+                                        .lower = 1,
+                                        .upper = 4,
+                                        .step = 1};
 
 /* All that is free comes after the largest amount: the whole card. */
 static const HearthRowSpec vram_spec = {.key = "vram",
@@ -38,6 +48,24 @@ static const HearthRowSpec vram_spec = {.key = "vram",
 
 /* ---- the card -------------------------------------------------------------------------------- */
 
+static void show_vram(HearthGpuGroup *group, const HearthHost *host)
+{
+    uint64_t most = host->vram_total;
+    for (int i = 1; i < host->n_gpus; i++) most = MAX(most, host->gpus[i].vram_total);
+    g_autofree char *size = hearth_amount_bytes(most);
+    const char *each = _("Of each GPU. All Free takes what other programs leave; a model that "
+                         "needs more than is allowed is not loaded");
+    /* Translators: the size of a GPU's memory */
+    g_autofree char *text = g_strdup_printf(
+        _("Of %s. All Free takes what other programs leave; a model that needs more than is "
+          "allowed is not loaded"),
+        size);
+    hearth_setting_row_set_explanation(HEARTH_SETTING_ROW(group->vram),
+                                       host->n_gpus > 1 ? each : text);
+    hearth_setting_row_set_upper(HEARTH_SETTING_ROW(group->vram),
+                                 ceil((double)most / GIB / STEP) * STEP);
+}
+
 static void show_card(HearthGpuGroup *group)
 {
     const HearthHost *host = hearth_telemetry_get_host(hearth_app_get_telemetry(group->app));
@@ -46,18 +74,13 @@ static void show_card(HearthGpuGroup *group)
     g_autofree char *card = host ? hearth_host_lines_gpu(host) : g_strdup(_("Looking for one…"));
     hearth_setting_row_set_explanation(HEARTH_SETTING_ROW(group->use), card);
     gtk_widget_set_sensitive(group->use, there);
+    gtk_widget_set_visible(group->gpus, there && host->n_gpus > 1);
+    gtk_widget_set_sensitive(group->gpus, used);
     gtk_widget_set_visible(group->vram, there);
     gtk_widget_set_sensitive(group->vram, used);
     if (!there) return;
-    g_autofree char *size = hearth_amount_bytes(host->vram_total);
-    /* Translators: the size of a GPU's memory */
-    g_autofree char *text = g_strdup_printf(
-        _("Of %s. All Free takes what other programs leave; a model that needs more than is "
-          "allowed is not loaded"),
-        size);
-    hearth_setting_row_set_explanation(HEARTH_SETTING_ROW(group->vram), text);
-    hearth_setting_row_set_upper(HEARTH_SETTING_ROW(group->vram),
-                                 ceil((double)host->vram_total / GIB / STEP) * STEP);
+    hearth_setting_row_set_upper(HEARTH_SETTING_ROW(group->gpus), host->n_gpus);
+    show_vram(group, host);
 }
 
 /* ---- the model ------------------------------------------------------------------------------- */
@@ -122,7 +145,8 @@ static void hearth_gpu_group_init(HearthGpuGroup *group)
 
 static void follow(HearthGpuGroup *group)
 {
-    static const char *const program[] = {"changed::use-gpu", "changed::vram", "changed::rules"};
+    static const char *const program[] = {"changed::use-gpu", "changed::gpus", "changed::vram",
+                                          "changed::rules"};
     static const char *const chat[] = {"changed::context", "changed::kv-type"};
     static const char *const model[] = {"notify::state", "notify::info", "notify::error"};
     for (size_t i = 0; i < G_N_ELEMENTS(program); i++)
@@ -146,6 +170,7 @@ GtkWidget *hearth_gpu_group_new(HearthApp *app)
     GSettings *settings = hearth_app_get_settings(app);
     group->app = g_object_ref(app);
     GtkWidget *rows[] = {group->use = hearth_setting_row_new(&use_spec, settings, NULL),
+                         group->gpus = hearth_setting_row_new(&gpus_spec, settings, NULL),
                          group->vram = hearth_setting_row_new(&vram_spec, settings, NULL),
                          group->rules = hearth_rules_row_new(settings),
                          group->plan = hearth_plan_row_new(app),

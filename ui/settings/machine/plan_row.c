@@ -167,7 +167,8 @@ static void hearth_plan_row_init(HearthPlanRow *row)
 
 GtkWidget *hearth_plan_row_new(HearthApp *app)
 {
-    static const char *const program[] = {"changed::use-gpu", "changed::vram", "changed::rules"};
+    static const char *const program[] = {"changed::use-gpu", "changed::gpus", "changed::vram",
+                                          "changed::rules"};
     static const char *const chat[] = {"changed::context", "changed::kv-type"};
     static const char *const model[] = {"notify::state", "notify::path"};
     HearthPlanRow *row = g_object_new(HEARTH_TYPE_PLAN_ROW, NULL);
