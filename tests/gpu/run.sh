@@ -88,7 +88,7 @@ table() {
     echo "|---|---|---|---|---|---|"
     cat "$build"/gpu-*.row
     echo
-    echo "## Beside the card's limits (tests/gpu/bench.c, bench_step.c, exit status $status)"
+    echo "## Beside the card's limits (tests/gpu/bench, exit status $status)"
     echo
     cat "$build/gpu-bench.log"
 }

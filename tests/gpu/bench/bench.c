@@ -17,7 +17,7 @@
 #include "cuda/launch/elem.h"
 #include "cuda/launch/matmul.h"
 #include "cuda/launch/matvec.h"
-#include "on_gpu.h"
+#include "../on_gpu.h"
 
 static bool quick;
 static const char *only = "";

@@ -18,7 +18,7 @@
 #include "plan/exec.h"
 #include "test.h"
 
-#include "../unit/model/tensors.h"
+#include "../../unit/model/tensors.h"
 
 #define GIB ((uint64_t)1 << 30)
 
