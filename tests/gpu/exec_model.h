@@ -302,7 +302,7 @@ static inline double farthest(void)
  * bound than noise explains (is_of_a_tie); `want` is theirs. */
 static inline void choose_tokens(const char *file, double bound)
 {
-    enum { TRIES = 200, DRAWS = 16, AMPLIFIED = 4 };
+    enum { TRIES = 2000, DRAWS = 16, AMPLIFIED = 4 };
     for (int tries = 0; tries < TRIES; tries++) {
         bool steady = true;
         for (int i = 0; i < TOKENS; i++) tokens[i] = test_range(0, model->h.n_vocab - 1);
