@@ -77,7 +77,12 @@ F32_GROUPS = {
                            hidden_size=16, n_routed_experts=256, moe_intermediate_size=2,
                            num_hidden_layers=2),
         "margin": 1e-3,
-        "variants": [{"name": "v3_256_nokeys", "omit": ("groups",)}],
+        "variants": [
+            {"name": "v3_256_nokeys", "omit": ("groups",)},
+            # more experts than four of eight groups hold: there are no groups to assume
+            {"name": "v3_256_many", "omit": ("groups",), "differs": "v3_256_nokeys",
+             "config": {"n_group": 1, "topk_group": 1, "num_experts_per_tok": 136}},
+        ],
     },
     "v2": {
         "model": "DeepseekV2", "arch": "deepseek2", "seed": 5, "gain": {"experts": 0.6},

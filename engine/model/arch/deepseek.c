@@ -179,8 +179,8 @@ static void attention(EngBuild *build, const Mla *m, const EngTrunk *t, int laye
 }
 
 /* What files leave out. Groups by expert count: 256 (V3, R1) choose 4 of 8, 160 (V2) 3 of 8; V2
- * Lite (64) and Kimi K2 (384) have no groups. The gate: the bias for the choice exists in V3 alone.
- */
+ * Lite (64) and Kimi K2 (384) have no groups, nor has a model that uses more experts than the
+ * groups would hold. The gate: the bias for the choice exists in V3 alone. */
 static EngOpRoute routing(EngBuild *build)
 {
     EngHparams *h = &build->h;
@@ -188,8 +188,11 @@ static EngOpRoute routing(EngBuild *build)
     if (!h->gate_stated && bias) h->gate = ENG_GATE_SIGMOID;
     bool v3 = h->gate == ENG_GATE_SIGMOID;
     if (h->n_groups == 0 && (h->n_experts == 256 || h->n_experts == 160)) {
-        h->n_groups = 8;
-        h->n_groups_used = h->n_experts == 256 ? 4 : 3;
+        int groups_used = h->n_experts == 256 ? 4 : 3;
+        if (h->n_experts_used <= h->n_experts / 8 * groups_used) {
+            h->n_groups = 8;
+            h->n_groups_used = groups_used;
+        }
     }
     return (EngOpRoute){.n_groups = ENG_MAX(h->n_groups, 1),
                         .n_groups_used = ENG_MAX(h->n_groups_used, 1),
