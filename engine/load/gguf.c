@@ -242,6 +242,30 @@ static bool read_header(Reader *r, uint64_t *ret_tensors, uint64_t *ret_kvs)
     return true;
 }
 
+static int by_key(const void *a, const void *b)
+{
+    const EngGgufString *x = a, *y = b;
+    int order = memcmp(x->s, y->s, ENG_MIN(x->n, y->n));
+    return order ? order : (x->n > y->n) - (x->n < y->n);
+}
+
+/* Of two values for one key, readers differ in which they take. */
+static bool keys_differ(Reader *r, const EngGgufKv *kvs, size_t n)
+{
+    EngGgufString *keys = eng_alloc0((n + 1) * sizeof *keys);
+    for (size_t i = 0; i < n; i++) keys[i] = kvs[i].key;
+    qsort(keys, n, sizeof *keys, by_key);
+    bool ok = true;
+    for (size_t i = 1; ok && i < n; i++)
+        if (by_key(&keys[i - 1], &keys[i]) == 0)
+            ok = eng_fail(r->err, ENG_ERR_REFUSED,
+                          "This GGUF file is damaged: it has two values for \"%.*s\". Download it "
+                          "again.",
+                          (int)ENG_MIN(keys[i].n, 100), keys[i].s);
+    free(keys);
+    return ok;
+}
+
 /* Reads one part: its key-values go to *ret_kvs, its tensors are appended to gguf->tensors. */
 static bool read_part(Reader *r, EngGgufKv **ret_kvs, size_t *ret_n_kvs)
 {
@@ -258,7 +282,8 @@ static bool read_part(Reader *r, EngGgufKv **ret_kvs, size_t *ret_n_kvs)
     }
     *ret_kvs = kvs.data;
     *ret_n_kvs = kvs.n;
-    if (!ok || !read_alignment(r, kvs.data, kvs.n, &align)) return false;
+    if (!ok || !keys_differ(r, kvs.data, kvs.n) || !read_alignment(r, kvs.data, kvs.n, &align))
+        return false;
     EngVec(EngTensor) tensors = {g->tensors, g->n_tensors, g->n_tensors};
     for (uint64_t i = 0; ok && i < n_tensors; i++) {
         EngTensor t = {0};

@@ -1,9 +1,9 @@
 /* A GGUF file, v2 or v3, single or split: its key-values and its tensor directory.
  *
  * The file is untrusted. After a successful open every string lies inside the mapped bytes, every
- * array's length fits them, every tensor's type is known by name, its shape's product fits 64 bits,
- * its bytes lie inside the data section of its part, aligned, and overlap no other tensor's.
- * Format: the GGUF specification (ggml repository, docs/gguf.md). */
+ * array's length fits them, no key has two values, every tensor's type is known by name, its
+ * shape's product fits 64 bits, its bytes lie inside the data section of its part, aligned, and
+ * overlap no other tensor's. Format: the GGUF specification (ggml repository, docs/gguf.md). */
 #ifndef ENG_LOAD_GGUF_H
 #define ENG_LOAD_GGUF_H
 
@@ -88,6 +88,9 @@ bool eng_gguf_check(const EngGguf *gguf, EngError *err);
 const EngGgufKv *eng_gguf_find(const EngGguf *gguf, const char *key);
 bool eng_gguf_u64(const EngGguf *gguf, const char *key, uint64_t missing, uint64_t *ret,
                   EngError *err); /* any integer kind or bool; negative is an error */
+/* Or an array of those, one for each layer, which must all be the same. */
+bool eng_gguf_u64_of_all(const EngGguf *gguf, const char *key, uint64_t missing, uint64_t *ret,
+                         EngError *err);
 bool eng_gguf_f32(const EngGguf *gguf, const char *key, float missing, float *ret, EngError *err);
 bool eng_gguf_string(const EngGguf *gguf, const char *key, EngGgufString *ret, EngError *err);
 /* missing: {NULL, 0} */

@@ -35,6 +35,28 @@ static bool wrong_kind(const EngGgufKv *kv, const char *want, EngError *err)
                     (int)ENG_MIN(kv->key.n, 100), kv->key.s, want);
 }
 
+static bool read_whole(const EngGgufKv *kv, EngGgufKind kind, EngCursor *c, uint64_t *ret,
+                       EngError *err)
+{
+    int64_t negative = 0;
+    uint64_t x = 0;
+    switch (kind) {
+    case ENG_GGUF_U8:
+    case ENG_GGUF_BOOL: x = eng_cursor_u8(c); break;
+    case ENG_GGUF_U16: x = eng_cursor_u16(c); break;
+    case ENG_GGUF_U32: x = eng_cursor_u32(c); break;
+    case ENG_GGUF_U64: x = eng_cursor_u64(c); break;
+    case ENG_GGUF_I8: x = (uint64_t)(negative = (int8_t)eng_cursor_u8(c)); break;
+    case ENG_GGUF_I16: x = (uint64_t)(negative = (int16_t)eng_cursor_u16(c)); break;
+    case ENG_GGUF_I32: x = (uint64_t)(negative = (int32_t)eng_cursor_u32(c)); break;
+    case ENG_GGUF_I64: x = (uint64_t)(negative = (int64_t)eng_cursor_u64(c)); break;
+    default: return wrong_kind(kv, "a whole number", err);
+    }
+    if (negative < 0) return wrong_kind(kv, "0 or more", err);
+    *ret = x;
+    return true;
+}
+
 bool eng_gguf_u64(const EngGguf *gguf, const char *key, uint64_t missing, uint64_t *ret,
                   EngError *err)
 {
@@ -44,22 +66,28 @@ bool eng_gguf_u64(const EngGguf *gguf, const char *key, uint64_t missing, uint64
         return true;
     }
     EngCursor c = {kv->bytes, kv->size, 0, false};
-    int64_t negative = 0;
-    uint64_t x = 0;
-    switch (kv->kind) {
-    case ENG_GGUF_U8:
-    case ENG_GGUF_BOOL: x = eng_cursor_u8(&c); break;
-    case ENG_GGUF_U16: x = eng_cursor_u16(&c); break;
-    case ENG_GGUF_U32: x = eng_cursor_u32(&c); break;
-    case ENG_GGUF_U64: x = eng_cursor_u64(&c); break;
-    case ENG_GGUF_I8: x = (uint64_t)(negative = (int8_t)eng_cursor_u8(&c)); break;
-    case ENG_GGUF_I16: x = (uint64_t)(negative = (int16_t)eng_cursor_u16(&c)); break;
-    case ENG_GGUF_I32: x = (uint64_t)(negative = (int32_t)eng_cursor_u32(&c)); break;
-    case ENG_GGUF_I64: x = (uint64_t)(negative = (int64_t)eng_cursor_u64(&c)); break;
-    default: return wrong_kind(kv, "a whole number", err);
+    return read_whole(kv, kv->kind, &c, ret, err);
+}
+
+bool eng_gguf_u64_of_all(const EngGguf *gguf, const char *key, uint64_t missing, uint64_t *ret,
+                         EngError *err)
+{
+    const EngGgufKv *kv = eng_gguf_find(gguf, key);
+    if (!kv || kv->kind != ENG_GGUF_ARRAY) return eng_gguf_u64(gguf, key, missing, ret, err);
+    if (kv->count == 0) return wrong_kind(kv, "a whole number", err);
+    EngCursor c = {kv->bytes, kv->size, 0, false};
+    uint64_t first = 0, x;
+    for (uint64_t i = 0; i < kv->count; i++) {
+        if (!read_whole(kv, kv->item, &c, &x, err)) return false;
+        if (i == 0) first = x;
+        if (x != first)
+            return eng_fail(
+                err, ENG_ERR_REFUSED,
+                "In this model \"%.*s\" differs from layer to layer, which this version "
+                "does not know: use a newer version of Hearth.",
+                (int)ENG_MIN(kv->key.n, 100), kv->key.s);
     }
-    if (negative < 0) return wrong_kind(kv, "0 or more", err);
-    *ret = x;
+    *ret = first;
     return true;
 }
 

@@ -69,7 +69,7 @@ static bool read_int(const EngGguf *gguf, const IntKey *k, EngHparams *h, EngErr
             "This GGUF file does not say its \"%s\", so it cannot be run: get a complete "
             "file of the model.",
             name);
-    if (!eng_gguf_u64(gguf, k->key, (uint64_t)ENG_MAX(k->missing, 0), &x, err)) return false;
+    if (!eng_gguf_u64_of_all(gguf, k->key, (uint64_t)ENG_MAX(k->missing, 0), &x, err)) return false;
     if (x < (uint64_t)k->min || x > (uint64_t)k->max)
         return eng_fail(
             err, ENG_ERR_REFUSED,

@@ -17,6 +17,8 @@ typedef enum { /* fields of the sound file */
                ALIGN,
                ARRAY_ITEM,
                ARRAY_COUNT,
+               ARRAY_DATA,
+               KEY_B,
                TEXT_LEN,
                SPLIT_COUNT,
                NAME_LEN,
@@ -77,13 +79,15 @@ static void put_kvs(File *f)
     put_u32(f, ENG_GGUF_U32);
     mark(f, ALIGN);
     put_u32(f, 32);
-    put_key(f, "numbers", ENG_GGUF_ARRAY);
+    put_key(f, "list_a", ENG_GGUF_ARRAY);
     mark(f, ARRAY_ITEM);
     put_u32(f, ENG_GGUF_U16);
     mark(f, ARRAY_COUNT);
     put_u64(f, 3);
+    mark(f, ARRAY_DATA);
     put(f, "\1\0\2\0\3\0", 6);
-    put_key(f, "texts", ENG_GGUF_ARRAY);
+    f->at[KEY_B] = f->n + 8 + 5;
+    put_key(f, "list_b", ENG_GGUF_ARRAY);
     put_u32(f, ENG_GGUF_STRING);
     put_u64(f, 2);
     mark(f, TEXT_LEN);
@@ -173,6 +177,7 @@ static const Case cases[] = {
     {"array beyond the file", ARRAY_COUNT, 8, 1 << 20, "longer than the file"},
     {"array size overflows", ARRAY_COUNT, 8, (1ull << 63) + 1, "longer than the file"},
     {"text in an array beyond the file", TEXT_LEN, 8, 1 << 20, "longer than the file"},
+    {"the same key twice", KEY_B, 1, 'a', "two values for \"list_a\""},
     {"thousands of parts", SPLIT_COUNT, 4, 70000, "split"},
     {"tensor name beyond the file", NAME_LEN, 8, 1 << 20, "longer than the file"},
     {"empty tensor name", NAME_LEN, 8, 0, "name"},
@@ -251,6 +256,32 @@ static void refuses_each_lie(void)
     }
 }
 
+/* Counts that may stand once for each layer. */
+static void one_number_for_all_layers(void)
+{
+    static const struct {
+        const char *key;
+        uint8_t data[6];
+        uint64_t value; /* 0 = refused */
+        const char *says;
+    } lists[] = {{"list_a", {7, 1, 7, 1, 7, 1}, 263, ""},
+                 {"list_a", {7, 1, 7, 1, 7, 2}, 0, "\"list_a\" differs from layer to layer"},
+                 {"list_b", {0}, 0, "\"list_b\" should be a whole number"},
+                 {"list_c", {0}, 5, ""},
+                 {"general.alignment", {0}, 32, ""}};
+    for (size_t i = 0; i < TEST_COUNT(lists); i++) {
+        File f = sound();
+        memcpy(f.bytes + f.at[ARRAY_DATA], lists[i].data, 6);
+        EngError err = {0};
+        EngGguf *gguf = eng_gguf_open_memory(f.bytes, f.n, &err);
+        uint64_t got = 0;
+        bool ok = gguf && eng_gguf_u64_of_all(gguf, lists[i].key, 5, &got, &err);
+        CHECK_MSG(ok == (lists[i].value != 0) && got == lists[i].value, "%zu: %d", i, (int)got);
+        CHECK_MSG(strstr(err.message, lists[i].says), "%zu: \"%s\"", i, err.message);
+        eng_gguf_free(gguf);
+    }
+}
+
 static void refuses_a_file_cut_short(void)
 {
     File f = sound();
@@ -288,6 +319,7 @@ int main(int argc, char **argv)
     static const Test tests[] = {
         {"accepts the sound file", accepts_the_sound_file},
         {"refuses each lie", refuses_each_lie},
+        {"one number for all layers", one_number_for_all_layers},
         {"refuses a file cut short", refuses_a_file_cut_short},
         {"asks for more of a header", asks_for_more_of_a_header},
     };
