@@ -240,8 +240,13 @@ static void limits(void)
            "endfor %}"
            "{{ ns.l }}",
            "{}", 'E', "maximum recursion depth exceeded");
-    expect("{{ 9223372036854775807 + 1 }}", "{}", 'E',
-           "The template computes an integer beyond 64 bits, which is not supported.");
+    static const char *const too_large[] = {
+        "{{ 9223372036854775807 + 1 }}", "{{ 9223372036854775807|round(-5) }}",
+        "{{ -9223372036854775808|round(-1) }}", "{{ -6000000000000000000|round(-19) }}",
+        "{{ 9223372036854775808|round(-2) }}"};
+    for (size_t i = 0; i < TEST_COUNT(too_large); i++)
+        expect(too_large[i], "{}", 'E',
+               "The template computes an integer beyond 64 bits, which is not supported.");
 }
 
 static void nesting(void)

@@ -6,6 +6,12 @@
 #include "chat/value/repr.h"
 #include "chat/value/str.h"
 
+static _Noreturn void too_large(EngRun *run)
+{
+    eng_value_raise(run,
+                    "The template computes an integer beyond 64 bits, which is not supported.");
+}
+
 /* ---- conversions ---- */
 
 EngValue eng_builtin_parse_int(EngRun *run, const char *digits, size_t n)
@@ -40,9 +46,7 @@ EngValue eng_builtin_parse_int_base(EngRun *run, const char *digits, size_t n, i
     }
     if (!big && sum <= (uint64_t)INT64_MAX + (minus ? 1 : 0))
         return eng_value_int(minus ? (int64_t)(0 - sum) : (int64_t)sum);
-    if (base != 10)
-        eng_value_raise(run,
-                        "The template computes an integer beyond 64 bits, which is not supported.");
+    if (base != 10) too_large(run);
     if (n - at > 4300)
         eng_value_raise(run,
                         "Exceeds the limit (4300 digits) for integer string conversion: value has "
@@ -234,17 +238,24 @@ static double round_float(EngRun *run, double f, int64_t digits)
     return back;
 }
 
-static int64_t round_int(int64_t i, int64_t digits)
+/* Halves to even. Integers beyond 64 bits do not compute. */
+static EngValue round_int(EngRun *run, EngValue v, int64_t digits)
 {
-    if (digits >= 0) return i;
-    if (digits < -18) return 0;
-    int64_t unit = 1;
+    int64_t i, unit = 1, result;
+    if (digits >= 0) return v;
+    if (!eng_value_int_like(v, &i)) too_large(run);
+    if (digits < -18) { /* below half of 10^20, not always of 10^19 */
+        if (digits == -19 && (i > 5000000000000000000 || i < -5000000000000000000)) too_large(run);
+        return eng_value_int(0);
+    }
     for (; digits < 0; digits++) unit *= 10;
-    int64_t rest = i % unit;
-    if (rest < 0) rest += unit;
-    int64_t low = i - rest;
-    bool up = rest > unit / 2 || (rest == unit / 2 && (low / unit) % 2 != 0);
-    return up ? low + unit : low;
+    int64_t rest = i % unit, units = i / unit;
+    if (rest < 0) rest += unit, units--;
+    bool up = rest > unit / 2 || (rest == unit / 2 && units % 2 != 0);
+    if (up ? __builtin_add_overflow(i, unit - rest, &result)
+           : __builtin_sub_overflow(i, rest, &result))
+        too_large(run);
+    return eng_value_int(result);
 }
 
 static EngValue round_up_or_down(EngRun *run, EngValue v, EngValue precision, bool up)
@@ -253,17 +264,19 @@ static EngValue round_up_or_down(EngRun *run, EngValue v, EngValue precision, bo
     if (v.type == ENG_V_UNDEFINED) eng_value_raise_undefined(run, v);
     if (!eng_value_is_number(v) || !eng_value_int_like(precision, &digits))
         eng_value_raise(run, "can't multiply sequence by non-int of type 'float'");
-    double scale = pow(10, (double)digits), f = eng_value_as_double(run, v) * scale;
+    double scale = pow(10, (double)digits), f = eng_value_as_double(run, v);
+    if (v.type != ENG_V_FLOAT && digits >= 0) return eng_value_float(f); /* whole as it is */
+    f *= scale;
     if (isnan(f)) eng_value_raise(run, "cannot convert float NaN to integer");
     if (isinf(f)) eng_value_raise(run, "cannot convert float infinity to integer");
-    return eng_value_float((up ? ceil(f) : floor(f)) / scale);
+    f = up ? ceil(f) : floor(f);
+    return eng_value_float((f + 0.0) / scale); /* an integer between: no zero is negative */
 }
 
 static EngValue filter_round(EngRun *run, const EngValue *a, const EngArgs *args)
 {
     (void)args;
     EngValue v = a[0], precision = eng_builtin_or(a[1], eng_value_int(0));
-    int64_t i;
     if (a[2].type != ENG_V_MISSING) {
         bool ceiling = a[2].type == ENG_V_STR && eng_str_is_text(a[2].u.str, "ceil");
         bool lower = a[2].type == ENG_V_STR && eng_str_is_text(a[2].u.str, "floor");
@@ -280,7 +293,7 @@ static EngValue filter_round(EngRun *run, const EngValue *a, const EngArgs *args
         return v.type == ENG_V_FLOAT ? eng_builtin_truncate(run, nearbyint(v.u.f)) : v;
     int64_t digits = eng_builtin_index(run, precision);
     if (v.type == ENG_V_FLOAT) return eng_value_float(round_float(run, v.u.f, digits));
-    return eng_value_int_like(v, &i) ? eng_value_int(round_int(i, digits)) : v;
+    return round_int(run, v, digits);
 }
 
 static EngValue filter_filesizeformat(EngRun *run, const EngValue *a, const EngArgs *args)

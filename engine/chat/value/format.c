@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "chat/builtin/builtin.h"
 #include "chat/eval.h"
 #include "chat/value/repr.h"
@@ -140,6 +141,33 @@ static EngStr *format_str(EngRun *run, const Spec *spec, EngValue v)
     return pad(run, spec, spec->align ? spec->align : '<', "", s);
 }
 
+/* A precision without a type: like 'g', but a number that is not written with an exponent has a
+ * digit behind its point, for which one of the digits is kept. */
+static EngStr *general(EngRun *run, double f, int precision, bool alternate)
+{
+    EngStr *body = eng_repr_printf_float(run, f, 'g', precision, alternate);
+    if (!isfinite(f) || memchr(body->data, 'e', body->n)) return body;
+    const char *point = memchr(body->data, '.', body->n);
+    size_t whole = point ? (size_t)(point - body->data) : body->n;
+    if (body->data[0] == '0' && f != 0) whole = 0;
+    EngText t = {0};
+    if (whole < (size_t)precision) {
+        if (point) return body;
+        eng_text_str(run, &t, body);
+        eng_text_puts(run, &t, ".0");
+        return eng_text_take(run, &t);
+    }
+    body = eng_repr_printf_float(run, f, 'e', precision - 1, alternate);
+    const char *e = memchr(body->data, 'e', body->n), *end = e;
+    if (!alternate && memchr(body->data, '.', body->n)) {
+        while (end[-1] == '0') end--;
+        if (end[-1] == '.') end--;
+    }
+    eng_text_add(run, &t, body->data, (size_t)(end - body->data));
+    eng_text_add(run, &t, e, body->n - (size_t)(e - body->data));
+    return eng_text_take(run, &t);
+}
+
 static EngStr *format_float(EngRun *run, const Spec *spec, EngValue v)
 {
     char type = spec->type ? spec->type : 'r';
@@ -155,20 +183,9 @@ static EngStr *format_float(EngRun *run, const Spec *spec, EngValue v)
         eng_repr_add_float(run, &t, f);
         body = eng_text_take(run, &t);
     } else {
-        if (type == 'r' && precision == 0) precision = 1;
-        char kind = percent ? 'f' : type == 'r' || type == 'n' ? 'g' : type;
-        body = eng_repr_printf_float(run, f, kind, precision, spec->alternate);
-        if (type == 'r' && !memchr(body->data, '.', body->n) && !memchr(body->data, 'e', body->n) &&
-            isfinite(f)) {
-            EngText t = {0}; /* like 'g', with a digit after the point while there is room */
-            eng_text_str(run, &t, body);
-            if ((int64_t)body->n < precision)
-                eng_text_puts(run, &t, ".0");
-            else
-                t.n = 0,
-                eng_text_str(run, &t, eng_repr_printf_float(run, f, 'e', precision - 1, false));
-            body = eng_text_take(run, &t);
-        }
+        char kind = percent ? 'f' : type == 'n' ? 'g' : type;
+        body = type == 'r' ? general(run, f, ENG_MAX(precision, 1), spec->alternate)
+                           : eng_repr_printf_float(run, f, kind, precision, spec->alternate);
     }
     if (percent) body = eng_str_concat(run, body, eng_str_char(run, '%'));
     const char *sign = sign_text(spec, minus);

@@ -8,10 +8,10 @@ ALL = [chr(c) for c in range(0x110000)]
 
 
 def case_ignorable(ch):
-    """Case_Ignorable as the final-sigma rule of str.lower() sees it."""
-    if ch in "'.:^`\u00a8\u00ad\u00af\u00b4\u00b7\u00b8\u2018\u2019\u2024\u2027":
-        return True
-    return unicodedata.category(ch) in ("Mn", "Me", "Cf", "Lm", "Sk")
+    """Case_Ignorable as the final-sigma rule of str.lower() sees it: behind a capital sigma it is
+    neither the letter that keeps the word from ending nor what ends it before a letter."""
+    last, before_b = ("a\u03a3" + ch).lower()[1], ("a\u03a3" + ch + "b").lower()[1]
+    return last == "\u03c2" and before_b == "\u03c3"
 
 
 PROPERTIES = {
