@@ -158,6 +158,12 @@ s.partition(','), s.rpartition('o'), s.partition('zz'), s.rpartition('zz'), s.re
 '{} {} {!r}'.format(1, 'a', 'b'), '{0}{1}{0}'.format('x', 'y'), '{a[k]} {b.x}'.format(a={'k': 1}, b={'x': 2}), '{{}}'.format()
 '{:>5}|{:<5}|{:^5}|{:*^7}|{:05d}|{:+}|{:,}|{:_}|{:x}|{:#b}|{:.2f}|{:e}|{:%}|{:g}|{:10.3}'.format('a', 'b', 'c', 'd', 42, 3, 1234567, 1234567, 255, 5, 2.345, 1234.5, 0.25, 1e10, 'abcdef')
 '{:.3}|{:.1}|{:.2}|{:.4}|{:#.3}|{:.1}|{:.3}'.format(100.0, 0.0, 0.5, -99.996, 100.0, 5.0, 1e16), '{:{}}'.format('a', 4), '{:d}'.format(true), '{}'.format(true), '{:5}'.format(2.0), '{:.3}'.format(1234.5678)
+'{:<09,}|{:0=9,}|{:x=9,}|{:_b}|{:09_x}|{:,.1G}|{:,.0%}|{:_x}'.format(1234, 1234, -1234, 100, 70000, 8562.6, 3, 246752)
+'{:+c}'.format(65)
+'{:#c}'.format(65)
+'{:,x}'.format(3)
+'{:_n}'.format(3)
+'{:_}'.format('a')
 '{:d}'.format('a')
 '{:5}'.format(n)
 '{}'.format()
@@ -190,7 +196,7 @@ nope|int
 3.14159|round(2), 2.5|round, 3.5|round, 2.675|round(2), 42|round, 1234|round(-2), 2.1|round(method='ceil'), 2.9|round(0, 'floor'), 2.345|round(1, 'ceil')
 s|round
 (-0.3)|round(0, 'ceil'), 0.0|round(1, 'floor'), 9007199254740993|round(2, 'ceil'), -4436090605045665535|round(1, 'floor')
-25|round(-1), 35|round(-1), -25|round(-1), -26|round(-1), 9223372036854775807|round(-2), -5000000000000000000|round(-18), 5000000000000000000|round(-19), big|round
+true|round(1), true|round(none), 25|round(-1), 35|round(-1), -25|round(-1), -26|round(-1), 9223372036854775807|round(-2), -5000000000000000000|round(-18), 5000000000000000000|round(-19), big|round
 -5|abs, (-5)|abs, j|abs, -2.5|abs
 s|abs
 l|sort, l|sort(reverse=true), m|sort, m|sort(case_sensitive=true), users|sort(attribute='age')|map(attribute='name')|list, users|sort(attribute='age,name')|map(attribute='name')|list

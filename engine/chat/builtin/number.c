@@ -242,8 +242,9 @@ static double round_float(EngRun *run, double f, int64_t digits)
 static EngValue round_int(EngRun *run, EngValue v, int64_t digits)
 {
     int64_t i, unit = 1, result;
-    if (digits >= 0) return v;
-    if (!eng_value_int_like(v, &i)) too_large(run);
+    bool small = eng_value_int_like(v, &i); /* true is 1 */
+    if (digits >= 0) return small ? eng_value_int(i) : v;
+    if (!small) too_large(run);
     if (digits < -18) { /* below half of 10^20, not always of 10^19 */
         if (digits == -19 && (i > 5000000000000000000 || i < -5000000000000000000)) too_large(run);
         return eng_value_int(0);
@@ -290,7 +291,8 @@ static EngValue filter_round(EngRun *run, const EngValue *a, const EngArgs *args
     if (!eng_value_is_number(v))
         eng_value_raise(run, "type %s doesn't define __round__ method", eng_value_type_name(v));
     if (precision.type == ENG_V_NONE)
-        return v.type == ENG_V_FLOAT ? eng_builtin_truncate(run, nearbyint(v.u.f)) : v;
+        return v.type == ENG_V_FLOAT ? eng_builtin_truncate(run, nearbyint(v.u.f))
+                                     : round_int(run, v, 0);
     int64_t digits = eng_builtin_index(run, precision);
     if (v.type == ENG_V_FLOAT) return eng_value_float(round_float(run, v.u.f, digits));
     return round_int(run, v, digits);

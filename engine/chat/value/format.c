@@ -15,7 +15,7 @@
 typedef struct {
     uint32_t fill;
     char align, sign, type, grouping; /* 0: not given */
-    bool alternate, zero;
+    bool alternate;
     int64_t width, precision; /* -1: not given */
 } Spec;
 
@@ -62,7 +62,7 @@ static Spec read_spec(EngRun *run, EngValue v, const EngStr *s)
     if (at < s->n && s->data[at] == '#') spec.alternate = ++at;
     if (!explicit_fill && at < s->n && s->data[at] == '0') {
         spec.fill = '0';
-        spec.zero = ++at;
+        at++;
         if (!spec.align) spec.align = v.type == ENG_V_STR ? 0 : '=';
     }
     spec.width = spec_number(run, s, &at);
@@ -74,6 +74,9 @@ static Spec read_spec(EngRun *run, EngValue v, const EngStr *s)
     }
     if (s->n - at > 1) invalid_spec(run, v, s);
     if (at < s->n) spec.type = s->data[at];
+    if (spec.grouping && spec.type && !strchr("deEfFgG%", spec.type) &&
+        !(spec.grouping == '_' && strchr("boxX", spec.type)))
+        eng_value_raise(run, "Cannot specify '%c' with '%c'.", spec.grouping, spec.type);
     return spec;
 }
 
@@ -97,13 +100,14 @@ static EngStr *group(EngRun *run, const Spec *spec, const char *sign, const EngS
                      int every)
 {
     size_t whole = 0;
-    while (whole < digits->n && digits->data[whole] != '.' && digits->data[whole] != 'e') whole++;
+    const char *ends = every == 4 ? "" : ".eE%"; /* e is a digit of hex */
+    while (whole < digits->n && !strchr(ends, digits->data[whole])) whole++;
     size_t rest = digits->n - whole + strlen(sign), lead = 0;
-    for (; spec->zero && spec->width > 0; lead++) {
+    bool at_width = spec->fill == '0' && spec->align == '=' && spec->width > 0;
+    for (; at_width; lead++) {
         size_t n = whole + lead + 1;
         if (n + (n - 1) / (size_t)every + rest > (size_t)spec->width) break;
     }
-    bool at_width = spec->zero && spec->width > 0;
     size_t n = whole + lead;
     if (at_width && n + (n - 1) / (size_t)every + rest < (size_t)spec->width) n++, lead++;
     EngText t = {0};
@@ -202,6 +206,10 @@ static EngStr *format_int(EngRun *run, const Spec *spec, EngValue v)
         eng_value_raise(run, "Precision not allowed in integer format specifier");
     if (type == 'c') {
         int64_t cp;
+        if (spec->sign) eng_value_raise(run, "Sign not allowed with integer format specifier 'c'");
+        if (spec->alternate)
+            eng_value_raise(run,
+                            "Alternate form (#) not allowed with integer format specifier 'c'");
         if (!eng_value_int_like(v, &cp) || cp < 0 || cp > 0x10ffff)
             eng_value_raise(run, "%%c arg not in range(0x110000)");
         return pad(run, spec, spec->align ? spec->align : '>', "", eng_str_char(run, (uint32_t)cp));
