@@ -17,7 +17,8 @@ static void gate_scores(const EngOpRoute *p, float *x, int n)
     for (int i = 0; i < n; i++) x[i] /= sum;
 }
 
-/* Best of x[from … to) that is not yet taken; the lower index wins a tie, and a NaN never does. */
+/* Best of x[from … to) that is not yet taken; the lower index wins a tie. Nothing is better than a
+ * NaN that is met first, and a later one is not better than anything. */
 static int best(const float *choice, const bool *taken, int from, int to)
 {
     int at = -1;
