@@ -13,6 +13,17 @@ enum { CONTEXT = 64, PROMPT = 13, TOKENS = 16, BATCH = 16 };
 
 /* ---- the driver ------------------------------------------------------------------------------ */
 
+/* The machine's with HEARTH_GPU, else the simulated one. */
+static void choose_driver(void)
+{
+    if (getenv("HEARTH_GPU")) {
+        unsetenv("HEARTH_CUDA_LIBRARY");
+    } else {
+        setenv("HEARTH_CUDA_LIBRARY", CUDA_SIM, 1);
+        dlopen(CUDA_SIM, RTLD_NOW); /* stays, for its counters */
+    }
+}
+
 static bool simulated(void)
 {
     if (getenv("HEARTH_GPU")) test_skip("only the simulated driver tells");

@@ -694,11 +694,6 @@ int main(int argc, char **argv)
         {"a_failure_while_loading_or_pretending", a_failure_while_loading_or_pretending},
         {"a_session_at_rest_is_computed_again", a_session_at_rest_is_computed_again},
     };
-    if (getenv("HEARTH_GPU")) {
-        unsetenv("HEARTH_CUDA_LIBRARY");
-    } else {
-        setenv("HEARTH_CUDA_LIBRARY", CUDA_SIM, 1);
-        dlopen(CUDA_SIM, RTLD_NOW); /* stays, for its counters */
-    }
+    choose_driver();
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }

@@ -116,11 +116,6 @@ int main(int argc, char **argv)
         {"a_streamed_prompt_can_be_lost", a_streamed_prompt_can_be_lost},
         {"named_kernels_are_used_for_prompts", named_kernels_are_used_for_prompts},
     };
-    if (getenv("HEARTH_GPU")) {
-        unsetenv("HEARTH_CUDA_LIBRARY");
-    } else {
-        setenv("HEARTH_CUDA_LIBRARY", CUDA_SIM, 1);
-        dlopen(CUDA_SIM, RTLD_NOW); /* stays, for its counters */
-    }
+    choose_driver();
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }

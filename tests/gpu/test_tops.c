@@ -205,11 +205,6 @@ int main(int argc, char **argv)
         {"sessions_of_one_batch", sessions_of_one_batch},
         {"logits_outlive_the_gpu", logits_outlive_the_gpu},
     };
-    if (getenv("HEARTH_GPU")) {
-        unsetenv("HEARTH_CUDA_LIBRARY");
-    } else {
-        setenv("HEARTH_CUDA_LIBRARY", CUDA_SIM, 1);
-        dlopen(CUDA_SIM, RTLD_NOW); /* stays, for its counters */
-    }
+    choose_driver();
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }
