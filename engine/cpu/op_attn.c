@@ -352,11 +352,24 @@ static int heads_together(const EngCpu *cpu, const EngOp *op, int n_splits)
     return ENG_MAX(1, ENG_MIN(fair, ENG_MIN(op->attn.n_kv, ATTN_FEW_HEADS)));
 }
 
+/* Heads of a tile of one token, whose past is in parts: fewer where threads would go without,
+ * though each tile makes anew what is made of a row. Queries stand in the same sixteens in any of
+ * them. */
+static int heads_of_split(const EngCpu *cpu, const EngOp *op, int past, int n_splits)
+{
+    int heads = heads_per_tile(op, past), threads = eng_pool_threads(cpu->pool);
+    while (heads % (2 * LANES) == 0 &&
+           tiles_per_token(op, heads) * n_splits < (heads > TILE_LEAST ? 2 : 1) * threads)
+        heads /= 2;
+    return heads;
+}
+
 /* Every thread walks all tiles and works on those whose number it drew. */
 static void whole_past(EngCpu *cpu, const EngOp *op, int thread)
 {
-    int heads = heads_per_tile(op, INT_MAX), tiles = tiles_per_token(op, heads);
-    int few = heads_together(cpu, op, 1);
+    int heads = cpu->rows > 1 ? heads_per_tile(op, INT_MAX)
+                              : heads_of_split(cpu, op, cpu->batch->positions[0] + 1, 1);
+    int tiles = tiles_per_token(op, heads), few = heads_together(cpu, op, 1);
     int64_t mine = eng_pool_next(cpu->pool, INT64_MAX), number = 0;
     for (int row0 = 0, n, run = 0; row0 < cpu->rows; row0 += n) {
         bool begins = row0 == 0 || cpu->batch->kvs[row0] != cpu->batch->kvs[row0 - 1];
@@ -388,17 +401,6 @@ static void whole_past(EngCpu *cpu, const EngOp *op, int thread)
             mine = eng_pool_next(cpu->pool, INT64_MAX);
         }
     }
-}
-
-/* Of the tiles of a past in parts: fewer where threads would go without, though each tile makes
- * anew what is made of a row. Queries stand in the same sixteens in any of them. */
-static int heads_of_split(const EngCpu *cpu, const EngOp *op, int past, int n_splits)
-{
-    int heads = heads_per_tile(op, past), threads = eng_pool_threads(cpu->pool);
-    while (heads % (2 * LANES) == 0 &&
-           tiles_per_token(op, heads) * n_splits < (heads > TILE_LEAST ? 2 : 1) * threads)
-        heads /= 2;
-    return heads;
 }
 
 static float *part_of(const EngCpu *cpu, const EngOp *op, int heads, int tile, int split)

@@ -104,6 +104,17 @@ INLINE Floats mul_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, 
 /* c - a b */
 INLINE Floats sub_mul(Floats c, Floats a, Floats b) { return _mm512_fnmadd_ps(a, b, c); }
 INLINE float total(Floats a) { return _mm512_reduce_add_ps(a); }
+
+/* Of four vectors at once, in a third of the instructions; each is added up in the same order. */
+INLINE __m128 four_totals(const Floats a[4])
+{
+    Floats ab = _mm512_add_ps(_mm512_unpacklo_ps(a[0], a[1]), _mm512_unpackhi_ps(a[0], a[1]));
+    Floats cd = _mm512_add_ps(_mm512_unpacklo_ps(a[2], a[3]), _mm512_unpackhi_ps(a[2], a[3]));
+    Floats all = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
+    __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
+    return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+}
+
 INLINE float half(uint16_t h) { return _cvtsh_ss(h); }
 
 /* Four bytes of any alignment. */

@@ -122,6 +122,14 @@ INLINE Floats d_by_lane(__m256 d, int which)
                                  _mm512_castps256_ps512(d));
 }
 
+INLINE __m128 lane_totals(Floats a)
+{
+    const Ints firsts = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    a = _mm512_add_ps(a, _mm512_permute_ps(a, 0x4e));
+    a = _mm512_add_ps(a, _mm512_permute_ps(a, 0xb1));
+    return _mm512_castps512_ps128(_mm512_permutexvar_ps(firsts, a));
+}
+
 INLINE void four_add(FourSums *sums, int r, const float *d, Ints products)
 {
     sums->acc[r] = mul_add(all(d[2 * r]), floats(products), sums->acc[r]);
@@ -268,8 +276,6 @@ INLINE void four_q3_k(const char *const w[FOUR], const FourAct *a, FourSums *sum
 
 /* ---- the walk -------------------------------------------------------------------------------- */
 
-enum { FOUR_CHUNK = 32 }; /* blocks whose activations are put in order at once */
-
 INLINE void four_rows(FourFn *four, size_t w_size, int blocks, const FourAct *a,
                       const char *const w[FOUR], float ret[FOUR])
 {
@@ -280,10 +286,7 @@ INLINE void four_rows(FourFn *four, size_t w_size, int blocks, const FourAct *a,
         four(at, a + i, &sums);
         UNROLL for (int s = 0; s < FOUR; s++) at[s] += w_size;
     }
-    float m[FOUR][4];
-    storef(&m[0][0], sums.mins);
-    UNROLL for (int s = 0; s < FOUR; s++) ret[s] =
-        total(sums.acc[s]) - ((m[s][0] + m[s][2]) + (m[s][1] + m[s][3]));
+    _mm_storeu_ps(ret, _mm_sub_ps(four_totals(sums.acc), lane_totals(sums.mins)));
 }
 
 /* Rows in four streams, as in rows.h. A row gives the same result in whichever four it is: rows
@@ -292,9 +295,9 @@ INLINE void four_matvec(FourFn *four, int apart, size_t w_size, int64_t n, int n
                         const char *w, size_t w_stride, const char *x, float *y)
 {
     int quarter = (n_rows + FOUR - 1) / FOUR;
-    for (int64_t from = 0; from < n / 256; from += FOUR_CHUNK) {
-        FourAct acts[FOUR_CHUNK];
-        int blocks = (int)ENG_MIN(n / 256 - from, FOUR_CHUNK);
+    for (int64_t from = 0; from < n / 256; from += ACTS_AT_ONCE) {
+        FourAct acts[ACTS_AT_ONCE];
+        int blocks = (int)ENG_MIN(n / 256 - from, ACTS_AT_ONCE);
         for (int i = 0; i < blocks; i++) four_act((const Act *)x + from + i, apart, acts + i);
         for (int r = 0; r < quarter; r++) {
             const char *at[FOUR];

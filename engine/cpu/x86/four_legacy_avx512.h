@@ -124,8 +124,10 @@ INLINE void four_matvec(FourKind kind, int64_t n, int n_rows, const char *w, siz
                 acc[s] = four_step(kind, at[s], 0, &a, acc[s]);
             }
         }
-        UNROLL for (int s = 0; s < ROW_STREAMS; s++) if (r + s * quarter < n_rows)
-            y[r + s * quarter] = total(acc[s]);
+        float part[ROW_STREAMS];
+        _mm_storeu_ps(part, four_totals(acc));
+        for (int s = 0; s < ROW_STREAMS && r + s * quarter < n_rows; s++)
+            y[r + s * quarter] = part[s];
     }
 }
 

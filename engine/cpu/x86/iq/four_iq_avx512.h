@@ -407,8 +407,6 @@ INLINE void four_iq1_s(const char *const w[FOUR], const IqAct *a, FourSums *sums
 
 /* ---- the walk -------------------------------------------------------------------------------- */
 
-enum { IQ_CHUNK = 32 }; /* blocks whose activations are put in order at once */
-
 INLINE void iq_four_rows(IqFn *four, size_t w_size, int blocks, const IqAct *a,
                          const char *const w[FOUR], float ret[FOUR])
 {
@@ -419,7 +417,7 @@ INLINE void iq_four_rows(IqFn *four, size_t w_size, int blocks, const IqAct *a,
         four(at, a + i, &sums);
         UNROLL for (int s = 0; s < FOUR; s++) at[s] += w_size;
     }
-    UNROLL for (int s = 0; s < FOUR; s++) ret[s] = total(sums.acc[s]);
+    _mm_storeu_ps(ret, four_totals(sums.acc));
 }
 
 /* Rows in four streams, as in rows.h, and as in four_matvec the last row fills empty places. */
@@ -427,9 +425,9 @@ INLINE void iq_matvec(IqFn *four, IqActFn *act_of, size_t w_size, int64_t n, int
                       const char *w, size_t w_stride, const char *x, float *y)
 {
     int quarter = (n_rows + FOUR - 1) / FOUR;
-    for (int64_t from = 0; from < n / 256; from += IQ_CHUNK) {
-        IqAct acts[IQ_CHUNK];
-        int blocks = (int)ENG_MIN(n / 256 - from, IQ_CHUNK);
+    for (int64_t from = 0; from < n / 256; from += ACTS_AT_ONCE) {
+        IqAct acts[ACTS_AT_ONCE];
+        int blocks = (int)ENG_MIN(n / 256 - from, ACTS_AT_ONCE);
         for (int i = 0; i < blocks; i++) act_of((const Act *)x + from + i, acts + i);
         for (int r = 0; r < quarter; r++) {
             const char *at[FOUR];

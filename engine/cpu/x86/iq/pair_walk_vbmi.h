@@ -18,8 +18,6 @@ typedef struct {
     size_t w_size;
 } PairKind;
 
-enum { CHUNK = 32 }; /* blocks whose activations are put in order at once */
-
 /* Sums of the halves of two vectors, at 0, 4, 8, 12. */
 INLINE void totals(const Floats acc[2], float ret[16])
 {
@@ -59,9 +57,9 @@ INLINE void pair_matvec(PairKind kind, int64_t n, int n_rows, const char *w, siz
                         const char *x, float *y)
 {
     int quarter = (n_rows + FOUR - 1) / FOUR;
-    for (int64_t from = 0; from < n / 256; from += CHUNK) {
-        PairAct acts[CHUNK];
-        int blocks = (int)ENG_MIN(n / 256 - from, CHUNK);
+    for (int64_t from = 0; from < n / 256; from += ACTS_AT_ONCE) {
+        PairAct acts[ACTS_AT_ONCE];
+        int blocks = (int)ENG_MIN(n / 256 - from, ACTS_AT_ONCE);
         for (int i = 0; i < blocks; i++) kind.act_of((const Act *)x + from + i, acts + i);
         for (int r = 0; r < quarter; r++) {
             const char *at[FOUR];
