@@ -12,13 +12,17 @@ typedef struct {
     size_t y_stride;
 } Problem;
 
-static Problem problem_new(const EngKernels *c, EngType type, int max_rows, int max_tokens)
+/* n: 0: some that fit the type. */
+static Problem problem_of(const EngKernels *c, EngType type, int64_t n, int max_rows,
+                          int max_tokens)
 {
     const EngTypeInfo *info = eng_type_info(type);
-    Problem p = {
-        .type = type, .n_rows = test_range(1, max_rows), .n_tokens = test_range(1, max_tokens)};
-    p.n = info->block == 256 ? 256 * test_range(1, 5) : info->block * test_range(1, 30);
-    if (info->block == 1) p.n = test_range(1, 700);
+    Problem p = {.type = type,
+                 .n = n,
+                 .n_rows = test_range(1, max_rows),
+                 .n_tokens = test_range(1, max_tokens)};
+    if (!n) p.n = info->block == 256 ? 256 * test_range(1, 5) : info->block * test_range(1, 30);
+    if (!n && info->block == 1) p.n = test_range(1, 700);
     size_t w_unit = type == ENG_TYPE_F32 ? 4 : type == ENG_TYPE_MXFP4 ? 1 : 2;
     p.w = rows_new(p.n_rows, eng_row_bytes(type, (uint64_t)p.n), w_unit * (size_t)test_range(0, 9));
     p.x = rows_new(p.n_tokens, eng_act_row_bytes(info->act, p.n), 4 * (size_t)test_range(0, 9));
@@ -31,6 +35,17 @@ static Problem problem_new(const EngKernels *c, EngType type, int max_rows, int 
     }
     free(row);
     return p;
+}
+
+static Problem problem_new(const EngKernels *c, EngType type, int max_rows, int max_tokens)
+{
+    return problem_of(c, type, 0, max_rows, max_tokens);
+}
+
+/* Of more numbers than kernels take in one go. */
+static Problem problem_long(const EngKernels *c, EngType type)
+{
+    return problem_of(c, type, 256 * test_range(90, 200), 9, 1);
 }
 
 static void problem_free(Problem *p)
@@ -165,8 +180,9 @@ static void matmul_of_level(EngCpuLevel level, const EngKernels *k, const EngKer
     for (uint32_t type = 0; type < ENG_TYPE_COUNT; type++) {
         if (k->matmul[type] == below->matmul[type]) continue;
         kernel_name("matmul", eng_type_info(type)->name, level);
-        for (int i = 0; i < 24; i++) {
-            Problem p = problem_new(c, (EngType)type, i % 3 ? 70 : 9, i % 4 ? 70 : 1);
+        for (int i = 0; i < 26; i++) {
+            Problem p = i < 24 ? problem_new(c, (EngType)type, i % 3 ? 70 : 9, i % 4 ? 70 : 1)
+                               : problem_long(c, (EngType)type);
             float *ref = problem_run(&p, c->matmul[type]), *y = problem_run(&p, k->matmul[type]);
             compare(&p, y, ref, kernel_now);
             free(ref);
@@ -178,23 +194,29 @@ static void matmul_of_level(EngCpuLevel level, const EngKernels *k, const EngKer
 
 void check_matmul(void) { each_level(matmul_of_level); }
 
+static void alone_as_among_others(const EngKernels *k, Problem p)
+{
+    float *y = problem_run(&p, k->matmul[p.type]);
+    for (int r = 0; r < p.n_rows; r++) {
+        float alone;
+        k->matmul[p.type](p.n, 1, 1, p.w.base + (size_t)r * p.w.stride, p.w.stride, p.x.base,
+                          p.x.stride, &alone, 1);
+        CHECK_MSG(memcmp(&alone, y + r, sizeof alone) == 0,
+                  "%s: row %d of %d alone gives %a, among the others %a", kernel_now, r, p.n_rows,
+                  (double)alone, (double)y[r]);
+    }
+    free(y);
+    problem_free(&p);
+}
+
 static void one_token_of_level(EngCpuLevel level, const EngKernels *k, const EngKernels *below)
 {
+    const EngKernels *c = eng_kernels(ENG_CPU_C);
     for (uint32_t type = 0; type < ENG_TYPE_COUNT; type++) {
         if (k->matmul[type] == below->matmul[type]) continue;
         kernel_name("matmul", eng_type_info(type)->name, level);
-        Problem p = problem_new(eng_kernels(ENG_CPU_C), (EngType)type, 70, 1);
-        float *y = problem_run(&p, k->matmul[type]);
-        for (int r = 0; r < p.n_rows; r++) {
-            float alone;
-            k->matmul[type](p.n, 1, 1, p.w.base + (size_t)r * p.w.stride, p.w.stride, p.x.base,
-                            p.x.stride, &alone, 1);
-            CHECK_MSG(memcmp(&alone, y + r, sizeof alone) == 0,
-                      "%s: row %d of %d alone gives %a, among the others %a", kernel_now, r,
-                      p.n_rows, (double)alone, (double)y[r]);
-        }
-        free(y);
-        problem_free(&p);
+        alone_as_among_others(k, problem_new(c, (EngType)type, 70, 1));
+        alone_as_among_others(k, problem_long(c, (EngType)type));
     }
 }
 
