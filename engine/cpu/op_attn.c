@@ -177,9 +177,12 @@ static void take_queries_as_bytes(EngCpu *cpu, const EngOp *op, const Tile *t, W
 static void take_queries_as_i16(EngCpu *cpu, const EngOp *op, const Tile *t, Work *w)
 {
     int n = t->n_tokens * t->n_heads;
-    for (int r = 0; r < w->rows; r++)
-        query_to_i16(cpu->k, r < n ? query(cpu, op, t, r) : NULL, op->attn.dk, w->rows, r, w->q16,
-                     w->q_scale);
+    for (int r = 0; r < w->rows; r += GROUP) {
+        const float *x[GROUP];
+        int some = ENG_MIN(w->rows - r, GROUP);
+        for (int i = 0; i < some; i++) x[i] = r + i < n ? query(cpu, op, t, r + i) : NULL;
+        queries_to_i16(cpu->k, x, some, op->attn.dk, w->rows, r, w->q16, w->q_scale);
+    }
 }
 
 /* Numbers d0 … d0 + n - 1 of each query's result, o[n][rows]. */

@@ -68,26 +68,34 @@ static inline size_t wide_room(float *at, int dk, int dv, Wide *ret)
     return keys + values + (n + 4) * GROUP;
 }
 
-/* Numbers d0 … d0 + n - 1, a block of ENG_I16_BLOCK at most, of query r of `rows` into groups
- * q[dk / 2][GROUP][2] and scale[ENG_I16_BLOCKS(dk)][GROUP]; NULL: zeros. */
-static inline void block_to_i16(const EngKernels *k, const float *x, int dk, int rows, int r,
-                                int d0, int16_t *q, float *scale)
+/* Numbers d0 … of n queries, up to a block of ENG_I16_BLOCK, x[i] at d0 of query r + i of `rows`,
+ * NULL: zeros, into groups q[dk / 2][GROUP][2] and scale[ENG_I16_BLOCKS(dk)][GROUP]. The n lie in
+ * one group: turned together, for what is written for one alone is four bytes of a cache line. */
+static inline void block_to_i16(const EngKernels *k, const float *const x[], int n, int dk,
+                                int rows, int r, int d0, int16_t *q, float *scale)
 {
-    int first = r / GROUP * GROUP, n = ENG_MIN(dk - d0, ENG_I16_BLOCK);
+    int first = r / GROUP * GROUP, some = ENG_MIN(dk - d0, ENG_I16_BLOCK);
     size_t apart = (size_t)ENG_MIN(rows - first, GROUP), at = (size_t)(r - first);
-    int16_t block[ENG_I16_BLOCK] = {0};
-    scale += first * ENG_I16_BLOCKS(dk);
-    scale[(size_t)(d0 / ENG_I16_BLOCK) * apart + at] =
-        x ? k->to_i16(x, block, n, ENG_I16_QUERY) : 0;
+    int16_t block[GROUP][ENG_I16_BLOCK];
+    scale += (size_t)first * (size_t)ENG_I16_BLOCKS(dk) + (size_t)(d0 / ENG_I16_BLOCK) * apart + at;
+    for (int i = 0; i < n; i++) {
+        if (!x[i]) memset(block[i], 0, sizeof block[i]);
+        scale[i] = x[i] ? k->to_i16(x[i], block[i], some, ENG_I16_QUERY) : 0;
+    }
     q += (size_t)first * (size_t)dk + ((size_t)d0 / 2 * apart + at) * 2;
-    for (int d = 0; d < n; d += 2, q += 2 * apart) memcpy(q, block + d, 2 * sizeof *block);
+    for (int d = 0; d < some; d += 2, q += 2 * apart)
+        for (int i = 0; i < n; i++) memcpy(q + 2 * i, &block[i][d], 2 * sizeof *q);
 }
 
-static inline void query_to_i16(const EngKernels *k, const float *x, int dk, int rows, int r,
-                                int16_t *q, float *scale)
+/* All numbers of n queries, which lie in one group. */
+static inline void queries_to_i16(const EngKernels *k, const float *const x[], int n, int dk,
+                                  int rows, int r, int16_t *q, float *scale)
 {
-    for (int d0 = 0; d0 < dk; d0 += ENG_I16_BLOCK)
-        block_to_i16(k, x ? x + d0 : NULL, dk, rows, r, d0, q, scale);
+    for (int d0 = 0; d0 < dk; d0 += ENG_I16_BLOCK) {
+        const float *at[GROUP];
+        for (int i = 0; i < n; i++) at[i] = x[i] ? x[i] + d0 : NULL;
+        block_to_i16(k, at, n, dk, rows, r, d0, q, scale);
+    }
 }
 
 /* Queries that look at a block of positions in 16 bits. */

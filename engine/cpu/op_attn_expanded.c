@@ -199,20 +199,24 @@ static void take_part(const EngCpu *cpu, const Piece *p, int tile, EngView view,
         }
 }
 
+/* A query lies in two parts. They are put together in the latents' place, free between blocks. */
 static void take_i16(const EngCpu *cpu, const Mla *m, const Piece *p, const Work *w, int tile)
 {
     Tile t = tile_at(m, w, tile);
-    float *x = w->latent; /* free between blocks */
-    for (int r = 0; r < rows_of(p, tile); r++) {
-        int row = p->row0 + tile * TILE + r;
-        bool is = tile * TILE + r < p->n;
-        if (is) {
-            memcpy(x, at_head(cpu, m->keys->src, row, p->head), (size_t)m->nope * sizeof *x);
-            memcpy(x + m->nope, at_head(cpu, m->attn->src, row, p->head) + m->rank,
-                   (size_t)m->rope * sizeof *x);
+    int rows = rows_of(p, tile);
+    for (int r = 0; r < rows; r += GROUP) {
+        const float *x[GROUP];
+        int some = ENG_MIN(rows - r, GROUP);
+        for (int i = 0; i < some; i++) {
+            int at = tile * TILE + r + i, row = p->row0 + at;
+            float *one = w->latent + (size_t)i * (size_t)m->dk;
+            x[i] = at < p->n ? one : NULL;
+            if (!x[i]) continue;
+            memcpy(one, at_head(cpu, m->keys->src, row, p->head), (size_t)m->nope * sizeof *one);
+            memcpy(one + m->nope, at_head(cpu, m->attn->src, row, p->head) + m->rank,
+                   (size_t)m->rope * sizeof *one);
         }
-        query_to_i16(cpu->k, is ? x : NULL, m->dk, rows_of(p, tile), r, (int16_t *)(void *)t.q,
-                     t.q_scale);
+        queries_to_i16(cpu->k, x, some, m->dk, rows, r, (int16_t *)(void *)t.q, t.q_scale);
     }
 }
 
@@ -253,26 +257,47 @@ static void take_matrices(const Mla *m, int head, const Work *w)
     }
 }
 
+/* Columns c … of the head's matrices in 16 bits, up to the end of their group or to `end`. */
+static int columns_from(int c, int end) { return ENG_MIN(GROUP - c % GROUP, end - c); }
+
+static void narrow_values(const EngCpu *cpu, const Mla *m, int head, const Work *w)
+{
+    for (int c = 0, n; c < m->k_at; c += n) {
+        const float *x[GROUP];
+        n = columns_from(c, m->k_at);
+        for (int i = 0; i < n; i++) {
+            float *row = w->latent + (size_t)i * (size_t)m->rank;
+            x[i] = c + i < m->dv ? row : NULL;
+            if (x[i]) row_of(&m->values->heads.w, head, c + i, row);
+        }
+        queries_to_i16(cpu->k, x, n, m->rank, m->width, c, w->narrow, w->scales);
+    }
+}
+
+/* Rows r0 … r0 + n - 1 of k_b as numbers r0 … of its columns. */
+static void narrow_keys(const EngCpu *cpu, const Mla *m, int head, int r0, int n, const Work *w)
+{
+    for (int r = 0; r < n; r++) row_of(&m->keys->heads.w, head, r0 + r, w->latent + r * m->nope);
+    for (int c = m->k_at, some; c < m->width; c += some) {
+        float turned[GROUP][ENG_I16_BLOCK];
+        const float *x[GROUP];
+        some = columns_from(c, m->width);
+        for (int i = 0; i < some; i++) {
+            const float *from = w->latent + c + i - m->k_at;
+            x[i] = c + i - m->k_at < m->nope ? turned[i] : NULL;
+            for (int r = 0; x[i] && r < n; r++) turned[i][r] = from[r * m->nope];
+        }
+        block_to_i16(cpu->k, x, some, m->rank, m->width, c, r0, w->narrow, w->scales);
+    }
+}
+
 /* The same, whose columns meet latents as queries meet keys: v_b's rows are these, k_b is turned
  * some rows at a time. The latents' place holds the rows. */
 static void narrow_matrices(const EngCpu *cpu, const Mla *m, int head, const Work *w)
 {
-    const EngWeight *k_b = &m->keys->heads.w, *v_b = &m->values->heads.w;
-    for (int c = 0; c < m->k_at; c++) {
-        if (c < m->dv) row_of(v_b, head, c, w->latent);
-        query_to_i16(cpu->k, c < m->dv ? w->latent : NULL, m->rank, m->width, c, w->narrow,
-                     w->scales);
-    }
-    for (int r0 = 0; r0 < m->rank; r0 += ENG_I16_BLOCK) {
-        int n = ENG_MIN(ENG_I16_BLOCK, m->rank - r0);
-        for (int r = 0; r < n; r++) row_of(k_b, head, r0 + r, w->latent + r * m->nope);
-        for (int c = 0; c < m->width - m->k_at; c++) {
-            float x[ENG_I16_BLOCK];
-            for (int r = 0; r < n && c < m->nope; r++) x[r] = w->latent[r * m->nope + c];
-            block_to_i16(cpu->k, c < m->nope ? x : NULL, m->rank, m->width, m->k_at + c, r0,
-                         w->narrow, w->scales);
-        }
-    }
+    narrow_values(cpu, m, head, w);
+    for (int r0 = 0; r0 < m->rank; r0 += ENG_I16_BLOCK)
+        narrow_keys(cpu, m, head, r0, ENG_MIN(ENG_I16_BLOCK, m->rank - r0), w);
 }
 
 static void expand_i16(EngCpu *cpu, const Mla *m, const Work *w, int n, const float *latent,

@@ -22,9 +22,10 @@
         EngUnpacked256 u;                                                                          \
         for (int64_t i = 0; i < n / 256; i++) {                                                    \
             eng_unpack_##name(b + i, &u);                                                          \
-            for (int j = 0; j < 256; j++) {                                                        \
-                float scale = u.d * (float)u.s[j / 16], min = u.dmin * (float)u.m[j / 16];         \
-                ret[i * 256 + j] = scale * (float)u.q[j] - min;                                    \
+            for (int g = 0; g < 16; g++) {                                                         \
+                float scale = u.d * (float)u.s[g], min = u.dmin * (float)u.m[g];                   \
+                float *to = ret + i * 256 + g * 16;                                                \
+                for (int j = 0; j < 16; j++) to[j] = scale * (float)u.q[16 * g + j] - min;         \
             }                                                                                      \
         }                                                                                          \
     }

@@ -70,17 +70,21 @@ static inline void eng_unpack_q8_0(const EngBlockQ8_0 *b, EngUnpacked32 *ret)
     memcpy(ret->q, b->qs, 32);
 }
 
-/* Two-bit quants: each 32 bytes hold four runs of 32 weights, one per bit pair. */
-static inline int eng_unpack_pair(const uint8_t qs[64], int i)
+/* Two-bit quants: each 32 bytes hold four runs of 32 weights, one per bit pair. Here and below
+ * loops over runs stand outside: compilers then take many weights at once. */
+static inline void eng_unpack_pairs(const uint8_t qs[64], int8_t ret_q[256])
 {
-    return qs[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
+    for (int half = 0; half < 2; half++)
+        for (int run = 0; run < 4; run++)
+            for (int i = 0; i < 32; i++)
+                ret_q[128 * half + 32 * run + i] = (int8_t)(qs[32 * half + i] >> 2 * run & 3);
 }
 
 static inline void eng_unpack_q2_k(const EngBlockQ2_K *b, EngUnpacked256 *ret)
 {
     ret->d = eng_f16_to_f32(b->d), ret->dmin = eng_f16_to_f32(b->dmin);
     for (int g = 0; g < 16; g++) ret->s[g] = b->scales[g] & 15, ret->m[g] = b->scales[g] >> 4;
-    for (int i = 0; i < 256; i++) ret->q[i] = (int8_t)eng_unpack_pair(b->qs, i);
+    eng_unpack_pairs(b->qs, ret->q);
 }
 
 /* Scales: 6 bits, the low four in bytes 0 … 7 (low nibbles first), the high two in bytes 8 … 11.
@@ -93,10 +97,11 @@ static inline void eng_unpack_q3_k(const EngBlockQ3_K *b, EngUnpacked256 *ret)
             high = b->scales[8 + g % 4] >> (g / 4 * 2) & 3;
         ret->s[g] = (int16_t)((low | high << 4) - 32), ret->m[g] = 0;
     }
-    for (int i = 0; i < 256; i++) {
-        int keep = b->hmask[i % 32] >> (i / 32) & 1;
-        ret->q[i] = (int8_t)(eng_unpack_pair(b->qs, i) - (keep ? 0 : 4));
-    }
+    eng_unpack_pairs(b->qs, ret->q);
+    for (int run = 0; run < 8; run++)
+        for (int i = 0; i < 32; i++)
+            ret->q[32 * run + i] =
+                (int8_t)(ret->q[32 * run + i] + 4 * (b->hmask[i] >> run & 1) - 4);
 }
 
 /* Eight scales and eight minima of 6 bits in 12 bytes, for groups of 32: the first four of each
@@ -116,29 +121,36 @@ static inline void eng_unpack_q4_k(const EngBlockQ4_K *b, EngUnpacked256 *ret)
 {
     ret->d = eng_f16_to_f32(b->d), ret->dmin = eng_f16_to_f32(b->dmin);
     eng_unpack_scales_k(b->scales, ret->s, ret->m);
-    for (int i = 0; i < 256; i++)
-        ret->q[i] = (int8_t)(b->qs[i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15);
+    for (int part = 0; part < 4; part++)
+        for (int i = 0; i < 32; i++) {
+            ret->q[64 * part + i] = (int8_t)(b->qs[32 * part + i] & 15);
+            ret->q[64 * part + 32 + i] = (int8_t)(b->qs[32 * part + i] >> 4);
+        }
 }
 
 static inline void eng_unpack_q5_k(const EngBlockQ5_K *b, EngUnpacked256 *ret)
 {
     ret->d = eng_f16_to_f32(b->d), ret->dmin = eng_f16_to_f32(b->dmin);
     eng_unpack_scales_k(b->scales, ret->s, ret->m);
-    for (int i = 0; i < 256; i++) {
-        int low = b->qs[i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15;
-        ret->q[i] = (int8_t)(low | (b->qh[i % 32] >> (i / 32) & 1) << 4);
-    }
+    for (int part = 0; part < 4; part++)
+        for (int i = 0; i < 32; i++) {
+            int qs = b->qs[32 * part + i], qh = b->qh[i] >> 2 * part;
+            ret->q[64 * part + i] = (int8_t)((qs & 15) | (qh & 1) << 4);
+            ret->q[64 * part + 32 + i] = (int8_t)(qs >> 4 | (qh & 2) << 3);
+        }
 }
 
 static inline void eng_unpack_q6_k(const EngBlockQ6_K *b, EngUnpacked256 *ret)
 {
     ret->d = eng_f16_to_f32(b->d), ret->dmin = 0;
     for (int g = 0; g < 16; g++) ret->s[g] = b->scales[g], ret->m[g] = 0;
-    for (int i = 0; i < 256; i++) {
-        int low = b->ql[i / 128 * 64 + i % 64] >> (i / 64 % 2 * 4) & 15;
-        int high = b->qh[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
-        ret->q[i] = (int8_t)((low | high << 4) - 32);
-    }
+    for (int half = 0; half < 2; half++)
+        for (int run = 0; run < 4; run++)
+            for (int i = 0; i < 32; i++) {
+                int low = b->ql[64 * half + 32 * (run % 2) + i] >> run / 2 * 4 & 15;
+                int high = b->qh[32 * half + i] >> 2 * run & 3;
+                ret->q[128 * half + 32 * run + i] = (int8_t)((low | high << 4) - 32);
+            }
 }
 
 #endif
