@@ -8,7 +8,7 @@ typedef struct {
     HearthCommon common;
     const char *model, *weights;
     HearthMeasure measure;
-    gboolean kernels;
+    gboolean kernels, ops;
 } Values;
 
 static const HearthOption options[] = {
@@ -17,6 +17,8 @@ static const HearthOption options[] = {
     HEARTH_MEASURE_OPTIONS(Values, measure, "64", "5, after a warm-up"),
     {"weights", 0, HEARTH_OPTION_CHOICE, "mapped|copied", offsetof(Values, weights), 0, 0,
      "read where the file is mapped, or in huge pages of DRAM (mapped)"},
+    {"ops", 0, HEARTH_OPTION_FLAG, NULL, offsetof(Values, ops), 0, 0,
+     "also what the CPU's time goes to, op by op"},
     {"kernels", 0, HEARTH_OPTION_FLAG, NULL, offsetof(Values, kernels), 0, 0,
      "measure the machine and the engine's kernels instead of a model"},
     {NULL},
@@ -55,6 +57,7 @@ static bool run(const void *data, char **operands, GError **error)
         return hearth_gauge_run(values->measure.threads, values->common.json, error);
     HearthMeasure measure = values->measure;
     measure.warm_up = true;
+    measure.ops = values->ops;
     measure.quiet = values->common.json;
     HearthLoad load = {.path = values->model,
                        .threads = measure.threads,
@@ -78,13 +81,16 @@ const HearthCommand hearth_bench_command = {
     .name = "bench",
     .summary = "measure how fast a model reads and writes here",
     .synopsis = "[-m MODEL | --kernels] [-p N] [-n N] [-d N] [-r N] [OPTION…]",
-    .details = "Measures reading a prompt (\"pp512\") and generating token by token (\"tg64\") on\n"
-               "random tokens, each several times; \"@d1024\" marks tests behind 1024 tokens of\n"
-               "context. Prints tokens per second: median, slowest, fastest.\n\n"
-               "With --kernels: how fast the threads can read from memory and multiply bytes and\n"
-               "floats, what a barrier costs, and how near to that the product with each weight\n"
-               "format comes, for one token, for 16 and for 128, and every other kernel. Takes\n"
-               "about half a minute.",
+    .details =
+        "Measures reading a prompt (\"pp512\") and generating token by token (\"tg64\") on\n"
+        "random tokens, each several times; \"@d1024\" marks tests behind 1024 tokens of\n"
+        "context. Prints tokens per second: median, slowest, fastest.\n\n"
+        "With --ops: the time that the CPU's threads take for each kind of op, and how fast\n"
+        "it multiplies a prompt with its matrices or, token by token, reads them.\n\n"
+        "With --kernels: how fast the threads can read from memory and multiply bytes and\n"
+        "floats, what a barrier costs, and how near to that the product with each weight\n"
+        "format comes, for one token, for 16 and for 128, and every other kernel. Takes\n"
+        "about half a minute.",
     .options = options,
     .values_size = sizeof(Values),
     .defaults = defaults,

@@ -18,6 +18,7 @@ typedef struct {
     HearthExpertOptions experts;
 
     bool warm_up; /* once more, before that */
+    bool ops;     /* what the CPU's time went to, too */
     bool quiet;   /* no progress line */
 } HearthMeasure;
 
@@ -54,6 +55,7 @@ typedef struct {
     double median, min, max; /* tok/s */
     EngStreaming streaming;  /* where most of what was read met experts in DRAM */
     double hit_rate;         /* of experts cached in VRAM, 0 … 1; below 0: there is no cache */
+    GArray *ops;             /* of EngOpTime, of one token on average; NULL: nobody asked */
 } HearthMeasured;
 
 /* Whether there is anything to measure: for who has much to do before. */

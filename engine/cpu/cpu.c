@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/num.h"
+#include "base/sys.h"
 
 /* What decides whether a phase is shared out. */
 typedef enum {
@@ -74,11 +75,19 @@ static void advance(void *arg, int thread, int n_threads)
 static void walk(void *arg, int thread, int n_threads)
 {
     EngCpu *cpu = arg;
+    double *seconds = thread == 0 ? cpu->base.op_seconds : NULL,
+           since = seconds ? eng_sys_now() : 0;
     (void)n_threads;
     while (cpu->op < cpu->end) {
         const EngOp *op = &cpu->graph->ops.data[cpu->op];
-        phases[op->kind][cpu->phase].run(cpu, op, thread);
+        EngCpuOp *run = phases[op->kind][cpu->phase].run;
+        run(cpu, op, thread);
         eng_pool_meet(cpu->pool, thread, advance, cpu);
+        if (!seconds) continue;
+        double now = eng_sys_now();
+        if (run == eng_cpu_attn_expanded) op--; /* it is the attention's other form */
+        seconds[op - cpu->graph->ops.data] += now - since;
+        since = now;
     }
 }
 
@@ -136,6 +145,7 @@ static void cpu_free(EngBackend *backend)
     if (cpu->memory) eng_big_free(cpu->memory, cpu->base.bytes);
     free(cpu->buffers);
     free(cpu->kernels);
+    free(cpu->base.op_seconds);
     free(cpu);
 }
 

@@ -619,4 +619,21 @@ typedef struct {
 
 EngStats eng_session_stats(const EngSession *session);
 
+/* Ops of one kind whose matrices have the same shapes and formats, in all layers. What is too small
+ * to be shared out to threads is counted with the op before it. */
+typedef struct {
+    char name[16];      /* "linear", "experts", "attention", … */
+    char matrices[120]; /* "7168 x 18432 Q4_K, …": columns, rows; "" = it has none */
+    int ops;            /* so many of them were timed */
+    double seconds;     /* of the CPU's threads together, since they are timed */
+    double bytes, multiply_adds; /* of their matrices, for one token */
+    bool wanted; /* for tokens alone whose logits are wanted */
+} EngOpTime;
+
+/* Times ops of the CPU from now on, from zero; or no more. One does not know of them before. */
+void eng_model_time_ops(EngModel *model, bool on);
+
+/* Up to `most`, those that took longest first; returns how many. */
+int eng_model_op_times(const EngModel *model, EngOpTime *ret, int most);
+
 #endif

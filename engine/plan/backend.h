@@ -59,6 +59,7 @@ struct EngBackend {
     bool left_off;          /* the last run; atomic while it goes on */
     size_t bytes;           /* of buffers */
     EngStreaming streaming; /* of the last run: where experts of the CPU's were multiplied */
+    double *op_seconds;     /* [ops] the CPU's are added up here; NULL = nobody asks */
 };
 
 /* A device that computes some of a graph's ops beside the CPU (exec.h). What is enqueued runs in

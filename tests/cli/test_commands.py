@@ -293,6 +293,22 @@ class Bench(Case):
             self.assertLessEqual(row["tok_s_min"], row["tok_s_median"])
             self.assertLessEqual(row["tok_s_median"], row["tok_s_max"])
 
+    def test_ops(self):
+        got = self.json("bench", "-m", TINY, "-p", 20, "-n", 5, "-r", 2, "--gpu=off", "--ops")
+        layers = self.json("inspect", TINY)["layers"]
+        for row, rate in zip(got["rows"], ("gop_s", "gb_s")):
+            ops = row["ops"]
+            self.assertEqual(sum(op["ops"] for op in ops if op["name"] == "attention"), layers)
+            spent = [op["us_per_token"] for op in ops]
+            self.assertEqual(spent, sorted(spent, reverse=True))
+            self.assertLess(sum(spent), 1e6 / row["tok_s_min"])
+            for op in ops:
+                is_head = op["matrices"] and op["ops"] == 1 and rate == "gop_s"
+                self.assertEqual(rate in op, bool(op["matrices"]) and not is_head, op)
+        self.assertNotIn("ops", self.json("bench", "-m", TINY, "-p", 3, "-r", 1, "-n0")["rows"][0])
+        text = self.text("bench", "-m", TINY, "-p", 20, "-n", 5, "-r", 1, "--gpu=off", "--ops")
+        self.assertRegex(text, rb"\npp20 .*Gop/s(.*\n)+.*\ntg5 .*GB/s")
+
     def test_depth_and_single_tests(self):
         got = self.json("bench", "-m", TINY, "-p0", "-n3", "-d", 7, "-r1", "--gpu=off")
         self.assertEqual([row["test"] for row in got["rows"]], ["tg3@d7"])
