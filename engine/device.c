@@ -24,7 +24,8 @@ static void give_reason(EngModel *m, const EngError *why)
     snprintf(m->gpu_reason, sizeof m->gpu_reason, "%.*s", (int)n, why->message);
 }
 
-/* Without a GPU all goes on with the CPU, unless something else was asked for. */
+/* Without GPUs all goes on with the CPU, unless something else was asked for: a size of VRAM,
+ * rules, or more cards than there are. */
 static bool do_without(EngModel *m, const EngModelSettings *s, EngGpuState state,
                        const EngError *why, EngError *err)
 {
@@ -32,7 +33,8 @@ static bool do_without(EngModel *m, const EngModelSettings *s, EngGpuState state
     free(m->device_of);
     m->plan = NULL;
     m->device_of = NULL;
-    if (s->vram || s->rules || s->gpus) return eng_fail(err, why->code, "%s", why->message);
+    if (s->vram || s->rules || (s->gpus && why->code == ENG_ERR_USAGE))
+        return eng_fail(err, why->code, "%s", why->message);
     m->gpu_state = state;
     give_reason(m, why);
     return true;
@@ -141,12 +143,12 @@ bool eng_model_place(EngModel *m, const EngModelSettings *settings, EngError *er
     if (settings->no_gpu || !open_all(m, settings, left, reason)) {
         EngHostGpu gpus[ENG_MAX_GPUS];
         char none[160];
+        int seen = settings->no_gpu ? 0 : eng_cuda_probe(gpus, none);
         snprintf(m->gpu_reason, sizeof m->gpu_reason, "%s", reason);
-        if (settings->gpus > 1 && !settings->no_gpu)
+        if (settings->gpus > ENG_MAX(seen, 1) && !settings->no_gpu)
             return eng_fail(err, ENG_ERR_USAGE, "%d GPUs cannot be used: %s.", settings->gpus,
                             reason);
-        /* One that can be seen, and cannot be opened. */
-        if (!settings->no_gpu && eng_cuda_probe(gpus, none)) m->gpu_state = ENG_GPU_FAILED;
+        if (seen) m->gpu_state = ENG_GPU_FAILED; /* and one cannot be opened */
         return without_device(m, settings, err);
     }
     EngPlanSettings want = wishes(m, settings);
@@ -184,10 +186,11 @@ bool eng_model_may_place(const EngModel *m, const EngModelSettings *settings, co
         if (!settings->rules) return true;
     }
     if (!settings->vram && !settings->rules && !settings->gpus) return true;
-    EngPlan *plan = eng_plan_instead(m->gguf, &want, gone, err);
-    bool placed = plan != NULL;
+    EngError why = {0};
+    EngPlan *plan = eng_plan_instead(m->gguf, &want, gone, &why);
+    bool placed = plan || (!settings->vram && !settings->rules && why.code != ENG_ERR_USAGE);
     eng_plan_free(plan);
-    return placed;
+    return placed || eng_fail(err, why.code, "%s", why.message);
 }
 
 /* [layers] where a layer's cache lies in a session's DRAM; -1: it is the device's. */

@@ -462,6 +462,39 @@ static void a_driver_that_fails_is_a_reason(void)
     eng_model_free(m);
 }
 
+/* As with one. A wish for more than there are is refused as ever. */
+static void two_that_cannot_be_used_are_a_reason(void)
+{
+    if (!simulated()) return;
+    EngError err = {0};
+    EngModelSettings set = {.gpus = 2};
+    setenv("SIM_DEVICES", "2", 1);
+    fail_from("cuDevicePrimaryCtxRetain", 2, 2); /* the first one starts */
+    EngModel *m = open_model("llama.gguf", set);
+    CHECK_INT(eng_model_info(m).gpu_state, ENG_GPU_FAILED);
+    CHECK(strstr(eng_model_info(m).gpu_reason, "starting it failed") != NULL);
+    unsetenv("SIM_FAIL");
+    eng_model_free(m);
+    EngUsage usage;
+    m = on_cpu("llama.gguf");
+    set.context = 1 << 26; /* for which hardly a machine has the memory */
+    bool fits = eng_host_usage(&usage, &err) &&
+                eng_model_info(m).kv_bytes_per_token[ENG_KV_F32] << 26 < usage.dram_available;
+    eng_model_free(m);
+    set.kv = ENG_KV_F32;
+    CHECK(eng_model_check(VECTORS "/llama.gguf", &set, NULL, &err));
+    for (set.gpus = 0; set.gpus <= 2 && !fits; set.gpus++) {
+        m = open_model("llama.gguf", set);
+        CHECK_INT(eng_model_info(m).gpu_state, ENG_GPU_NO_ROOM);
+        CHECK(strstr(eng_model_info(m).gpu_reason, "are needed for the context") != NULL);
+        eng_model_free(m);
+    }
+    set.gpus = 3;
+    CHECK(!eng_model_check(VECTORS "/llama.gguf", &set, NULL, &err));
+    CHECK_INT(err.code, ENG_ERR_USAGE);
+    unsetenv("SIM_DEVICES");
+}
+
 /* A model that gains by a GPU, with nothing said about one. */
 static EngModel *rehearsed(const EngModelSettings *settings, EngError *err)
 {
@@ -679,6 +712,7 @@ int main(int argc, char **argv)
         {"two_sessions_in_one_step", two_sessions_in_one_step},
         {"rewinding_and_pretending", rewinding_and_pretending},
         {"no_more_is_taken_than_planned", no_more_is_taken_than_planned},
+        {"two that cannot be used are a reason", two_that_cannot_be_used_are_a_reason},
         {"two_gpus", two_gpus},
         {"cached_experts", cached_experts},
         {"experts_are_cached_without_a_word", experts_are_cached_without_a_word},
