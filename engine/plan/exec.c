@@ -486,6 +486,7 @@ static bool write_schedule(Exec *e, EngSchedule *ret, const int *device_of, bool
 static bool find_guests(Exec *e, const int *device_of, const EngStreams *streams, EngError *err)
 {
     size_t most = 0, ids[ENG_MAX_GPUS] = {0};
+    bool all_rows = true;
     e->is_guest = eng_alloc0((e->graph->ops.n + 1) * sizeof *e->is_guest);
     if (!streams) return true;
     e->regimes = (EngRegimes){.speeds = streams->speeds, .only = streams->streaming};
@@ -497,6 +498,8 @@ static bool find_guests(Exec *e, const int *device_of, const EngStreams *streams
     }
     for (int i = 0; i < (int)e->graph->ops.n; i++) {
         EngOp op;
+        all_rows = all_rows && e->graph->ops.data[i].kind != ENG_OP_SELECT;
+        if (device_of[i] >= 0 && all_rows) eng_regimes_beside(&e->regimes, &e->graph->ops.data[i]);
         if (!e->is_guest[i] || comes_along(e, i)) continue;
         int d = device_of[eng_graph_router(e->graph, i)];
         guests_of(e, i, &op);

@@ -4,7 +4,9 @@
  * The CPU reads the experts that are used and multiplies; the GPU does, too, and faster, but its
  * bus is narrower than DRAM. So few tokens stay on the CPU, and with many the bus is worth its
  * time. To copy what is used alone, the host must wait in each layer until the router has chosen,
- * and the bus rests meanwhile; when nearly all are used, all are copied, and the bus never rests.
+ * and the bus rests while the GPU computes all else; then each run of neighbours is a copy. When
+ * all are copied the bus never rests, and copies hide behind that other work. The seconds decide;
+ * what attention over the past takes is not in them.
  *
  * Speeds are at first those that plans count with, and seconds are what cost.h makes of them. What
  * a run shows corrects them, for as long as the model is open: how long the CPU's experts took, how
@@ -24,8 +26,11 @@
 
 typedef struct {
     double bytes,
-        products; /* of all such experts; multiply-adds of a token with those of its own */
-    double share; /* of a layer's experts, those of one token */
+        products;  /* of all such experts; multiply-adds of a token with those of its own */
+    double share;  /* of a layer's experts, those of one token */
+    double mats;   /* matrices of all such experts */
+    int layers;    /* that have some */
+    double beside; /* multiply-adds of a token that the GPU does between them */
     EngPlanSpeeds speeds;
     /* Measured by predicted: the CPU's seconds, the bus's speed, the GPU's. 1 at first */
     double cpu, bus, gpu;
@@ -34,10 +39,11 @@ typedef struct {
 
 enum { ENG_REGIME_MOST = 64 };
 
-/* Adds an EXPERTS op. */
+/* Adds an EXPERTS op; one that the GPU computes anyway. */
 void eng_regimes_add(EngRegimes *regimes, const EngOp *op);
+void eng_regimes_beside(EngRegimes *regimes, const EngOp *op);
 
-/* Seconds that a chunk's products with these experts take; of CPU, USED and ALL. */
+/* Seconds that a chunk takes longer for its products with these experts; of CPU, USED and ALL. */
 double eng_regime_seconds(const EngRegimes *regimes, EngStreaming streaming, int tokens);
 /* Never AUTO. Without experts: CPU. */
 EngStreaming eng_regime_choose(const EngRegimes *regimes, int tokens);

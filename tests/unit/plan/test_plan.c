@@ -505,6 +505,33 @@ static void the_regime_follows_the_seconds(void)
           !eng_streaming("some", &named));
 }
 
+/* Used or all, wherever the CPU is out of it: nothing to hide copies behind, few are used; much to
+ * hide them behind, or none left out, all come. Where products are the longer, copies cost nothing.
+ */
+static void used_or_all_is_what_costs_less(void)
+{
+    const EngPlanSpeeds speeds = {1, 1, 800, 80000, 25, 2};
+    EngWeight wide = {.cols = 7168, .rows = 1 << 20, .mats = 1};
+    EngOp other = {.kind = ENG_OP_LINEAR};
+    other.linear.n = 1, other.linear.w[0] = wide;
+    EngRegimes r = regimes_of(speeds);
+    for (int n = 1; n <= 16384; n *= 2) {
+        double used = eng_regime_seconds(&r, ENG_STREAM_USED, n);
+        double all = eng_regime_seconds(&r, ENG_STREAM_ALL, n);
+        CHECK_INT(eng_regime_choose(&r, n), used < all ? ENG_STREAM_USED : ENG_STREAM_ALL);
+    }
+    CHECK_INT(eng_regime_choose(&r, 64), ENG_STREAM_USED);
+    CHECK_INT(eng_regime_choose(&r, 100),
+              ENG_STREAM_USED); /* 96 % of them: nothing hides the rest */
+    CHECK_INT(eng_regime_choose(&r, 1024), ENG_STREAM_ALL);
+    for (int i = 0; i < 58; i++) eng_regimes_beside(&r, &other);
+    CHECK_INT(r.beside > 0, true);
+    CHECK_INT(eng_regime_choose(&r, 100), ENG_STREAM_ALL);
+    CHECK_INT(eng_regime_choose(&r, 1), ENG_STREAM_USED);
+    r = regimes_of((EngPlanSpeeds){1, 1, 800, 10, 25, 2});
+    CHECK_INT(eng_regime_choose(&r, 8), ENG_STREAM_ALL);
+}
+
 /* ---- kernels --------------------------------------------------------------------------------- */
 
 /* Different for each format, and higher with more tokens. */
@@ -610,6 +637,7 @@ int main(int argc, char **argv)
         {"the CPU reads more where it pays", the_cpu_reads_more_where_it_pays},
         {"the past is expanded seldom", the_past_is_expanded_seldom},
         {"the regime follows the seconds", the_regime_follows_the_seconds},
+        {"used or all is what costs less", used_or_all_is_what_costs_less},
         {"the regime learns the GPU's speed", the_regime_learns_the_gpus_speed},
         {"refusals name the least", refusals_name_the_least},
         {"settings out of range are refused", settings_out_of_range_are_refused},
