@@ -42,6 +42,7 @@ struct HearthThread {
 
     /* The thread's own. */
     guint serial; /* of the wish that was fulfilled */
+    guint looked; /* at the wish of this number, and it is to be loaded */
     HearthSessions sessions;
     HearthModelInfo *info;               /* without KV caches */
     uint64_t kv_bytes[HEARTH_N_DEVICES]; /* as told */
@@ -278,7 +279,7 @@ static bool look(HearthThread *t, const Wish *wish)
 
 static void fulfil(HearthThread *t, Wish *wish)
 {
-    if (wish->load && t->info && !look(t, wish)) return;
+    if (wish->load && t->info && t->looked != t->serial && !look(t, wish)) return;
     free_model(t);
     if (wish->load) {
         load(t, wish);
@@ -305,9 +306,45 @@ static void refuse(HearthThread *t, Task *task)
     hearth_stream_end(task->stream, HEARTH_STATE_FAILED, NULL, error);
 }
 
+/* Under the lock. */
+static Wish copy_wish(const HearthThread *t)
+{
+    return (Wish){.serial = t->wish.serial,
+                  .load = t->wish.load,
+                  .path = g_strdup(t->wish.path),
+                  .settings = hearth_model_settings_copy(&t->wish.settings)};
+}
+
+/* Between two steps of an answer. It is stopped for another model only when that one can be
+ * loaded: otherwise the wish is done with, and the answer goes on. */
+static bool gives_way(void *data)
+{
+    HearthThread *t = data;
+    hearth_lock(&t->lock);
+    bool quit = t->quit, asked = t->wish.serial != t->serial;
+    guint before = t->serial;
+    Wish wish = {0};
+    if (asked && !quit && t->wish.load) {
+        wish = copy_wish(t);
+        t->serial = wish.serial;
+        g_atomic_int_set(&t->flag, 0); /* the next wish sets it again */
+    }
+    hearth_unlock(&t->lock);
+    if (quit || !asked || !wish.load) return quit || asked;
+    bool loads = look(t, &wish);
+    clear_wish(&wish);
+    if (!loads) {
+        report_busy(t, true);
+        return is_interrupted(t) && gives_way(t);
+    }
+    t->looked = t->serial;
+    t->serial = before; /* next() takes it */
+    return true;
+}
+
 static void answer(HearthThread *t, Task *task)
 {
-    const HearthReplyHost host = {&t->flag, is_interrupted, report_measured, report_answered, t};
+    const HearthReplyHost host = {&t->flag, gives_way, report_measured, report_answered, t};
     if (!hearth_stream_is_wanted(task->stream)) return;
     if (!t->info) {
         refuse(t, task);
@@ -329,9 +366,7 @@ static bool next(HearthThread *t, Wish *ret_wish, Task **ret_task)
         hearth_wait(&t->changed, &t->lock);
     bool quit = t->quit;
     if (!quit && t->wish.serial != t->serial) {
-        *ret_wish = t->wish;
-        ret_wish->path = g_strdup(t->wish.path);
-        ret_wish->settings = hearth_model_settings_copy(&t->wish.settings);
+        *ret_wish = copy_wish(t);
         t->serial = t->wish.serial;
     } else if (!quit) {
         *ret_task = g_queue_pop_head(&t->tasks);

@@ -373,6 +373,30 @@ static void loads_while_answering(void)
     worker_free(worker);
 }
 
+/* It is stopped only for a model that can be loaded. */
+static void goes_on_when_another_is_bad(void)
+{
+    HearthWorker *worker = worker_new(endless());
+    Answer answer;
+    answer_begin(&answer, worker, babble_new());
+    RUN_UNTIL(answer.text->len > 0);
+    for (int i = 0; i < 3; i++) {
+        hearth_worker_load(worker, "/nowhere/at/all.gguf", NULL);
+        RUN_UNTIL(hearth_worker_get_error(worker) != NULL);
+        CHECK_INT(state_of(worker), HEARTH_MODEL_READY);
+        gsize had = answer.text->len;
+        RUN_UNTIL(answer.ended || answer.text->len > had);
+        CHECK(!answer.ended);
+    }
+    hearth_worker_load(worker, NULL, NULL);
+    RUN_UNTIL(answer.ended);
+    CHECK_INT(hearth_job_get_state(answer.job), HEARTH_STATE_STOPPED);
+    RUN_UNTIL(is_ready(worker));
+    CHECK(hearth_worker_get_info(worker)->path == NULL);
+    answer_clear(&answer);
+    worker_free(worker);
+}
+
 /* Closes at a random moment of whatever goes on. */
 static void close_somewhere(const char *large)
 {
@@ -449,6 +473,7 @@ int main(int argc, char **argv)
         {"stops an answer that waits", stops_an_answer_that_waits},
         {"refuses what is no model", refuses_what_is_no_model},
         {"refuses a projector", refuses_a_projector},
+        {"goes on when another is bad", goes_on_when_another_is_bad},
         {"keeps the model when another is bad", keeps_the_model_when_another_is_bad},
         {"keeps the text when the file shrinks", keeps_the_text_when_the_file_shrinks},
         {"loads while answering", loads_while_answering},
