@@ -92,7 +92,8 @@ static bool read_prompt(const Values *values, char **ret_prompt, GError **error)
                             "A conversation needs a terminal: give the message with --prompt, "
                             "--prompt-file or on the standard input.");
     }
-    if (prompt && !*prompt)
+    /* As in a conversation, where a line of spaces is no message. */
+    if (prompt && !prompt[strspn(prompt, " \t\r\n")])
         return hearth_error(error, HEARTH_ERROR_USAGE, "The prompt is empty: write a message.");
     *ret_prompt = g_steal_pointer(&prompt);
     return true;

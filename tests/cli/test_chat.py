@@ -80,6 +80,7 @@ class Once(Case):
     def test_bad_prompts(self):
         self.refuse(2, "empty", "chat", "-m", TINY)
         self.refuse(2, "empty", "chat", "-m", TINY, "--prompt=")
+        self.refuse(2, "empty", "chat", "-m", TINY, stdin=b" \t\r\n\n")
         for bad in (b"a\x00b", b"a\xff"):
             self.refuse(3, "UTF-8", "chat", "-m", TINY, stdin=bad)
         self.refuse(3, "--system|UTF-8", "chat", "-m", TINY, "--prompt", "a", "--system",
