@@ -20,6 +20,8 @@ struct _HearthMarkdownCode {
     bool expanded;
     GtkAdjustment *scrolling; /* of the window around it all, while `plain` is shown */
     guint copied;             /* source that turns the check mark back */
+    guint settling;           /* source that asks for the height once more */
+    bool changed;             /* since that source began to wait */
 };
 
 G_DEFINE_FINAL_TYPE(HearthMarkdownCode, hearth_markdown_code, GTK_TYPE_WIDGET)
@@ -41,6 +43,7 @@ static void hearth_markdown_code_dispose(GObject *object)
     cancel_wait(self);
     watch_scrolling(self, false);
     g_clear_handle_id(&self->copied, g_source_remove);
+    g_clear_handle_id(&self->settling, g_source_remove);
     while ((child = gtk_widget_get_first_child(GTK_WIDGET(self)))) gtk_widget_unparent(child);
     self->view = NULL;
     self->plain = NULL;
@@ -89,6 +92,29 @@ static GString *shown_text(const HearthMarkdownBlock *block, bool expanded)
     return out;
 }
 
+static gboolean hearth_markdown_code_settled(gpointer data)
+{
+    HearthMarkdownCode *self = data;
+    if (self->view) gtk_widget_queue_resize(GTK_WIDGET(self->view));
+    if (self->changed) {
+        self->changed = false;
+        return G_SOURCE_CONTINUE;
+    }
+    self->settling = 0;
+    return G_SOURCE_REMOVE;
+}
+
+/* A text view lays its lines out bit by bit and counts those to come as nothing. What it asks for
+ * when it has them all is lost where that happens while sizes are being given out, and the block
+ * stays cut off; so it is asked once more, after a frame or two and its own idle sources. */
+static void settle_height(HearthMarkdownCode *self)
+{
+    self->changed = self->settling != 0;
+    if (!self->settling)
+        self->settling =
+            g_timeout_add_full(G_PRIORITY_LOW, 50, hearth_markdown_code_settled, self, NULL);
+}
+
 static void show_text(HearthMarkdownCode *self)
 {
     GString *text = shown_text(self->block, self->expanded);
@@ -112,6 +138,7 @@ static void show_text(HearthMarkdownCode *self)
             gtk_text_buffer_get_end_iter(buffer, &end);
             gtk_text_buffer_insert(buffer, &end, text->str + same, (int)(text->len - same));
         }
+        settle_height(self);
     } else {
         gtk_label_set_text(self->plain, text->str);
     }
@@ -185,6 +212,7 @@ static void make_view(HearthMarkdownCode *self)
     use_language(self);
     hearth_markdown_code_use_scheme(self);
     hearth_markdown_code_wrap(self);
+    settle_height(self);
 }
 
 /* Within a screen of what the window shows? */

@@ -111,6 +111,24 @@ class Keyboard(Case):
                             names)
 
 
+class Code(Case):
+    def test_one_line_is_shown_whole(self):
+        """Whichever conversation was open before: a block gets the height of its line."""
+        data = new_data()
+        with Seed(data) as history:
+            for name in ("First", "Second"):
+                history.conversation(name, "q", f"{name}\n\n```c\nint {name};\n```\n\nend")
+        with Hearth(data=data) as app:
+            for name in ("First", "Second") * 2:
+                app.conversation(name).click()
+
+                def whole():
+                    row = next(row for row in app.rows() if row.name.startswith("Answer:"))
+                    text = row.find("C", role="text")
+                    return name in row.name and text and text.extents[3] > 30  # 16 are margins
+                wait(f"the whole line of {name}", whole, 15)
+
+
 class Names(Case):
     def check(self, window):
         self.assertEqual(nameless(window.now()), [])
