@@ -265,6 +265,13 @@ static inline bool is_of_a_tie(int step, double bound)
     return found;
 }
 
+/* Noise of the size of the bound moves the logits of the tokens that are chosen (below) up to four
+ * times as far: that of halves, which is smaller, may move them twice. */
+static inline bool is_near(int step, double distance_from_want, double bound)
+{
+    return distance_from_want <= 2 * bound || is_of_a_tie(step, bound);
+}
+
 static inline void compare(const char *file, Placement placement, double bound)
 {
     EngError err = {0};
@@ -279,9 +286,8 @@ static inline void compare(const char *file, Placement placement, double bound)
     int n = model->h.n_vocab;
     for (int i = 0; i < 1 + DECODE; i++) {
         double d = distance(got + (size_t)i * (size_t)n, want + (size_t)i * (size_t)n, n);
-        CHECK_MSG(d <= bound || is_of_a_tie(i, bound),
-                  "%s, placement %d, step %d: %.5f from the CPU's logits", file, (int)placement, i,
-                  d);
+        CHECK_MSG(is_near(i, d, bound), "%s, placement %d, step %d: %.5f from the CPU's logits",
+                  file, (int)placement, i, d);
     }
     memset(kv.far, 0, sizeof kv.far); /* gone with it */
     exec->free(exec);

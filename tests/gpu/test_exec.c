@@ -189,7 +189,7 @@ static void decode_with_cache(const char *file, Placement placement, double boun
         if (library) CHECK_INT(count("cuGraphLaunch") - launches, DECODE * devices_of(placement));
         for (int i = 0; i < 1 + DECODE; i++) {
             double d = distance(got + (size_t)i * (size_t)n, want + (size_t)i * (size_t)n, n);
-            CHECK_MSG(d <= bound || is_of_a_tie(i, bound),
+            CHECK_MSG(is_near(i, d, bound),
                       "%s, policy %d, placement %d, step %d: %.5f from the CPU's", file,
                       (int)policy, (int)placement, time * DECODE + i, d);
         }

@@ -67,7 +67,7 @@ static void compare_guests(const char *file, Placement placement, EngStreaming h
     CHECK(copied > 0 && bounced <= copied);
     for (int i = 0; i < 1 + DECODE; i++) {
         double d = distance(got + (size_t)i * (size_t)n, want + (size_t)i * (size_t)n, n);
-        CHECK_MSG(d <= bound || is_of_a_tie(i, bound),
+        CHECK_MSG(is_near(i, d, bound),
                   "%s, placement %d, %s, %llu bytes, step %d: %.5f from the CPU's", file,
                   (int)placement, eng_streaming_name(how), (unsigned long long)stream.slot, i, d);
     }

@@ -40,8 +40,8 @@ void eng_regimes_beside(EngRegimes *r, const EngOp *op)
     bool experts = op->kind == ENG_OP_EXPERTS;
     int n = op->kind == ENG_OP_EMBED ? 0 : eng_op_weights(op, w);
     for (int i = 0; i < n; i++)
-        r->beside +=
-            (double)(experts ? op->experts.n_used : 1) * (double)w[i]->rows * (double)w[i]->cols;
+        r->beside += (double)(experts ? op->experts.n_used : w[i]->mats) * (double)w[i]->rows *
+                     (double)w[i]->cols;
 }
 
 /* What copies of those used cost besides their bytes. A hand-over is what plans count with
