@@ -52,7 +52,7 @@ static double hit_rate(const EngSession *session, const EngStats *before)
 /* Of `tokens` tokens in all. */
 static GArray *op_times(const EngModel *model, int tokens)
 {
-    enum { MOST = 64 };
+    enum { MOST = 256 };
     GArray *ops = g_array_sized_new(FALSE, FALSE, sizeof(EngOpTime), MOST);
     g_array_set_size(ops, MOST);
     EngOpTime *times = &g_array_index(ops, EngOpTime, 0);
